@@ -1,0 +1,32 @@
+"""Task CreateAccount: create the customer's account and claim the e-mail address."""
+
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from onboarding import aws
+from onboarding.accounts import create_account
+from onboarding.models import CustomerTask
+
+TABLE_NAME = os.environ["CUSTOMERS_TABLE"]
+logger = Logger()
+dynamodb = boto3.client("dynamodb", config=aws.CALL)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
+    """Return `{accountId}`, the same one each time.
+
+    Raises:
+        EmailAlreadyRegistered: another customer has the e-mail address.
+    """
+    task = CustomerTask.model_validate(event)
+    logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
+    account_id = create_account(
+        task.customer_id, task.customer_data, dynamodb=dynamodb, table_name=TABLE_NAME
+    )
+    logger.info("Account created", account_id=account_id)
+    return {"accountId": account_id}

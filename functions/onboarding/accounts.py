@@ -1,0 +1,76 @@
+"""The customers table: who is a customer, and whose e-mail address is taken.
+
+Two kinds of item share the table, told apart by their key: `CUSTOMER#{customerId}` holds the customer and the
+account, `EMAIL#{address}` holds an e-mail address for that customer. One transaction writes both, which makes the
+address unique. https://aws.amazon.com/blogs/database/simulating-amazon-dynamodb-unique-constraints-using-transactions/
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from boto3.dynamodb.types import TypeSerializer
+
+from onboarding.errors import EmailAlreadyRegistered
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from onboarding.models import CustomerData
+
+_KEY = "pk"
+
+
+def email_key(address: str) -> str:
+    """Return the form in which an address is unique: NFKC and lower case."""
+    return unicodedata.normalize("NFKC", address).lower()
+
+
+def create_account(
+    customer_id: str, customer: CustomerData, *, dynamodb: DynamoDBClient, table_name: str
+) -> str:
+    """Create the customer's account, once, and return its accountId.
+
+    A second call for the same customer changes nothing and returns the same accountId.
+
+    Raises:
+        EmailAlreadyRegistered: another customer has the e-mail address.
+        botocore.exceptions.ClientError: DynamoDB refused for now (throttled, in conflict with another transaction).
+    """
+    account_id = str(uuid4())
+    account = {
+        _KEY: f"CUSTOMER#{customer_id}",
+        "customerId": customer_id,
+        "accountId": account_id,
+        "status": "ACTIVE",
+        "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "customerData": customer.model_dump(by_alias=True, exclude_none=True),
+    }
+    email = {_KEY: f"EMAIL#{email_key(customer.email)}", "customerId": customer_id}
+    try:
+        dynamodb.transact_write_items(
+            TransactItems=[_put_once(account, table_name), _put_once(email, table_name)]
+        )
+    except dynamodb.exceptions.TransactionCanceledException as error:
+        account_refused, email_refused = error.response["CancellationReasons"]
+        if account_refused["Code"] == "ConditionalCheckFailed":  # an earlier call created it
+            return account_refused["Item"]["accountId"]["S"]
+        if email_refused["Code"] == "ConditionalCheckFailed":
+            raise EmailAlreadyRegistered from None
+        raise
+    return account_id
+
+
+def _put_once(item: dict[str, Any], table_name: str) -> Any:
+    return {
+        "Put": {
+            "TableName": table_name,
+            "Item": {name: TypeSerializer().serialize(value) for name, value in item.items()},
+            "ConditionExpression": "attribute_not_exists(#key)",
+            "ExpressionAttributeNames": {"#key": _KEY},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }

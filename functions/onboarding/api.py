@@ -1,0 +1,104 @@
+"""What the API takes and answers: requests parsed, problems as documents (RFC 9457)."""
+
+from base64 import b64decode
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from onboarding.errors import FieldError
+from onboarding.models import CustomerData, Message
+
+MAX_BODY_BYTES = 16 * 1024
+MAX_IDEMPOTENCY_KEY_LENGTH = 255
+
+
+class Problem(Message):
+    """A problem document. The type is always `about:blank`, so title and status say the same.
+
+    https://www.rfc-editor.org/rfc/rfc9457
+    """
+
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] | None = None
+
+
+class RequestRefused(Exception):
+    """The request can't be accepted; the caller is told why, and after how many seconds to try again."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        errors: list[FieldError] | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.problem = Problem(title=status.phrase, status=status, detail=detail, errors=errors)
+        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+
+
+class RegistrationRequest(Message):
+    """What a caller sends: the customer in the body, the Idempotency-Key in a header."""
+
+    customer: CustomerData
+    idempotency_key: str | None
+
+
+def parse_request(event: dict[str, Any]) -> RegistrationRequest:
+    """Read an API Gateway proxy event.
+
+    Raises:
+        RequestRefused: 400, 413 or 415, and what is wrong with which field.
+    """
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json")
+    body = _body(event)
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestRefused(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body must be at most {MAX_BODY_BYTES} bytes"
+        )
+    key = headers.get("idempotency-key")
+    if key is not None and not (key.strip() and key.isprintable() and len(key) <= MAX_IDEMPOTENCY_KEY_LENGTH):
+        message = f"Must be 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} printable characters"
+        raise _invalid([{"field": "Idempotency-Key", "code": "header_invalid", "message": message}])
+    try:
+        customer = CustomerData.model_validate_json(body, extra="forbid", by_name=False)
+    except ValidationError as error:
+        raise _invalid([_field_error(details) for details in _details(error)]) from None
+    return RegistrationRequest(customer=customer, idempotency_key=key)
+
+
+def respond(status: int, document: Message, *, allow_origin: str, **headers: str) -> dict[str, Any]:
+    """Return an API Gateway proxy response that carries the document as JSON."""
+    media_type = "application/problem+json" if isinstance(document, Problem) else "application/json"
+    return {
+        "statusCode": int(status),
+        "headers": {"Content-Type": media_type, "Access-Control-Allow-Origin": allow_origin, **headers},
+        "body": document.model_dump_json(by_alias=True, exclude_none=True),
+    }
+
+
+def _body(event: dict[str, Any]) -> bytes:
+    body: str = event.get("body") or ""
+    # A lone surrogate can't come out of UTF-8; encoded all the same, the JSON parser names it as invalid.
+    return b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
+
+
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False, include_context=False, include_input=False)
+
+
+def _field_error(details: ErrorDetails) -> FieldError:
+    # A misspelt field's name is the caller's, and as long as they like.
+    field = ".".join(str(part)[:100] for part in details["loc"]) or "body"
+    return {"field": field, "code": details["type"], "message": details["msg"]}
+
+
+def _invalid(errors: list[FieldError]) -> RequestRefused:
+    return RequestRefused(HTTPStatus.BAD_REQUEST, "The registration is not valid: see errors", errors)

@@ -1,0 +1,49 @@
+"""Every error that the workflow knows by name.
+
+The state machine catches and retries them by their bare class name, which is what AWS Lambda reports for a Python
+exception (`type.__name__`), and base classes don't match there. A message never holds what a customer typed: the
+runtime logs it, and Step Functions keeps it in the execution's history.
+"""
+
+import json
+
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+
+
+class FieldError(TypedDict):
+    """One thing wrong with one field: its path in the JSON document, a stable code, and a sentence for people."""
+
+    field: str
+    code: str
+    message: str
+
+
+class CustomerInvalid(Exception):
+    """The registration breaks a business rule.
+
+    The message is the JSON list of all the errors, `[{"field", "code", "message"}]`, so that the state machine can
+    read them out of the error's Cause.
+    """
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__(json.dumps(errors))
+        self.errors = errors
+
+
+class EmailAlreadyRegistered(Exception):
+    """The e-mail address belongs to another customer."""
+
+
+class EmailUndeliverable(Exception):
+    """This very e-mail can't be sent, however often it is tried. The message is the mail service's error code."""
+
+
+class EmailServiceUnavailable(Exception):
+    """The mail service is out of reach, failing or throttling: try again later. The message is the error code."""
+
+
+class EmailSenderBlocked(Exception):
+    """The mail service refuses the sender (suspended, paused, not verified): someone must mend it.
+
+    The message is the error code.
+    """

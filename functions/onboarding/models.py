@@ -1,0 +1,111 @@
+"""The messages of the workflow, as JSON in camelCase: what comes in, what is queued, what the functions pass on.
+
+Unknown fields are ignored, so that a function accepts what the next or the previous release sends; the API alone
+refuses them, since there an unknown field is a misspelt one. An error never shows its input: it may be personal.
+"""
+
+import unicodedata
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+# Directional formatting can reorder the text around a name, so it is refused like a control character. The marks that
+# Arabic, Hebrew and Persian spelling needs (ZWNJ, LRM, RLM, ALM) are not among these.
+# https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
+_DIRECTIONAL_FORMATTING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+# The rule of _one_line as ECMA-262, for the API's published schema.
+_ONE_LINE_PATTERN = (
+    r"^[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFFFD]*"
+    r"[^\s\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFFFD]"
+    r"[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFFFD]*$"
+)
+
+
+def _one_line(value: str) -> str:
+    """Refuse what can't be a line of text; the text itself is data and stays as typed."""
+    for character in value:
+        if unicodedata.category(character) in {"Cc", "Zl", "Zp"} or character in _DIRECTIONAL_FORMATTING:
+            raise PydanticCustomError("control_character", "Must not contain control characters or line breaks")
+        if character == "\N{REPLACEMENT CHARACTER}":  # what API Gateway puts where the bytes were no UTF-8
+            raise PydanticCustomError("invalid_utf8", "Must be valid UTF-8")
+    if not value.strip():
+        raise PydanticCustomError("blank", "Must not be blank")
+    return value
+
+
+_ONE_LINE = AfterValidator(_one_line)
+_ONE_LINE_SCHEMA = {"pattern": _ONE_LINE_PATTERN}
+
+Name = Annotated[str, Field(min_length=1, max_length=100, json_schema_extra=_ONE_LINE_SCHEMA), _ONE_LINE]
+Line = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=_ONE_LINE_SCHEMA), _ONE_LINE]
+# 254: the longest path that SMTP forwards, less its angle brackets (RFC 5321, 4.5.3.1.3).
+Email = Annotated[str, Field(min_length=1, max_length=254, json_schema_extra=_ONE_LINE_SCHEMA), _ONE_LINE]
+Phone = Annotated[str, Field(min_length=1, max_length=50, json_schema_extra=_ONE_LINE_SCHEMA), _ONE_LINE]
+
+# The customerId names the execution, and these are the names that Step Functions takes everywhere.
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+CustomerId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,80}$")]
+
+
+class Message(BaseModel):
+    """Base of all messages: camelCase in JSON, snake_case in Python, immutable."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+
+class Address(Message):
+    """A postal address as typed. That it is complete is a business rule, checked with the others."""
+
+    street: Line | None = None
+    city: Name | None = None
+    postal_code: Name | None = None
+    country: Annotated[Name | None, Field(description="ISO 3166-1 alpha-2, such as DE")] = None
+
+
+class CustomerData(Message):
+    """What a customer tells of themselves; after validation, normalised (`onboarding.validation`)."""
+
+    first_name: Name
+    last_name: Name
+    email: Email
+    phone: Annotated[
+        Phone | None, Field(description="E.164, or national where the address has a country")
+    ] = None
+    address: Address | None = None
+
+
+class Registration(Message):
+    """A registration in the queue, which is also the input of its execution."""
+
+    event_type: Literal["CustomerRegistered"] = "CustomerRegistered"
+    timestamp: AwareDatetime
+    customer_id: CustomerId
+    correlation_id: Annotated[str, Field(description="The API's request id")]
+    data: CustomerData
+
+
+class CustomerTask(Message):
+    """Input of the tasks that validate a customer and create the account."""
+
+    customer_id: CustomerId
+    correlation_id: str
+    customer_data: CustomerData
+
+
+class WelcomeEmailTask(Message):
+    """Input of the task that sends the welcome e-mail."""
+
+    customer_id: CustomerId
+    correlation_id: str
+    account_id: str
+    first_name: str
+    email: str

@@ -1,0 +1,31 @@
+"""From a registration to its execution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+    from onboarding.models import Registration
+
+
+def start_execution(
+    registration: Registration, *, trace_header: str | None, sfn: SFNClient, state_machine_arn: str
+) -> bool:
+    """Start the execution of a registration. The customerId is its name, so there is never a second one.
+
+    Returns whether it was started now; False if it was before.
+
+    Raises:
+        botocore.exceptions.ClientError: Step Functions refused for now.
+    """
+    execution_input = registration.model_dump_json(by_alias=True, exclude_none=True)
+    trace = {"traceHeader": trace_header} if trace_header else {}
+    try:
+        sfn.start_execution(
+            stateMachineArn=state_machine_arn, name=registration.customer_id, input=execution_input, **trace
+        )
+    except sfn.exceptions.ExecutionAlreadyExists:
+        return False
+    return True

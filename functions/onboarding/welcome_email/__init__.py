@@ -1,0 +1,106 @@
+"""The welcome e-mail: its text and HTML, and how it is sent through Amazon SES."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError, HTTPClientError
+
+from onboarding.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+
+    from onboarding.models import WelcomeEmailTask
+
+# What SES's errors say of an e-mail: that this very one can't be sent, or that the sender may not send at present. All
+# others (throttled, failing) pass. https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
+_UNDELIVERABLE = {"MessageRejected", "BadRequestException"}
+_SENDER_BLOCKED = {
+    "AccessDeniedException",
+    "AccountSuspendedException",
+    "MailFromDomainNotVerifiedException",
+    "NotFoundException",
+    "SendingPausedException",
+}
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sends: the verified address, the configuration set, and what the e-mail says of the company."""
+
+    address: str
+    configuration_set: str
+    company_name: str
+    account_url: str
+
+
+@dataclass(frozen=True)
+class WelcomeEmail:
+    """A rendered e-mail. Only `html` is markup, in which all that a customer typed is escaped."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def render(task: WelcomeEmailTask, sender: Sender) -> WelcomeEmail:
+    """Render the e-mail from the templates beside this module: the name as typed, the account ID and a link."""
+    values = {
+        "first_name": task.first_name,
+        "account_id": task.account_id,
+        "company_name": sender.company_name,
+        "account_url": sender.account_url,
+    }
+    return WelcomeEmail(
+        subject=f"Welcome to {sender.company_name}",
+        text=_template("welcome.txt").substitute(values),
+        html=_template("welcome.html").substitute({name: escape(value) for name, value in values.items()}),
+    )
+
+
+def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
+    """Send the welcome e-mail and return SES's message id.
+
+    SES has no idempotency token: to send once is the caller's part.
+
+    Raises:
+        EmailUndeliverable: this e-mail can't be sent.
+        EmailSenderBlocked: SES refuses the sender until someone mends it.
+        EmailServiceUnavailable: SES is out of reach, failing or throttling.
+    """
+    email = render(task, sender)
+    try:
+        response = ses.send_email(
+            FromEmailAddress=sender.address,
+            Destination={"ToAddresses": [task.email]},
+            Content={
+                "Simple": {
+                    "Subject": {"Data": email.subject, "Charset": "UTF-8"},
+                    "Body": {
+                        "Text": {"Data": email.text, "Charset": "UTF-8"},
+                        "Html": {"Data": email.html, "Charset": "UTF-8"},
+                    },
+                }
+            },
+            ConfigurationSetName=sender.configuration_set,
+        )
+    except ClientError as error:
+        # SES's own words may quote the recipient's address: the code alone goes on, and no chained exception.
+        code = error.response["Error"]["Code"]
+        if code in _UNDELIVERABLE:
+            raise EmailUndeliverable(code) from None
+        if code in _SENDER_BLOCKED:
+            raise EmailSenderBlocked(code) from None
+        raise EmailServiceUnavailable(code) from None
+    except HTTPClientError as error:
+        raise EmailServiceUnavailable(type(error).__name__) from None
+    return response["MessageId"]
+
+
+def _template(name: str) -> Template:
+    return Template((files(__name__) / name).read_text(encoding="utf-8"))

@@ -1,0 +1,64 @@
+"""Task SendWelcomeEmail: send it, and record that it was sent."""
+
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from onboarding import aws, welcome_email
+from onboarding.models import WelcomeEmailTask
+
+SENDER = welcome_email.Sender(
+    address=os.environ["SENDER_EMAIL"],
+    configuration_set=os.environ["CONFIGURATION_SET"],
+    company_name=os.environ["COMPANY_NAME"],
+    account_url=os.environ["ACCOUNT_URL"],
+)
+logger = Logger()
+ses = boto3.client("sesv2", config=aws.CALL_ONCE)
+records = DynamoDBPersistenceLayer(
+    table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=boto3.client("dynamodb", config=aws.CALL)
+)
+# An execution may be redriven for 14 days after it failed, and fails within 12 hours: no record expires before.
+once_per_customer = IdempotencyConfig(
+    event_key_jmespath="customer_id", expires_after_seconds=30 * 24 * 60 * 60, hash_function="sha256"
+)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Return `{messageId}`; once recorded, the same one each time, and nothing is sent again.
+
+    Raises:
+        EmailUndeliverable: this e-mail can't be sent.
+        EmailSenderBlocked: SES refuses the sender.
+        EmailServiceUnavailable: SES is out of reach for now.
+        IdempotencyAlreadyInProgressError: an earlier try has not ended, or died and its lock has yet to expire.
+    """
+    once_per_customer.register_lambda_context(context)
+    task = WelcomeEmailTask.model_validate(event)
+    logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
+    message_id: str = send_once(task=task)
+    logger.info("Welcome e-mail sent", message_id=message_id)
+    return {"messageId": message_id}
+
+
+def send(task: WelcomeEmailTask) -> str:
+    """Send the e-mail and return SES's message id."""
+    return welcome_email.send(task, SENDER, ses=ses)
+
+
+send_once = idempotent_function(
+    send,
+    data_keyword_argument="task",
+    config=once_per_customer,
+    persistence_store=records,
+    key_prefix="send_welcome_email",
+)

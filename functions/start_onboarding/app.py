@@ -1,0 +1,46 @@
+"""Messages of the registration queue: start an execution for each."""
+
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from onboarding import aws
+from onboarding.models import Registration
+from onboarding.start import start_execution
+
+STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
+logger = Logger()
+metrics = Metrics()
+sfn = boto3.client("stepfunctions", config=aws.CALL)
+# A batch that fails as a whole is reported message by message, like any other.
+processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Return the messages that failed: SQS delivers them again, and after their last try to the dead-letter queue."""
+    return dict(process_partial_response(event, start, processor, context))
+
+
+def start(record: SQSRecord) -> None:
+    """Start one execution, or acknowledge that an earlier delivery of the message did."""
+    registration = Registration.model_validate_json(record.body)
+    started = start_execution(
+        registration,
+        trace_header=record.attributes.aws_trace_header,
+        sfn=sfn,
+        state_machine_arn=STATE_MACHINE_ARN,
+    )
+    logger.info(
+        "Onboarding started" if started else "Onboarding was started before",
+        customer_id=registration.customer_id,
+        correlation_id=registration.correlation_id,
+    )
+    metrics.add_metric("OnboardingStarted", MetricUnit.Count, int(started))

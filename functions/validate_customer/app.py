@@ -1,0 +1,30 @@
+"""Task ValidateCustomer: check the business rules and normalise the customer's data."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from onboarding.errors import CustomerInvalid
+from onboarding.models import CustomerTask
+from onboarding.validation import validate
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
+    """Return `{customerData}`, normalised.
+
+    Raises:
+        CustomerInvalid: with every broken rule.
+    """
+    task = CustomerTask.model_validate(event)
+    logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
+    try:
+        customer = validate(task.customer_data)
+    except CustomerInvalid as invalid:
+        logger.info("Customer invalid", codes=[error["code"] for error in invalid.errors])
+        raise
+    logger.info("Customer valid")
+    return {"customerData": customer.model_dump(by_alias=True, exclude_none=True)}
