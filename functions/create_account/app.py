@@ -3,17 +3,16 @@
 import os
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding import aws
 from onboarding.accounts import create_account
-from onboarding.models import CustomerTask
+from onboarding.tasks import CustomerTask
 
 TABLE_NAME = os.environ["CUSTOMERS_TABLE"]
 logger = Logger()
-dynamodb = boto3.client("dynamodb", config=aws.CALL)
+dynamodb = aws.client("dynamodb")
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from boto3.dynamodb.types import TypeSerializer
-
 from onboarding.errors import EmailAlreadyRegistered
 
 if TYPE_CHECKING:
@@ -68,9 +66,16 @@ def _put_once(item: dict[str, Any], table_name: str) -> Any:
     return {
         "Put": {
             "TableName": table_name,
-            "Item": {name: TypeSerializer().serialize(value) for name, value in item.items()},
+            "Item": _attribute(item)["M"],
             "ConditionExpression": "attribute_not_exists(#key)",
             "ExpressionAttributeNames": {"#key": _KEY},
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
     }
+
+
+def _attribute(value: str | dict[str, Any]) -> dict[str, Any]:
+    """Return a text, or a map of texts, as DynamoDB's JSON."""
+    if isinstance(value, dict):
+        return {"M": {name: _attribute(part) for name, part in value.items()}}
+    return {"S": value}

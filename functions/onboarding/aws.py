@@ -1,10 +1,23 @@
 """How the functions call AWS."""
 
+from typing import Any
+
+import botocore.session
 from botocore.config import Config
 
-# An attempt takes 4 s at most, and two of them with the wait between fit each function's 10 s: botocore's error comes
-# before Lambda's time-out, and says what happened. https://docs.aws.amazon.com/boto3/latest/guide/retries.html
-CALL = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+# Two attempts of at most 4 s each, with the wait between them, fit each function's 10 s: botocore's error, which says
+# what happened, comes before Lambda's time-out. https://docs.aws.amazon.com/boto3/latest/guide/retries.html
+_CALL = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 
-# For a call that must not be made twice: the state machine repeats the task, which is recorded.
-CALL_ONCE = Config(connect_timeout=1, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
+# For a call that must not be made twice: it is the workflow that repeats the task, which is recorded.
+_CALL_ONCE = Config(connect_timeout=1, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
+_session = botocore.session.get_session()
+
+
+def client(service: str, *, once: bool = False) -> Any:
+    """Return a client for an AWS service; with `once` it makes no second attempt.
+
+    The client is the one that boto3 would make. boto3 itself, with its resources and transfers that nothing here
+    uses, would take a tenth more of a cold start.
+    """
+    return _session.create_client(service, config=_CALL_ONCE if once else _CALL)

@@ -1,13 +1,13 @@
-"""The messages of the workflow, as JSON in camelCase: what comes in, what is queued, what the functions pass on.
+"""The customer's data, and what all messages have in common: JSON in camelCase.
 
 Unknown fields are ignored, so that a function accepts what the next or the previous release sends; the API alone
 refuses them, since there an unknown field is a misspelt one. An error never shows its input: it may be personal.
 """
 
 import unicodedata
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -81,31 +81,3 @@ class CustomerData(Message):
         Phone | None, Field(description="E.164, or national where the address has a country")
     ] = None
     address: Address | None = None
-
-
-class Registration(Message):
-    """A registration in the queue, which is also the input of its execution."""
-
-    event_type: Literal["CustomerRegistered"] = "CustomerRegistered"
-    timestamp: AwareDatetime
-    customer_id: CustomerId
-    correlation_id: Annotated[str, Field(description="The API's request id")]
-    data: CustomerData
-
-
-class CustomerTask(Message):
-    """Input of the tasks that validate a customer and create the account."""
-
-    customer_id: CustomerId
-    correlation_id: str
-    customer_data: CustomerData
-
-
-class WelcomeEmailTask(Message):
-    """Input of the task that sends the welcome e-mail."""
-
-    customer_id: CustomerId
-    correlation_id: str
-    account_id: str
-    first_name: str
-    email: str

@@ -1,60 +1,17 @@
-"""Accepting a registration: it gets its customerId and is queued; the workflow does the rest."""
+"""A registration on its way from the API to the workflow."""
 
-from __future__ import annotations
+from typing import Annotated, Literal
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
-from uuid import UUID, uuid4, uuid5
+from pydantic import AwareDatetime, Field
 
-from onboarding.models import CustomerData, Message, Registration
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-
-_IDEMPOTENCY_NAMESPACE = UUID("6f3d7b0e-5f0a-4d0c-9a43-7c0b6d0f5a11")
+from onboarding.models import CustomerData, CustomerId, Message
 
 
-class Accepted(Message):
-    """The answer to a registration: 202 Accepted. The trackingId is the queue's message id."""
+class Registration(Message):
+    """A registration in the queue, which is also the input of its execution."""
 
-    message: str = "Registration accepted"
-    customer_id: str
-    tracking_id: str
-
-
-def customer_id_for(customer: CustomerData, idempotency_key: str | None) -> str:
-    """Return a new customerId, or with an Idempotency-Key always the same one for the same key and customer.
-
-    So a repeated request makes no second customer even where the record of the first is lost; and a key that comes
-    back with another customer, long after its record expired, takes nothing from either.
-    """
-    if idempotency_key is None:
-        return str(uuid4())
-    return str(uuid5(_IDEMPOTENCY_NAMESPACE, f"{idempotency_key}\n{_to_json(customer)}"))
-
-
-def accept(
-    customer: CustomerData,
-    *,
-    idempotency_key: str | None,
-    correlation_id: str,
-    sqs: SQSClient,
-    queue_url: str,
-) -> Accepted:
-    """Queue a registration.
-
-    Raises:
-        botocore.exceptions.ClientError, botocore.exceptions.HTTPClientError: the queue did not take it.
-    """
-    registration = Registration(
-        timestamp=datetime.now(UTC),
-        customer_id=customer_id_for(customer, idempotency_key),
-        correlation_id=correlation_id,
-        data=customer,
-    )
-    sent = sqs.send_message(QueueUrl=queue_url, MessageBody=_to_json(registration))
-    return Accepted(customer_id=registration.customer_id, tracking_id=sent["MessageId"])
-
-
-def _to_json(message: Message) -> str:
-    return message.model_dump_json(by_alias=True, exclude_none=True)
+    event_type: Literal["CustomerRegistered"] = "CustomerRegistered"
+    timestamp: AwareDatetime
+    customer_id: CustomerId
+    correlation_id: Annotated[str, Field(description="The API's request id")]
+    data: CustomerData

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-    from onboarding.models import Registration
+    from onboarding.registration import Registration
 
 
 def start_execution(

@@ -4,7 +4,6 @@ import os
 from http import HTTPStatus
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.idempotency import (
@@ -21,17 +20,17 @@ from aws_lambda_powertools.utilities.idempotency.serialization.pydantic import P
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError, HTTPClientError
 
-from onboarding import aws, registration
+from onboarding import acceptance, aws
+from onboarding.acceptance import Accepted
 from onboarding.api import RegistrationRequest, RequestRefused, parse_request, respond
-from onboarding.registration import Accepted
 
 ALLOWED_ORIGIN = os.environ["ALLOWED_ORIGIN"]
 QUEUE_URL = os.environ["REGISTRATION_QUEUE_URL"]
 logger = Logger()
 metrics = Metrics()
-sqs = boto3.client("sqs", config=aws.CALL)
+sqs = aws.client("sqs")
 records = DynamoDBPersistenceLayer(
-    table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=boto3.client("dynamodb", config=aws.CALL)
+    table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=aws.client("dynamodb")
 )
 once_per_key = IdempotencyConfig(
     event_key_jmespath="idempotency_key",
@@ -84,7 +83,7 @@ def accept(request: RegistrationRequest, correlation_id: str) -> Accepted:
 
 def queue(request: RegistrationRequest, correlation_id: str) -> Accepted:
     """Queue the registration; raises what botocore raises."""
-    return registration.accept(
+    return acceptance.accept(
         request.customer,
         idempotency_key=request.idempotency_key,
         correlation_id=correlation_id,

@@ -3,7 +3,6 @@
 import os
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
@@ -13,7 +12,7 @@ from aws_lambda_powertools.utilities.idempotency import (
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding import aws, welcome_email
-from onboarding.models import WelcomeEmailTask
+from onboarding.tasks import WelcomeEmailTask
 
 SENDER = welcome_email.Sender(
     address=os.environ["SENDER_EMAIL"],
@@ -22,9 +21,9 @@ SENDER = welcome_email.Sender(
     account_url=os.environ["ACCOUNT_URL"],
 )
 logger = Logger()
-ses = boto3.client("sesv2", config=aws.CALL_ONCE)
+ses = aws.client("sesv2", once=True)
 records = DynamoDBPersistenceLayer(
-    table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=boto3.client("dynamodb", config=aws.CALL)
+    table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=aws.client("dynamodb")
 )
 # An execution may be redriven for 14 days after it failed, and fails within 12 hours: no record expires before.
 once_per_customer = IdempotencyConfig(

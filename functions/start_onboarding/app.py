@@ -3,7 +3,6 @@
 import os
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -11,13 +10,13 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding import aws
-from onboarding.models import Registration
+from onboarding.registration import Registration
 from onboarding.start import start_execution
 
 STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
 logger = Logger()
 metrics = Metrics()
-sfn = boto3.client("stepfunctions", config=aws.CALL)
+sfn = aws.client("stepfunctions")
 # A batch that fails as a whole is reported message by message, like any other.
 processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)
 

@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.errors import CustomerInvalid
-from onboarding.models import CustomerTask
+from onboarding.tasks import CustomerTask
 from onboarding.validation import validate
 
 logger = Logger()

@@ -15,7 +15,7 @@ from onboarding.errors import EmailSenderBlocked, EmailServiceUnavailable, Email
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
-    from onboarding.models import WelcomeEmailTask
+    from onboarding.tasks import WelcomeEmailTask
 
 # What SES's errors say of an e-mail: that this very one can't be sent, or that the sender may not send at present. All
 # others (throttled, failing) pass. https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
