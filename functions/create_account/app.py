@@ -24,8 +24,6 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """
     task = CustomerTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
-    account_id = create_account(
-        task.customer_id, task.customer_data, dynamodb=dynamodb, table_name=TABLE_NAME
-    )
+    account_id = create_account(task.customer_id, task.customer_data, dynamodb=dynamodb, table_name=TABLE_NAME)
     logger.info("Account created", account_id=account_id)
     return {"accountId": account_id}

@@ -15,7 +15,10 @@ from uuid import uuid4
 from onboarding.errors import EmailAlreadyRegistered
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
     from onboarding.models import CustomerData
 
@@ -27,9 +30,7 @@ def email_key(address: str) -> str:
     return unicodedata.normalize("NFKC", address).lower()
 
 
-def create_account(
-    customer_id: str, customer: CustomerData, *, dynamodb: DynamoDBClient, table_name: str
-) -> str:
+def create_account(customer_id: str, customer: CustomerData, *, dynamodb: DynamoDBClient, table_name: str) -> str:
     """Create the customer's account, once, and return its accountId.
 
     A second call for the same customer changes nothing and returns the same accountId.
@@ -49,20 +50,19 @@ def create_account(
     }
     email = {_KEY: f"EMAIL#{email_key(customer.email)}", "customerId": customer_id}
     try:
-        dynamodb.transact_write_items(
-            TransactItems=[_put_once(account, table_name), _put_once(email, table_name)]
-        )
+        dynamodb.transact_write_items(TransactItems=[_put_once(account, table_name), _put_once(email, table_name)])
     except dynamodb.exceptions.TransactionCanceledException as error:
         account_refused, email_refused = error.response["CancellationReasons"]
         if account_refused["Code"] == "ConditionalCheckFailed":  # an earlier call created it
-            return account_refused["Item"]["accountId"]["S"]
+            existing: Mapping[str, Any] = account_refused["Item"]
+            return str(existing["accountId"]["S"])
         if email_refused["Code"] == "ConditionalCheckFailed":
             raise EmailAlreadyRegistered from None
         raise
     return account_id
 
 
-def _put_once(item: dict[str, Any], table_name: str) -> Any:
+def _put_once(item: dict[str, Any], table_name: str) -> TransactWriteItemTypeDef:
     return {
         "Put": {
             "TableName": table_name,

@@ -60,9 +60,7 @@ def parse_request(event: dict[str, Any]) -> RegistrationRequest:
         raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json")
     body = _body(event)
     if len(body) > MAX_BODY_BYTES:
-        raise RequestRefused(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body must be at most {MAX_BODY_BYTES} bytes"
-        )
+        raise RequestRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body must be at most {MAX_BODY_BYTES} bytes")
     key = headers.get("idempotency-key")
     if key is not None and not (key.strip() and key.isprintable() and len(key) <= MAX_IDEMPOTENCY_KEY_LENGTH):
         message = f"Must be 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} printable characters"

@@ -14,7 +14,7 @@ _CALL_ONCE = Config(connect_timeout=1, read_timeout=10, retries={"mode": "standa
 _session = botocore.session.get_session()
 
 
-def client(service: str, *, once: bool = False) -> Any:
+def client(service: str, *, once: bool = False) -> Any:  # noqa: ANN401 - the type is the service's own
     """Return a client for an AWS service; with `once` it makes no second attempt.
 
     The client is the one that boto3 would make. boto3 itself, with its resources and transfers that nothing here

@@ -77,7 +77,5 @@ class CustomerData(Message):
     first_name: Name
     last_name: Name
     email: Email
-    phone: Annotated[
-        Phone | None, Field(description="E.164, or national where the address has a country")
-    ] = None
+    phone: Annotated[Phone | None, Field(description="E.164, or national where the address has a country")] = None
     address: Address | None = None

@@ -79,9 +79,7 @@ def _phone(value: str | None, address: Address | None, errors: list[FieldError])
     except phonenumbers.NumberParseException:
         number = None
     if number is None or not phonenumbers.is_valid_number(number):
-        errors.append(
-            _error("phone", "phone_invalid", "Must be valid in E.164, or in the country of the address")
-        )
+        errors.append(_error("phone", "phone_invalid", "Must be valid in E.164, or in the country of the address"))
         return value
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

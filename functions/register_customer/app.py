@@ -29,9 +29,7 @@ QUEUE_URL = os.environ["REGISTRATION_QUEUE_URL"]
 logger = Logger()
 metrics = Metrics()
 sqs = aws.client("sqs")
-records = DynamoDBPersistenceLayer(
-    table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=aws.client("dynamodb")
-)
+records = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=aws.client("dynamodb"))
 once_per_key = IdempotencyConfig(
     event_key_jmespath="idempotency_key",
     payload_validation_jmespath="customer",

@@ -22,9 +22,7 @@ SENDER = welcome_email.Sender(
 )
 logger = Logger()
 ses = aws.client("sesv2", once=True)
-records = DynamoDBPersistenceLayer(
-    table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=aws.client("dynamodb")
-)
+records = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=aws.client("dynamodb"))
 # An execution may be redriven for 14 days after it failed, and fails within 12 hours: no record expires before.
 once_per_customer = IdempotencyConfig(
     event_key_jmespath="customer_id", expires_after_seconds=30 * 24 * 60 * 60, hash_function="sha256"

@@ -18,7 +18,11 @@ logger = Logger()
 metrics = Metrics()
 sfn = aws.client("stepfunctions")
 # A batch that fails as a whole is reported message by message, like any other.
-processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)
+processor = BatchProcessor(
+    EventType.SQS,
+    raise_on_entire_batch_failure=False,
+    logger=logger,  # type: ignore[arg-type]  # it calls what Powertools' Logger shares with logging's
+)
 
 
 @metrics.log_metrics
