@@ -1,0 +1,43 @@
+"""Writes the files that are generated from the code: `python -m docs.generate`.
+
+A generated file is one entry in `GENERATED`; a test compares each of them with what its function returns.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from docs.openapi import openapi
+from docs.workflow_picture import mermaid
+
+ROOT = Path(__file__).parent.parent
+DEFINITION = ROOT / "statemachine" / "customer_onboarding.asl.yaml"
+
+
+def readme() -> str:
+    """The README as it is, around a new picture of the workflow."""
+    begin, end = "<!-- begin: the workflow, by `make docs` -->\n", "<!-- end -->"
+    before, _, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    if not after:
+        raise ValueError(f"README.md must have a line {begin.strip()!r} and, after it, {end!r}")
+    picture = mermaid(DEFINITION.read_text(encoding="utf-8"))
+    return f"{before}{begin}```mermaid\n{picture}```\n{end}{after}"
+
+
+GENERATED: Mapping[Path, Callable[[], str]] = {
+    ROOT / "README.md": readme,
+    ROOT / "docs" / "openapi.json": openapi,
+}
+
+
+def main() -> None:
+    for path, render in GENERATED.items():
+        text = render()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Draws a state machine's definition (Amazon States Language, in YAML or JSON) as a Mermaid flowchart.
+
+A solid arrow is a transition, a dotted one a caught error, by its name. A Task says how often it is retried;
+a Succeed and a Fail are the round ends. What is neither retried nor caught fails the execution where it
+stands, and has no arrow.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import yaml
+
+State = Mapping[str, Any]
+
+STYLES = """\
+classDef task stroke:#0969da
+classDef choice stroke:#8250df
+classDef succeed stroke:#1a7f37,stroke-width:2px
+classDef fail stroke:#cf222e,stroke-width:2px
+"""
+CAUGHT = "stroke:#bc4c00,color:#bc4c00"
+DEFAULT_MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Arrow:
+    source: str
+    target: str
+    label: str = ""
+    kind: Literal["transition", "caught"] = "transition"
+
+    def __str__(self) -> str:
+        shaft = "-.->" if self.kind == "caught" else "-->"
+        label = f"|{_quoted(self.label)}|" if self.label else ""
+        return f"{_id(self.source)} {shaft}{label} {_id(self.target)}"
+
+
+def mermaid(definition: str) -> str:
+    """The flowchart of a definition, without the Markdown fence around it.
+
+    Raises `KeyError` where the definition has no state of the name that it starts at.
+    """
+    machine = yaml.safe_load(definition)
+    arrows = [Arrow("start", machine["StartAt"]), *_arrows(machine)]
+    lines = ["start((' '))", *_nodes(machine), *map(str, arrows), *STYLES.splitlines()]
+    if caught := [str(i) for i, arrow in enumerate(arrows) if arrow.kind == "caught"]:
+        lines.append(f"linkStyle {','.join(caught)} {CAUGHT}")
+    return "flowchart TD\n" + "".join(f"  {line}\n" for line in lines)
+
+
+def _nodes(machine: State) -> Iterator[str]:
+    """A line for each state; what a Map or a Parallel runs inside is a subgraph of its own."""
+    for name, state in machine["States"].items():
+        if inner := _inner_machines(state):
+            title = f"{state['Type']}: {name}"
+            yield f"subgraph {_id(name)}[{_quoted(title)}]"
+            for one in inner:
+                yield from (f"  {line}" for line in _nodes(one))
+            yield "end"
+        else:
+            yield _id(name) + _shape(name, state)
+
+
+def _shape(name: str, state: State) -> str:
+    match state["Type"]:
+        case "Choice":
+            return f"{{{_quoted(name)}}}:::choice"
+        case "Succeed" | "Fail" as end:
+            return f"([{_quoted(name)}]):::{end.lower()}"
+        case "Task":
+            return f"[{_quoted('<br>'.join([name, *_retries(state)]))}]:::task"
+        case _:
+            return f"[{_quoted(name)}]"
+
+
+def _retries(state: State) -> Iterator[str]:
+    for retrier in state.get("Retry", []):
+        if attempts := retrier.get("MaxAttempts", DEFAULT_MAX_ATTEMPTS):
+            yield f"<small>↻ {attempts} × {_errors(retrier)}</small>"
+
+
+def _arrows(machine: State) -> Iterator[Arrow]:
+    for name, state in machine["States"].items():
+        for inner in _inner_machines(state):
+            yield from _arrows(inner)
+        for choice in state.get("Choices", []):
+            yield Arrow(name, choice["Next"], _condition(choice))
+        if "Default" in state:
+            yield Arrow(name, state["Default"], "otherwise")
+        if "Next" in state:
+            yield Arrow(name, state["Next"])
+        for catcher in state.get("Catch", []):
+            yield Arrow(name, catcher["Next"], _errors(catcher), "caught")
+
+
+def _inner_machines(state: State) -> list[State]:
+    return [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]
+
+
+def _errors(rule: State) -> str:
+    return ", ".join("any error" if name == "States.ALL" else name for name in rule["ErrorEquals"])
+
+
+def _condition(choice: State) -> str:
+    """The rule in words where it has a comment, else its JSONata expression."""
+    return choice.get("Comment") or choice["Condition"].removeprefix("{%").removesuffix("%}").strip()
+
+
+def _id(name: str) -> str:
+    return re.sub(r"\W", "_", name)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', "#quot;") + '"'

@@ -1,0 +1,56 @@
+"""`python -m local demo|up|down`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from types import FrameType
+
+from rich.console import Console
+
+from local import background, demo
+from local.emulator import ENDING_SIGNALS, EmulatorDidNotStart
+from local.sam import SamFailed
+
+WIDTH = 100
+
+
+def main() -> int:
+    """Run the command; 0 if all went well, 1 if not, 130 if interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m local", description="AWS on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser(
+        "demo", help="deploy, onboard the customers of customers.yaml, show it, end"
+    )
+    commands.add_parser("up", help="deploy, and leave the stack running")
+    commands.add_parser("down", help="end the stack that `up` left running")
+    command = parser.parse_args().command
+    console = Console(highlight=False)
+    if not console.is_terminal or console.width > WIDTH:
+        console.width = WIDTH
+    for number in ENDING_SIGNALS:
+        signal.signal(number, _interrupt)
+    try:
+        match command:
+            case "demo":
+                return 0 if demo.run(console) else 1
+            case "up":
+                background.up(console)
+            case "down":
+                background.down(console)
+    except (EmulatorDidNotStart, SamFailed) as failure:
+        console.print(str(failure), markup=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        console.print("interrupted")
+        return 130
+    return 0
+
+
+def _interrupt(*_: int | FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

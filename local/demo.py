@@ -1,0 +1,155 @@
+"""The demo: the customers of customers.yaml, onboarded by the deployed stack."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from local import emulator
+from local.customers import Customer, load
+from local.deploy import Stack, deploy
+from local.observer import observe
+from local.outcome import Answer, Execution, Outcome
+from local.polling import back_off
+from local.report import report
+
+# A quicker burst would only have the emulator's few workers refuse what Lambda would take.
+REGISTRATIONS_PER_SECOND = 8
+EXECUTION_SECONDS = 120
+
+
+def run(console: Console) -> bool:
+    """Run the demo and show it on `console`; whether all went as expected."""
+    customers = load()
+    with emulator.start() as aws:
+        stack = deploy(aws, console)
+        outcomes, strays = onboard(stack, customers, console)
+    return report(outcomes, strays, console)
+
+
+def onboard(
+    stack: Stack, customers: Sequence[Customer], console: Console
+) -> tuple[list[Outcome], list[str]]:
+    """Register the customers, wait until their executions have ended, and gather the outcomes.
+
+    Also returns a line for each event and each mail that belongs to none of the customers.
+    """
+    observer = observe(stack)
+    answers: dict[str, Answer] = {}
+    with _progress(console) as bar, httpx.Client(trust_env=False, timeout=30) as http:
+        task = bar.add_task("onboarding", total=len(customers))
+        for wave in _waves(customers):
+            for customer in wave:
+                answers[customer.name] = _register(http, stack, customer)
+                time.sleep(1 / REGISTRATIONS_PER_SECOND)
+            for ended in _ended_executions(stack):
+                ids = [answer.customer_id for answer in answers.values()]
+                done = [customer_id is None or customer_id in ended for customer_id in ids]
+                bar.update(task, completed=sum(done))
+                if all(done):
+                    break
+    events = sorted(observer.events(), key=lambda event: event["detail"]["metadata"]["occurredAt"])
+    return _gather(stack, customers, answers, events)
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=console)
+
+
+def _waves(customers: Sequence[Customer]) -> Iterator[list[Customer]]:
+    """First those who wait for nobody, then those who wait for one of them, and so on."""
+    registered: set[str | None] = {None}
+    waiting = list(customers)
+    while wave := [customer for customer in waiting if customer.after in registered]:
+        yield wave
+        registered |= {customer.name for customer in wave}
+        waiting = [customer for customer in waiting if customer.name not in registered]
+
+
+def _register(http: httpx.Client, stack: Stack, customer: Customer) -> Answer:
+    key = customer.idempotency_key
+    response = http.post(
+        f"{stack.api_url}/api/customers",
+        json=customer.customer,
+        headers={"Idempotency-Key": key} if key else {},
+    )
+    try:
+        return Answer(response.status_code, response.json())
+    except ValueError:
+        return Answer(response.status_code, {"detail": response.text})
+
+
+def _ended_executions(stack: Stack) -> Iterator[set[str]]:
+    """The names of the executions that have ended, again and again until the time is up."""
+    pages = stack.session.client("stepfunctions").get_paginator("list_executions")
+    for _ in back_off(EXECUTION_SECONDS):
+        yield {
+            execution["name"]
+            for page in pages.paginate(stateMachineArn=stack.outputs["StateMachineArn"])
+            for execution in page["executions"]
+            if execution["status"] != "RUNNING"
+        }
+
+
+def _gather(
+    stack: Stack,
+    customers: Sequence[Customer],
+    answers: Mapping[str, Answer],
+    events: Sequence[dict[str, Any]],
+) -> tuple[list[Outcome], list[str]]:
+    mails = _outbox(stack)
+    outcomes = []
+    for customer in customers:
+        answer = answers[customer.name]
+        theirs = [e for e in events if e["detail"]["customerId"] == answer.customer_id]
+        sent = {event["detail"].get("messageId") for event in theirs}
+        outcomes.append(
+            Outcome(
+                customer,
+                answer,
+                _execution(stack, answer.customer_id) if answer.customer_id else None,
+                tuple(theirs),
+                tuple(mail for mail in mails if mail["MessageId"] in sent),
+            )
+        )
+    known = {id(thing) for outcome in outcomes for thing in (*outcome.events, *outcome.mails)}
+    strays = [f"an event of nobody: {e['detail-type']}" for e in events if id(e) not in known]
+    strays += [f"a mail of nobody, to {mail['To']}" for mail in mails if id(mail) not in known]
+    return outcomes, strays
+
+
+def _execution(stack: Stack, name: str) -> Execution | None:
+    """The execution of that name, None where it was never started."""
+    sfn = stack.session.client("stepfunctions")
+    arn = stack.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:") + f":{name}"
+    try:
+        execution = sfn.describe_execution(executionArn=arn)
+    except sfn.exceptions.ExecutionDoesNotExist:
+        return None
+    pages = sfn.get_paginator("get_execution_history").paginate(executionArn=arn)
+    states = [
+        event["stateEnteredEventDetails"]["name"]
+        for page in pages
+        for event in page["events"]
+        if "stateEnteredEventDetails" in event
+    ]
+    return Execution(
+        execution["status"],
+        tuple(states),
+        output=json.loads(execution.get("output", "{}")),
+        error=" ".join(filter(None, [execution.get("error"), execution.get("cause")])),
+    )
+
+
+def _outbox(stack: Stack) -> list[dict[str, Any]]:
+    """The mails that SES would have sent: {MessageId, To, Subject, BodyText, BodyHtml, …}."""
+    url = f"{stack.emulator.endpoint_url}/_ministack/ses/messages"
+    by_account = httpx.get(url, trust_env=False).raise_for_status().json()["messages"]
+    return [mail for mails in by_account.values() for mail in mails]

@@ -1,0 +1,122 @@
+"""The real `sam deploy` of the project's template to an emulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from local.build import BUILT, TARGET, build
+from local.emulator import Emulator, EmulatorSession
+from local.patch import Change, patch
+from local.sam import sam
+
+STACK_NAME = "customer-onboarding"
+SENDER = "welcome@example.com"
+ARTIFACTS = "artifacts"
+SILENT = Console(quiet=True)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack: the template's outputs by name, and the emulator it lives on."""
+
+    emulator: Emulator
+    outputs: Mapping[str, str]
+
+    @property
+    def session(self) -> EmulatorSession:
+        """A boto3 session as the account's root user."""
+        return self.emulator.session
+
+    @property
+    def api_url(self) -> str:
+        """Where the API answers here; on AWS it is the output ApiUrl."""
+        api, stage = self.outputs["RestApiId"], self.outputs["StageName"]
+        return f"{self.emulator.endpoint_url}/_aws/execute-api/{api}/{stage}"
+
+
+def deploy(emulator: Emulator, console: Console = SILENT) -> Stack:
+    """Build the template where its inputs changed, deploy it, and start each function once.
+
+    Raises `SamFailed` with all that SAM CLI said. What is done, and what is changed for the
+    emulator, is printed to `console`.
+    """
+    with _step(console, "sam build") as step:
+        if not build():
+            step.append("unchanged")
+    template = yaml.safe_load((BUILT / "template.yaml").read_text())
+    patched, changes = patch(template, BUILT)
+    with _step(console, "sam deploy"):
+        _sam_deploy(emulator, patched)
+    console.print(_as_table(changes))
+    with _step(console, "warm up"):
+        _warm_up(emulator.session)
+    return Stack(emulator, _outputs(emulator.session))
+
+
+def _sam_deploy(emulator: Emulator, template: Mapping[str, object]) -> None:
+    emulator.session.client("s3").create_bucket(Bucket=ARTIFACTS)
+    emulator.session.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+    path = emulator.folder / "template.json"
+    path.write_text(json.dumps(template))
+    parameters = TARGET | {"SenderEmail": SENDER}
+    sam(
+        "deploy",
+        *("--template-file", str(path)),
+        *("--stack-name", STACK_NAME),
+        *("--s3-bucket", ARTIFACTS),
+        *("--capabilities", "CAPABILITY_IAM"),
+        *("--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())),
+        "--no-confirm-changeset",
+        "--no-progressbar",
+        environment=emulator.credentials(),
+    )
+
+
+def _warm_up(session: EmulatorSession) -> None:
+    """Invoke each function with an empty object: it imports its code and refuses the input.
+
+    As many at a time as there are processors; together they would take longer to start than
+    Lambda allows.
+    """
+    resources = session.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
+    names = [
+        resource["PhysicalResourceId"]
+        for resource in resources["StackResources"]
+        if resource["ResourceType"] == "AWS::Lambda::Function"
+    ]
+    client = session.client("lambda")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda name: client.invoke(FunctionName=name, Payload=b"{}"), names))
+
+
+def _outputs(session: EmulatorSession) -> dict[str, str]:
+    stacks = session.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
+
+
+@contextmanager
+def _step(console: Console, name: str) -> Iterator[list[str]]:
+    """Show a step while it runs, then a line with its seconds and what was appended."""
+    remarks: list[str] = []
+    began = time.monotonic()
+    with console.status(f"{name} …"):
+        yield remarks
+    console.print(f"{name:<12}{time.monotonic() - began:5.1f} s  {', '.join(remarks)}".rstrip())
+
+
+def _as_table(changes: list[Change]) -> Table:
+    table = Table("resources", "on this machine", "because the emulator", title_justify="left")
+    table.title = "Changed in the built template, for the emulator only"
+    for change in changes:
+        table.add_row("\n".join(change.where), change.what, change.why)
+    return table

@@ -1,0 +1,87 @@
+"""What became of a customer, and how that differs from what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local.customers import Customer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The API's answer: its status, and its body as parsed JSON."""
+
+    status: int
+    document: dict[str, Any]
+
+    @property
+    def customer_id(self) -> str | None:
+        """The customerId, where the registration was accepted."""
+        return self.document.get("customerId")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """An execution: its status, the states that it entered, in order, its output or its error."""
+
+    status: str
+    states: tuple[str, ...]
+    output: dict[str, str]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The answer to a registration and all that followed.
+
+    `execution` is absent where none was started. `events` are EventBridge's envelopes, in the
+    order in which they occurred; `mails` are entries of the emulator's outbox.
+    """
+
+    customer: Customer
+    answer: Answer
+    execution: Execution | None
+    events: tuple[dict[str, Any], ...]
+    mails: tuple[dict[str, Any], ...]
+
+    @property
+    def event_types(self) -> list[str]:
+        return [event["detail-type"] for event in self.events]
+
+    @property
+    def status(self) -> str | None:
+        """The status in the execution's output; where it has none, Step Functions' own."""
+        if self.execution is None:
+            return None
+        return self.execution.output.get("status", self.execution.status)
+
+    @property
+    def errors(self) -> list[dict[str, str]]:
+        """What is wrong with which field, as the API or the workflow said: {field, message, …}."""
+        documents = [self.answer.document, *(event["detail"] for event in self.events)]
+        return [error for document in documents for error in document.get("errors", [])]
+
+
+def differences(outcome: Outcome, outcomes: Mapping[str, Outcome]) -> Iterator[str]:
+    """A sentence for each thing that is not as expected; `outcomes` are all, by customer's name."""
+    expected = outcome.customer.expect
+    output = outcome.execution.output if outcome.execution else {}
+    comparisons: list[tuple[str, object, object]] = [
+        ("the answer", expected.http, outcome.answer.status),
+        ("the status", expected.status, outcome.status),
+        ("the reason", expected.reason, output.get("reason")),
+        ("refused", sorted(expected.fields), sorted(error["field"] for error in outcome.errors)),
+        ("the events", sorted(expected.events), sorted(outcome.event_types)),
+        ("the number of mails", int(expected.mail), len(outcome.mails)),
+    ]
+    if expected.same_customer:
+        first = outcomes[expected.same_customer].answer.customer_id
+        comparisons.append(("the customerId", first, outcome.answer.customer_id))
+    for what, should, was in comparisons:
+        if should != was:
+            yield f"{what} should be {should}, was {was}"
+    for mail in outcome.mails:
+        if expected.html not in mail["BodyHtml"]:
+            yield f"the mail's HTML should contain {expected.html}"

@@ -1,0 +1,71 @@
+"""The demo's report: for each customer what was sent, what came of it, and whether it should."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from local.outcome import Outcome, differences
+
+
+def report(outcomes: Sequence[Outcome], strays: Sequence[str], console: Console) -> bool:
+    """Print all outcomes and the verdict; whether all went as expected."""
+    by_name = {outcome.customer.name: outcome for outcome in outcomes}
+    wrong = {name: list(differences(outcome, by_name)) for name, outcome in by_name.items()}
+    for outcome in outcomes:
+        differs = wrong[outcome.customer.name]
+        mark = Text("✗ ", "bold red") if differs else Text("✓ ", "bold green")
+        title = mark + Text(outcome.customer.title, style="bold default")
+        console.print(Rule(title, align="left", style="dim"))
+        console.print(_details(outcome, differs))
+    console.print(Rule(style="dim"))
+    surprised = [name for name, found in wrong.items() if found]
+    if not surprised and not strays:
+        console.print(f"All {len(outcomes)} customers as expected.", style="bold green")
+        return True
+    summary = f"{len(surprised)} of {len(outcomes)} customers NOT as expected: "
+    console.print(Text(summary + ", ".join(surprised), style="bold red"))
+    for stray in strays:
+        console.print(Text(f"There was {stray}", style="red"))
+    return False
+
+
+def _details(outcome: Outcome, differs: Sequence[str]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", min_width=8)
+    table.add_column(overflow="fold")
+    for label, text in _lines(outcome):
+        table.add_row(label, Text(text))
+    for sentence in differs:
+        table.add_row(Text("differs", style="bold red"), Text(sentence, style="red"))
+    return table
+
+
+def _lines(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    customer, answer, execution = outcome.customer, outcome.answer, outcome.execution
+    yield "sent", json.dumps(customer.customer, ensure_ascii=False)
+    if customer.idempotency_key:
+        yield "", f"Idempotency-Key: {customer.idempotency_key}"
+    remark = answer.document.get("detail") or json.dumps(answer.document)
+    if answer.customer_id:
+        remark = f"customerId {answer.customer_id}"
+    yield "answer", f"{answer.status} {HTTPStatus(answer.status).phrase}: {remark}"
+    if execution:
+        yield "way", " ▸ ".join(execution.states)
+        result = [value for key, value in execution.output.items() if key != "customerId"]
+        yield "outcome", " · ".join(filter(None, [execution.status, *result, execution.error]))
+    for error in outcome.errors:
+        yield "refused", f"{error['field']}: {error['message']}"
+    if outcome.events:
+        yield "events", ", ".join(outcome.event_types)
+    for mail in outcome.mails:
+        yield "mail", f"to {', '.join(mail['To'])}: {mail['Subject']}"
+        shown = [line for line in mail["BodyHtml"].splitlines() if customer.expect.html in line]
+        if customer.expect.html and shown:
+            yield "", f"in HTML: {shown[0].strip()}"

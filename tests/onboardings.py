@@ -1,0 +1,139 @@
+"""Drives a deployed stack as its callers do, and reads from AWS's own APIs what became of a customer."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from local.deploy import Stack
+from local.observer import observe
+from local.polling import back_off
+
+PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Onboarding:
+    """An execution that has ended.
+
+    `tries` counts, for each task, how often it was tried; `events` are the details of what was published, by
+    detail-type, in order; `mails` are what SES would have sent.
+    """
+
+    status: str
+    states: list[str]
+    output: dict[str, str]
+    error: str | None
+    tries: Counter[str]
+    events: list[tuple[str, dict[str, Any]]]
+    mails: list[dict[str, Any]]
+
+    @property
+    def last_state(self) -> str:
+        return self.states[-1]
+
+    @property
+    def event_types(self) -> list[str]:
+        return [detail_type for detail_type, _ in self.events]
+
+
+class Onboardings:
+    """The onboardings of one stack."""
+
+    def __init__(self, stack: Stack, http: httpx.Client) -> None:
+        self.stack = stack
+        self.sfn = stack.session.client("stepfunctions")
+        self._sqs = stack.session.client("sqs")
+        self._http = http
+        self._observer = observe(stack)
+        self._events: list[dict[str, Any]] = []
+
+    def post(self, **request: Any) -> httpx.Response:
+        """POST /api/customers; takes httpx's arguments."""
+        return self._http.post(f"{self.stack.api_url}/api/customers", **request)
+
+    def request(self, method: str, path: str) -> httpx.Response:
+        """Any other request to the API."""
+        return self._http.request(method, f"{self.stack.api_url}{path}")
+
+    def register(self, customer: dict[str, Any], idempotency_key: str | None = None) -> str:
+        """Register a customer and return the customerId."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        response = self.post(json=customer, headers=headers)
+        assert response.status_code == httpx.codes.ACCEPTED, response.text
+        return str(response.json()["customerId"])
+
+    def onboard(self, customer: dict[str, Any]) -> Onboarding:
+        """Register a customer and wait until the onboarding has ended."""
+        return self.ended(self.register(customer))
+
+    def ended(self, customer_id: str, state_machine_arn: str | None = None) -> Onboarding:
+        """Wait until the customer's execution has ended, and tell what it did."""
+        machine = state_machine_arn or self.stack.outputs["StateMachineArn"]
+        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{customer_id}"
+        execution = self._await_end(arn)
+        history = [
+            event
+            for page in self.sfn.get_paginator("get_execution_history").paginate(executionArn=arn)
+            for event in page["events"]
+        ]
+        states: list[str] = []
+        tries: Counter[str] = Counter()
+        for event in history:
+            if "stateEnteredEventDetails" in event:
+                states.append(event["stateEnteredEventDetails"]["name"])
+            elif event["type"] == "TaskScheduled":
+                tries[states[-1]] += 1
+        return Onboarding(
+            status=execution["status"],
+            states=states,
+            output=json.loads(execution.get("output", "{}")),
+            error=execution.get("error"),
+            tries=tries,
+            events=self.events_of(customer_id),
+            mails=self._mails_to(json.loads(execution["input"])["data"]["email"]),
+        )
+
+    def executions(self) -> int:
+        """How many executions there are."""
+        pages = self.sfn.get_paginator("list_executions").paginate(
+            stateMachineArn=self.stack.outputs["StateMachineArn"]
+        )
+        return sum(len(page["executions"]) for page in pages)
+
+    def queued(self) -> int:
+        """How many registrations are in the queue, waiting or in work."""
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        attributes = self._sqs.get_queue_attributes(
+            QueueUrl=self.stack.outputs["RegistrationQueueUrl"], AttributeNames=["All"]
+        )["Attributes"]
+        return sum(int(attributes[name]) for name in names)
+
+    def events_of(self, customer_id: str) -> list[tuple[str, dict[str, Any]]]:
+        """The detail-type and the detail of what was published of a customer up to now, in order."""
+        url = self._observer.queue_url
+        while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                self._events.append(json.loads(message["Body"]))
+                self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        theirs = [event for event in self._events if event["detail"]["customerId"] == customer_id]
+        theirs.sort(key=lambda event: str(event["detail"]["metadata"]["occurredAt"]))
+        return [(event["detail-type"], event["detail"]) for event in theirs]
+
+    def _await_end(self, arn: str) -> dict[str, Any]:
+        for _ in back_off(PATIENCE_SECONDS):
+            try:
+                execution = self.sfn.describe_execution(executionArn=arn)
+            except self.sfn.exceptions.ExecutionDoesNotExist:
+                continue
+            if execution["status"] != "RUNNING":
+                return dict(execution)
+        raise TimeoutError(f"{arn} has not ended within {PATIENCE_SECONDS} s")
+
+    def _mails_to(self, address: str) -> list[dict[str, Any]]:
+        outbox = self._http.get(f"{self.stack.emulator.endpoint_url}/_ministack/ses/messages").raise_for_status()
+        return [mail for mails in outbox.json()["messages"].values() for mail in mails if address in mail["To"]]
