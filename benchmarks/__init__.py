@@ -1,0 +1,1 @@
+"""What a cold start costs, and how large the package is: `make bench`."""
