@@ -82,7 +82,7 @@ lint-format: setup
 lint-types: setup
 	@$(BIN)/mypy
 lint-layers: setup
-	@PYTHONPATH=functions $(BIN)/lint-imports
+	@PYTHONPATH=functions $(BIN)/lint-imports --no-logo
 lint-template: setup
 	@$(ON_THIS_MACHINE) $(BIN)/sam validate --lint
 

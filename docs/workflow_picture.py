@@ -1,12 +1,12 @@
 """Draws a state machine's definition (Amazon States Language, in YAML or JSON) as a Mermaid flowchart.
 
 A solid arrow is a transition, a dotted one a caught error, by its name. A Task says how often it is retried;
-a Succeed and a Fail are the round ends. What is neither retried nor caught fails the execution where it
+a Succeed and a Fail have round ends. What is neither retried nor caught fails the execution where it
 stands, and has no arrow.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -44,7 +44,7 @@ def mermaid(definition: str) -> str:
     """
     machine = yaml.safe_load(definition)
     arrows = [Arrow("start", machine["StartAt"]), *_arrows(machine)]
-    lines = ["start((' '))", *_nodes(machine), *map(str, arrows), *STYLES.splitlines()]
+    lines = ['start((" "))', *_nodes(machine), *map(str, arrows), *STYLES.splitlines()]
     if caught := [str(i) for i, arrow in enumerate(arrows) if arrow.kind == "caught"]:
         lines.append(f"linkStyle {','.join(caught)} {CAUGHT}")
     return "flowchart TD\n" + "".join(f"  {line}\n" for line in lines)
@@ -76,9 +76,10 @@ def _shape(name: str, state: State) -> str:
 
 
 def _retries(state: State) -> Iterator[str]:
+    """A line for each kind of error: how many more times the task is tried after it."""
     for retrier in state.get("Retry", []):
         if attempts := retrier.get("MaxAttempts", DEFAULT_MAX_ATTEMPTS):
-            yield f"<small>↻ {attempts} × {_errors(retrier)}</small>"
+            yield f"<small>↻ {attempts}: {_errors(retrier, state['Retry'])}</small>"
 
 
 def _arrows(machine: State) -> Iterator[Arrow]:
@@ -92,20 +93,22 @@ def _arrows(machine: State) -> Iterator[Arrow]:
         if "Next" in state:
             yield Arrow(name, state["Next"])
         for catcher in state.get("Catch", []):
-            yield Arrow(name, catcher["Next"], _errors(catcher), "caught")
+            yield Arrow(name, catcher["Next"], _errors(catcher, state["Catch"]), "caught")
 
 
 def _inner_machines(state: State) -> list[State]:
     return [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]
 
 
-def _errors(rule: State) -> str:
-    return ", ".join("any error" if name == "States.ALL" else name for name in rule["ErrorEquals"])
+def _errors(rule: State, rules: Sequence[State]) -> str:
+    everything = "any error" if rule is rules[0] else "any other error"
+    return ", ".join(everything if name == "States.ALL" else name for name in rule["ErrorEquals"])
 
 
 def _condition(choice: State) -> str:
     """The rule in words where it has a comment, else its JSONata expression."""
-    return choice.get("Comment") or choice["Condition"].removeprefix("{%").removesuffix("%}").strip()
+    words: str = choice.get("Comment", choice["Condition"])
+    return words.removeprefix("{%").removesuffix("%}").strip()
 
 
 def _id(name: str) -> str:

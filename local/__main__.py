@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from types import FrameType
@@ -10,19 +11,19 @@ from types import FrameType
 from rich.console import Console
 
 from local import background, demo
-from local.emulator import ENDING_SIGNALS, EmulatorDidNotStart
+from local.emulator import EmulatorDidNotStart
 from local.sam import SamFailed
 
 WIDTH = 100
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTED = 130
 
 
 def main() -> int:
     """Run the command; 0 if all went well, 1 if not, 130 if interrupted."""
     parser = argparse.ArgumentParser(prog="python -m local", description="AWS on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser(
-        "demo", help="deploy, onboard the customers of customers.yaml, show it, end"
-    )
+    commands.add_parser("demo", help="deploy, onboard the customers of customers.yaml, show it, end")
     commands.add_parser("up", help="deploy, and leave the stack running")
     commands.add_parser("down", help="end the stack that `up` left running")
     command = parser.parse_args().command
@@ -44,11 +45,14 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         console.print("interrupted")
-        return 130
+        return INTERRUPTED
     return 0
 
 
 def _interrupt(*_: int | FrameType | None) -> None:
+    """Unwind; at the second time, leave at once. Whatever was started ends by itself."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, lambda *_: os._exit(INTERRUPTED))
     raise KeyboardInterrupt
 
 

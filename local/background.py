@@ -19,12 +19,9 @@ def up(console: Console) -> None:
     stack = _running()
     if stack is None:
         aws = emulator.start()
-        try:
-            stack = deploy(aws, console)
-            _remember(stack)
-        except BaseException:
-            aws.stop()
-            raise
+        stack = deploy(aws, console)
+        _remember(stack)
+        aws.leave_running()
     else:
         console.print("It was up already; to deploy what has changed since: make down up")
     _explain(stack, console)
@@ -51,7 +48,7 @@ def _running() -> Stack | None:
     """The stack of the state file, where its very emulator still runs."""
     try:
         state = json.loads(STATE.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, json.JSONDecodeError):
         return None
     aws = Emulator(
         pid=state["emulator"]["pid"],
@@ -66,10 +63,7 @@ def _running() -> Stack | None:
 
 def _explain(stack: Stack, console: Console) -> None:
     customer = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com"}
-    curl = (
-        f"curl -i {stack.api_url}/api/customers "
-        f"-H 'Content-Type: application/json' -d '{json.dumps(customer)}'"
-    )
+    curl = f"curl -i {stack.api_url}/api/customers -H 'Content-Type: application/json' -d '{json.dumps(customer)}'"
     exports = " ".join(f"{name}={value}" for name, value in stack.emulator.credentials().items())
     for line in (
         f"API      {stack.api_url}/api/customers",

@@ -49,6 +49,7 @@ def build() -> bool:
             *("--build-dir", str(BUILT)),
             *("--cached", "--cache-dir", str(WORKSPACE / "cache")),
             *("--parameter-overrides", *(f"{name}={value}" for name, value in TARGET.items())),
+            directory=WORKSPACE,  # in which SAM CLI keeps the packages it downloaded
             environment={},
         )
         runtime.assemble(LIBRARY)
@@ -82,8 +83,6 @@ def _finish(package: Path) -> None:
     start.chmod(0o755)
     # Unpacking changes the files' times, so only bytecode that is never compared with them serves;
     # without it all functions would compile the same packages at once when they start.
-    compileall.compile_dir(
-        package, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
-    )
+    compileall.compile_dir(package, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
     shutil.make_archive(str(package), "zip", package)
     shutil.rmtree(package)

@@ -9,6 +9,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+CUSTOMERS = Path(__file__).with_name("customers.yaml")
+
 
 class _Entry(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
@@ -38,6 +40,6 @@ class Customer(_Entry):
     expect: Expected
 
 
-def load(path: Path = Path(__file__).with_name("customers.yaml")) -> list[Customer]:
+def load(path: Path = CUSTOMERS) -> list[Customer]:
     """Raises `pydantic.ValidationError` where the file is not of this form."""
     return TypeAdapter(list[Customer]).validate_python(yaml.safe_load(path.read_text("utf-8")))

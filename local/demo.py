@@ -33,9 +33,7 @@ def run(console: Console) -> bool:
     return report(outcomes, strays, console)
 
 
-def onboard(
-    stack: Stack, customers: Sequence[Customer], console: Console
-) -> tuple[list[Outcome], list[str]]:
+def onboard(stack: Stack, customers: Sequence[Customer], console: Console) -> tuple[list[Outcome], list[str]]:
     """Register the customers, wait until their executions have ended, and gather the outcomes.
 
     Also returns a line for each event and each mail that belongs to none of the customers.

@@ -55,9 +55,9 @@ def deploy(emulator: Emulator, console: Console = SILENT) -> Stack:
             step.append("unchanged")
     template = yaml.safe_load((BUILT / "template.yaml").read_text())
     patched, changes = patch(template, BUILT)
+    console.print(_as_table(changes))
     with _step(console, "sam deploy"):
         _sam_deploy(emulator, patched)
-    console.print(_as_table(changes))
     with _step(console, "warm up"):
         _warm_up(emulator.session)
     return Stack(emulator, _outputs(emulator.session))
@@ -78,6 +78,7 @@ def _sam_deploy(emulator: Emulator, template: Mapping[str, object]) -> None:
         *("--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())),
         "--no-confirm-changeset",
         "--no-progressbar",
+        directory=emulator.folder,
         environment=emulator.credentials(),
     )
 

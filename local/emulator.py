@@ -1,8 +1,7 @@
-"""The emulator's process: on a free port, in a folder of its own, ended without a trace."""
+"""The emulator: started on a free port, with all that it writes in one folder, ended without a trace."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -10,16 +9,17 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import boto3
 import httpx
 from botocore.config import Config
 
+from local.keeper import STAY, is_kept, keep
 from local.polling import back_off
 
 HOST = "127.0.0.1"
@@ -27,9 +27,8 @@ REGION = "us-east-1"
 # ministack takes this key for its account's root user, who may do everything. Functions get the
 # keys of their own roles and are held to them.
 ROOT_KEY = "test"
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 START_SECONDS = 30
-END_SECONDS = 5
+END_SECONDS = 10
 
 
 class EmulatorDidNotStart(RuntimeError):
@@ -45,7 +44,7 @@ class EmulatorSession(boto3.Session):
 
     if not TYPE_CHECKING:  # the stubs' `client` is one overload a service, better than any here
 
-        def client(self, *args: Any, **kwargs: Any) -> Any:
+        def client(self, *args: object, **kwargs: object) -> object:
             bound = {"endpoint_url": self._endpoint_url, "config": Config(proxies={})}
             return super().client(*args, **(bound | kwargs))
 
@@ -54,15 +53,14 @@ class EmulatorSession(boto3.Session):
 class Emulator:
     """A running emulator; as a context manager it is stopped on leaving.
 
-    `folder` holds everything that it and its Lambda workers write. `pid` is also the id of the
-    process group that all of them are in.
+    `pid` is its keeper's. `folder` has everything that it and its Lambda workers write.
     """
 
     pid: int
     port: int
     folder: Path
     # Absent where another process started it.
-    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
+    _keeper: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
 
     @property
     def endpoint_url(self) -> str:
@@ -74,38 +72,33 @@ class Emulator:
 
     def credentials(self) -> dict[str, str]:
         """The environment in which AWS's tools talk to this emulator, and to nothing else."""
-        return _credentials(self.endpoint_url)
+        return _credentials(self.port)
 
     def is_running(self) -> bool:
-        """Whether the very process that was started lives; another one with its pid does not count.
+        """Whether this very emulator runs; another process that has its pid now does not count."""
+        return is_kept(self.folder)
 
-        It inherited a lock on a file in its folder, which the system releases when it ends.
-        """
-        try:
-            with (self.folder / "alive").open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except FileNotFoundError:
-            pass
-        return False
+    def leave_running(self) -> None:
+        """Let it outlive this process, until `stop`."""
+        if self._keeper and self._keeper.stdin:
+            with self._keeper.stdin as pipe:
+                pipe.write(STAY)
 
     def stop(self) -> None:
         """End the emulator and its workers and remove their folder; harmless when done before.
 
-        Told to stop politely, ministack would leave its workers behind. It starts them in its own
-        process group, so one signal ends all; what they hold in memory is meant to be lost.
+        Told to stop politely, ministack would leave its workers behind. They are in its process
+        group, which its keeper kills; what they hold in memory is meant to be lost.
         """
-        with _uninterrupted():
-            if self.is_running():
-                os.killpg(self.pid, signal.SIGKILL)
-                if self._process is not None:
-                    self._process.wait()
-            # Whatever is just dying may still write into it.
-            for _ in back_off(END_SECONDS):
-                shutil.rmtree(self.folder, ignore_errors=True)
-                if not self.folder.exists():
-                    break
+        if self.is_running():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
+        if self._keeper:
+            self._keeper.communicate()
+        for _ in back_off(END_SECONDS):
+            if not self.is_running():
+                break
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -120,53 +113,32 @@ def start(settings: Mapping[str, str] | None = None) -> Emulator:
     `settings` are ministack's environment variables (`SFN_WAIT_SCALE`, `SFN_MOCK_CONFIG`, …), on
     top of ours. Raises `EmulatorDidNotStart`.
     """
+    port = _free_port()
     folder = Path(tempfile.mkdtemp(prefix="customer-onboarding-"))
-    try:
-        emulator, process = _launch(folder, settings or {})
-    except BaseException:
-        shutil.rmtree(folder)
-        raise
-    try:
-        _await_health(emulator, process)
-    except BaseException:
-        emulator.stop()
-        raise
+    with (folder / "emulator.log").open("w+b") as log:
+        keeper = keep(
+            folder,
+            [sys.executable, "-m", "ministack"],
+            directory=folder,
+            environment=_environment(port, folder) | dict(settings or {}),
+            output=log,
+        )
+        emulator = Emulator(keeper.pid, port, folder, keeper)
+        with ExitStack() as undo:
+            undo.callback(emulator.stop)
+            if not _becomes_healthy(emulator, keeper):
+                said = os.pread(log.fileno(), 1_000_000, 0).decode(errors="replace")
+                raise EmulatorDidNotStart(f"the emulator did not start, and said:\n{said[-2000:]}")
+            undo.pop_all()
     return emulator
 
 
-def _launch(folder: Path, settings: Mapping[str, str]) -> tuple[Emulator, subprocess.Popen[bytes]]:
-    port = _free_port()
-    with (folder / "alive").open("w") as lock, (folder / "emulator.log").open("wb") as log:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ministack"],
-            env=_environment(port, folder) | dict(settings),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=[lock.fileno()],
-        )
-    return Emulator(process.pid, port, folder, process), process
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold back the signals that would end this process."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _credentials(endpoint_url: str) -> dict[str, str]:
+def _credentials(port: int) -> dict[str, str]:
     return {
         "AWS_ACCESS_KEY_ID": ROOT_KEY,
         "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -176,7 +148,7 @@ def _credentials(endpoint_url: str) -> dict[str, str]:
 
 def _environment(port: int, folder: Path) -> dict[str, str]:
     """The whole environment of the emulator, which its Lambda workers inherit: nothing of ours."""
-    return _credentials(f"http://{HOST}:{port}") | {
+    return _credentials(port) | {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
         "HOME": str(folder),
@@ -205,14 +177,13 @@ def _free_port() -> int:
         return port
 
 
-def _await_health(emulator: Emulator, process: subprocess.Popen[bytes]) -> None:
-    url = f"{emulator.endpoint_url}/_ministack/health"
-    # Also true of somebody else's ministack on that port: only ours must be alive too.
+def _becomes_healthy(emulator: Emulator, keeper: subprocess.Popen[bytes]) -> bool:
     for _ in back_off(START_SECONDS):
         with suppress(httpx.TransportError):
-            if httpx.get(url, trust_env=False).is_success and process.poll() is None:
-                return
-        if process.poll() is not None:
-            break
-    log = (emulator.folder / "emulator.log").read_text(errors="replace")
-    raise EmulatorDidNotStart(f"the emulator did not start; the end of its log:\n{log[-2000:]}")
+            url = f"{emulator.endpoint_url}/_ministack/health"
+            health = httpx.get(url, trust_env=False, timeout=1)
+            # Somebody else's would be as healthy, had it been quicker to take the port.
+            return health.is_success and keeper.poll() is None
+        if keeper.poll() is not None:
+            return False
+    return False

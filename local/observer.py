@@ -20,14 +20,14 @@ class Observer:
 
     def events(self) -> list[dict[str, Any]]:
         """Take the events that have come, in EventBridge's envelope, until none comes for 1 s."""
-        sqs = self.stack.session.client("sqs")
+        sqs, queue = self.stack.session.client("sqs"), self.queue_url
         events = []
-        while messages := sqs.receive_message(
-            QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
-        ).get("Messages"):
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1).get(
+            "Messages"
+        ):
             for message in messages:
                 events.append(json.loads(message["Body"]))
-                sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return events
 
 

@@ -1,49 +1,37 @@
-"""SAM CLI as it is, run out of the way: quiet, without a word to the outside, ended with us."""
+"""SAM CLI as it is, run out of the way: quiet, nothing sent or written outside, ended with us."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from local import WORKSPACE
+from local.keeper import keep
 
 # A time far ahead, in seconds since 1970: SAM CLI looks for a newer version a week after it.
-NEVER = 4102444800
+NEVER = 4102444800.0
 
 
 class SamFailed(RuntimeError):
     """SAM CLI ended with an error; the message has the command and all that it said."""
 
 
-def sam(*arguments: str, environment: Mapping[str, str]) -> None:
-    """Run `sam` with the given arguments. Raises `SamFailed`.
-
-    It runs in the workspace: SAM CLI keeps what it downloaded in the working directory, and a
-    build for AWS in the project's own .aws-sam is not to be mixed with one for this machine.
-    """
+def sam(*arguments: str, directory: Path, environment: Mapping[str, str]) -> None:
+    """Run `sam` with the given arguments in a directory. Raises `SamFailed`."""
     binaries = Path(sys.executable).parent
-    with tempfile.TemporaryDirectory(prefix="customer-onboarding-sam-") as folder:
-        with subprocess.Popen(
-            [str(binaries / "sam"), *arguments],
-            env=_environment(binaries, Path(folder)) | dict(environment),
-            cwd=WORKSPACE,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as process:
-            try:
-                output, _ = process.communicate()
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)  # uv, which it starts, is in its group
-                raise
+    folder = Path(tempfile.mkdtemp(prefix="customer-onboarding-sam-"))
+    with keep(
+        folder,
+        [str(binaries / "sam"), *arguments],
+        environment=_environment(binaries, folder) | dict(environment),
+        directory=directory,
+        output=subprocess.PIPE,
+    ) as process:
+        output = b"".join(process.stdout or ()).decode(errors="replace")
     if process.returncode:
         raise SamFailed(f"sam {' '.join(arguments)}\n{output}")
 

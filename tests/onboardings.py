@@ -107,11 +107,18 @@ class Onboardings:
 
     def queued(self) -> int:
         """How many registrations are in the queue, waiting or in work."""
-        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         attributes = self._sqs.get_queue_attributes(
-            QueueUrl=self.stack.outputs["RegistrationQueueUrl"], AttributeNames=["All"]
+            QueueUrl=self.stack.outputs["RegistrationQueueUrl"],
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
         )["Attributes"]
-        return sum(int(attributes[name]) for name in names)
+        return sum(int(number) for number in attributes.values())
+
+    def await_idle(self) -> None:
+        """Wait until nothing is in the queue."""
+        for _ in back_off(PATIENCE_SECONDS):
+            if self.queued() == 0:
+                return
+        raise TimeoutError(f"The queue is not empty after {PATIENCE_SECONDS} s")
 
     def events_of(self, customer_id: str) -> list[tuple[str, dict[str, Any]]]:
         """The detail-type and the detail of what was published of a customer up to now, in order."""

@@ -47,7 +47,7 @@ def accept(
     """Queue a registration.
 
     Raises:
-        botocore.exceptions.ClientError, botocore.exceptions.HTTPClientError: the queue did not take it.
+        botocore.exceptions.ClientError, ConnectionError, HTTPClientError: the queue did not take it.
     """
     registration = Registration(
         timestamp=datetime.now(UTC),

@@ -16,11 +16,16 @@ from pydantic_core import PydanticCustomError
 # https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
 _DIRECTIONAL_FORMATTING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
-# The rule of _one_line as ECMA-262, for the API's published schema.
+# SQS takes what XML takes, and so refuses a message with one of these.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_NONCHARACTERS = frozenset("\ufffe\uffff")
+
+# The rule of _one_line as ECMA-262, for the API's published schema. White space is spelt out: what \s means is not the
+# same everywhere.
 _ONE_LINE_PATTERN = (
-    r"^[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFFFD]*"
-    r"[^\s\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFFFD]"
-    r"[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFFFD]*$"
+    r"^[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFFFD-\uFFFF]*"
+    r"[^\u0000-\u0020\u007F-\u00A0\u1680\u2000-\u200A\u2028-\u202F\u205F\u2066-\u2069\u3000\uFFFD-\uFFFF]"
+    r"[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFFFD-\uFFFF]*$"
 )
 
 
@@ -29,6 +34,8 @@ def _one_line(value: str) -> str:
     for character in value:
         if unicodedata.category(character) in {"Cc", "Zl", "Zp"} or character in _DIRECTIONAL_FORMATTING:
             raise PydanticCustomError("control_character", "Must not contain control characters or line breaks")
+        if character in _NONCHARACTERS:
+            raise PydanticCustomError("noncharacter", "Must not contain noncharacters")
         if character == "\N{REPLACEMENT CHARACTER}":  # what API Gateway puts where the bytes were no UTF-8
             raise PydanticCustomError("invalid_utf8", "Must be valid UTF-8")
     if not value.strip():

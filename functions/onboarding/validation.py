@@ -62,7 +62,10 @@ def _email(value: str, errors: list[FieldError]) -> str:
     """
     try:
         address = validate_email(
-            unicodedata.normalize("NFKC", value).strip(), allow_smtputf8=False, check_deliverability=False
+            unicodedata.normalize("NFKC", value).strip(),
+            allow_smtputf8=False,
+            check_deliverability=False,
+            strict=True,  # at most 64 characters before the @, as RFC 5321 has it
         )
     except EmailNotValidError:
         errors.append(_error("email", "email_invalid", "Must be a well-formed address under a public domain"))

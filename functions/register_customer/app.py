@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 )
 from aws_lambda_powertools.utilities.idempotency.serialization.pydantic import PydanticSerializer
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 
 from onboarding import acceptance, aws
 from onboarding.acceptance import Accepted
@@ -49,6 +49,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         accepted = accept(parse_request(event), correlation_id)
     except RequestRefused as refused:
         logger.info("Registration refused", status=refused.problem.status, reason=refused.problem.detail)
+        metrics.add_metric("RegistrationRefused", MetricUnit.Count, 1)
         return respond(refused.problem.status, refused.problem, allow_origin=ALLOWED_ORIGIN, **refused.headers)
     logger.info("Registration accepted", customer_id=accepted.customer_id)
     metrics.add_metric("RegistrationAccepted", MetricUnit.Count, 1)
@@ -72,7 +73,7 @@ def accept(request: RegistrationRequest, correlation_id: str) -> Accepted:
         raise RequestRefused(
             HTTPStatus.CONFLICT, "The first request with this Idempotency-Key is in progress", retry_after=1
         ) from None
-    except (ClientError, HTTPClientError, IdempotencyPersistenceLayerError):
+    except (ClientError, ConnectionError, HTTPClientError, IdempotencyPersistenceLayerError):
         logger.exception("Registration not accepted")
         raise RequestRefused(
             HTTPStatus.SERVICE_UNAVAILABLE, "The registration was not accepted: try again", retry_after=5

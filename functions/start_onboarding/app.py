@@ -29,21 +29,21 @@ processor = BatchProcessor(
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return the messages that failed: SQS delivers them again, and after their last try to the dead-letter queue."""
-    return dict(process_partial_response(event, start, processor, context))
+    response = process_partial_response(event, start, processor, context)
+    metrics.add_metric("OnboardingNotStarted", MetricUnit.Count, len(response["batchItemFailures"]))
+    return dict(response)
 
 
 def start(record: SQSRecord) -> None:
     """Start one execution, or acknowledge that an earlier delivery of the message did."""
+    logger.append_keys(message_id=record.message_id, customer_id=None, correlation_id=None)
     registration = Registration.model_validate_json(record.body)
+    logger.append_keys(customer_id=registration.customer_id, correlation_id=registration.correlation_id)
     started = start_execution(
         registration,
         trace_header=record.attributes.aws_trace_header,
         sfn=sfn,
         state_machine_arn=STATE_MACHINE_ARN,
     )
-    logger.info(
-        "Onboarding started" if started else "Onboarding was started before",
-        customer_id=registration.customer_id,
-        correlation_id=registration.correlation_id,
-    )
+    logger.info("Onboarding started" if started else "Onboarding was started before")
     metrics.add_metric("OnboardingStarted", MetricUnit.Count, int(started))

@@ -34,14 +34,20 @@ class FailingWorkflow:
     machine: str
     functions: Mapping[str, str] = field(repr=False)
 
-    def run(self, customer: Mapping[str, Any], *, test_case: str = "", **faults: Sequence[str]) -> Onboarding:
-        """Onboard a customer; the task of each named state meets its faults, one a try (see faults.py).
+    def run(
+        self,
+        customer: Mapping[str, Any],
+        faults: Mapping[str, Sequence[str]] | None = None,
+        *,
+        test_case: str = "",
+    ) -> Onboarding:
+        """Onboard a customer; the task of each state in `faults` meets these, one a try (see faults.py).
 
         `test_case` names one of Step Functions' mocks (see tests/conftest.py).
         """
         customer_id = str(uuid4())
         session = self.onboardings.stack.session
-        for state, plan in faults.items():
+        for state, plan in (faults or {}).items():
             session.client("dynamodb").put_item(
                 TableName=FAULTS_TABLE,
                 Item={

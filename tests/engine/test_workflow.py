@@ -76,7 +76,7 @@ def test_a_customer_whose_address_is_taken_is_rejected(workflow: FailingWorkflow
 
 
 def test_a_customer_whose_mail_is_undeliverable_is_onboarded_without_it(workflow: FailingWorkflow) -> None:
-    onboarding = workflow.run(a_customer(), SendWelcomeEmail=["raise EmailUndeliverable"])
+    onboarding = workflow.run(a_customer(), {"SendWelcomeEmail": ["raise EmailUndeliverable"]})
 
     assert onboarding.status == "SUCCEEDED"
     assert onboarding.states == [*ONBOARDED[:6], "PublishWelcomeEmailFailed", "OnboardedWithoutEmail"]
@@ -89,7 +89,7 @@ def test_a_customer_whose_mail_is_undeliverable_is_onboarded_without_it(workflow
 def test_a_blocked_sender_fails_the_execution_at_once_where_a_redrive_takes_it_up(
     workflow: FailingWorkflow,
 ) -> None:
-    onboarding = workflow.run(a_customer(), SendWelcomeEmail=["raise EmailSenderBlocked"])
+    onboarding = workflow.run(a_customer(), {"SendWelcomeEmail": ["raise EmailSenderBlocked"]})
 
     assert (onboarding.status, onboarding.error) == ("FAILED", "EmailSenderBlocked")
     assert onboarding.last_state == "SendWelcomeEmail"
@@ -99,7 +99,7 @@ def test_a_blocked_sender_fails_the_execution_at_once_where_a_redrive_takes_it_u
 def test_a_mail_outage_is_ridden_out(workflow: FailingWorkflow) -> None:
     outage = ["raise EmailServiceUnavailable"] * 18
 
-    onboarding = workflow.run(a_customer(), SendWelcomeEmail=outage)
+    onboarding = workflow.run(a_customer(), {"SendWelcomeEmail": outage})
 
     assert onboarding.output["status"] == "ONBOARDED"
     assert onboarding.tries["SendWelcomeEmail"] == 19
@@ -111,7 +111,7 @@ def test_a_mail_outage_without_end_fails_the_execution_where_a_redrive_takes_it_
 ) -> None:
     outage = ["raise EmailServiceUnavailable"] * 19
 
-    onboarding = workflow.run(a_customer(), SendWelcomeEmail=outage)
+    onboarding = workflow.run(a_customer(), {"SendWelcomeEmail": outage})
 
     assert (onboarding.status, onboarding.error) == ("FAILED", "EmailServiceUnavailable")
     assert onboarding.last_state == "SendWelcomeEmail"
@@ -122,7 +122,7 @@ def test_a_mail_outage_without_end_fails_the_execution_where_a_redrive_takes_it_
 def test_a_task_that_fails_for_a_while_is_tried_until_it_succeeds(workflow: FailingWorkflow, task: str) -> None:
     faults = [f"raise {error}" for error in TRANSIENT]
 
-    onboarding = workflow.run(a_customer(), **{task: faults})
+    onboarding = workflow.run(a_customer(), {task: faults})
 
     assert onboarding.states == ONBOARDED
     assert onboarding.tries[task] == len(faults) + 1
@@ -131,7 +131,7 @@ def test_a_task_that_fails_for_a_while_is_tried_until_it_succeeds(workflow: Fail
 
 @pytest.mark.parametrize("task", TASKS)
 def test_an_unforeseen_error_fails_the_execution_at_its_state_uncaught(workflow: FailingWorkflow, task: str) -> None:
-    onboarding = workflow.run(a_customer(), **{task: ["raise KeyError"] * 9})
+    onboarding = workflow.run(a_customer(), {task: ["raise KeyError"] * 9})
 
     assert (onboarding.status, onboarding.error) == ("FAILED", "KeyError")
     assert onboarding.last_state == task
@@ -140,10 +140,8 @@ def test_an_unforeseen_error_fails_the_execution_at_its_state_uncaught(workflow:
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("fault", ["work, then raise Lambda.Unknown", "exit", "work twice"])
-def test_a_task_that_dies_or_runs_twice_does_its_work_once(
-    workflow: FailingWorkflow, task: str, fault: str
-) -> None:
-    onboarding = workflow.run(a_customer(), **{task: [fault]})
+def test_a_task_that_dies_or_runs_twice_does_its_work_once(workflow: FailingWorkflow, task: str, fault: str) -> None:
+    onboarding = workflow.run(a_customer(), {task: [fault]})
 
     assert onboarding.states == ONBOARDED
     assert onboarding.event_types.count("CustomerAccountCreated") == 1
@@ -151,7 +149,7 @@ def test_a_task_that_dies_or_runs_twice_does_its_work_once(
 
 
 def test_a_task_that_hangs_is_tried_again(workflow: FailingWorkflow) -> None:
-    onboarding = workflow.run(a_customer(), ValidateCustomer=["hang"])
+    onboarding = workflow.run(a_customer(), {"ValidateCustomer": ["hang"]})
 
     assert onboarding.states == ONBOARDED
     assert onboarding.tries["ValidateCustomer"] == 2
@@ -160,7 +158,8 @@ def test_a_task_that_hangs_is_tried_again(workflow: FailingWorkflow) -> None:
 @pytest.mark.parametrize("publication", PUBLICATIONS)
 def test_no_event_is_skipped_where_eventbridge_stays_down(workflow: FailingWorkflow, publication: str) -> None:
     """The emulator's EventBridge can't fail, so Step Functions' own mocks stand for it."""
-    customer, faults = a_customer(), {}
+    customer = a_customer()
+    faults: dict[str, list[str]] = {}
     match publication:
         case "PublishCustomerValidationFailed":
             customer = a_customer(firstName="A")
@@ -169,7 +168,7 @@ def test_no_event_is_skipped_where_eventbridge_stays_down(workflow: FailingWorkf
         case "PublishWelcomeEmailFailed":
             faults = {"SendWelcomeEmail": ["raise EmailUndeliverable"]}
 
-    onboarding = workflow.run(customer, test_case=f"{publication}Fails", **faults)
+    onboarding = workflow.run(customer, faults, test_case=f"{publication}Fails")
 
     assert (onboarding.status, onboarding.error) == ("FAILED", "EventBridge.FailedEntry")
     assert onboarding.last_state == publication

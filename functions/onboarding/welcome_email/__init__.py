@@ -8,7 +8,7 @@ from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 
 from onboarding.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
 
@@ -97,7 +97,7 @@ def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
         if code in _SENDER_BLOCKED:
             raise EmailSenderBlocked(code) from None
         raise EmailServiceUnavailable(code) from None
-    except HTTPClientError as error:
+    except (ConnectionError, HTTPClientError) as error:
         raise EmailServiceUnavailable(type(error).__name__) from None
     return response["MessageId"]
 

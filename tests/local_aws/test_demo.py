@@ -1,0 +1,84 @@
+"""The demo's verdict is worth something: it notices what differs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from local.customers import Customer, load
+from local.outcome import Answer, Execution, Outcome, differences
+
+EVENTS = ["CustomerRegistered", "WelcomeEmailSent"]
+
+
+def a_customer(**expected: Any) -> Customer:
+    return Customer.model_validate(
+        {"name": "ada", "title": "Ada", "customer": {"firstName": "Ada"}, "expect": {"http": 202} | expected}
+    )
+
+
+ONBOARDED = Outcome(
+    a_customer(status="ONBOARDED", events=EVENTS, mail=True, html="&lt;b&gt;"),
+    Answer(202, {"customerId": "1"}),
+    Execution("SUCCEEDED", ("Onboarded",), {"customerId": "1", "status": "ONBOARDED"}),
+    events=tuple({"detail-type": name, "detail": {}} for name in EVENTS),
+    mails=({"BodyHtml": "Hello &lt;b&gt;"},),
+)
+
+
+def found_in(outcome: Outcome, **others: Outcome) -> list[str]:
+    return list(differences(outcome, others))
+
+
+def test_an_outcome_as_expected_differs_in_nothing() -> None:
+    assert found_in(ONBOARDED) == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "difference"),
+    [
+        (replace(ONBOARDED, answer=Answer(500, {})), "the answer should be 202, was 500"),
+        (replace(ONBOARDED, execution=None), "the status should be ONBOARDED, was None"),
+        (
+            replace(ONBOARDED, execution=Execution("FAILED", (), {}, "States.Timeout")),
+            "the status should be ONBOARDED, was FAILED",
+        ),
+        (
+            replace(ONBOARDED, execution=Execution("SUCCEEDED", (), {"status": "ONBOARDED", "reason": "X"})),
+            "the reason should be None, was X",
+        ),
+        (
+            replace(ONBOARDED, events=ONBOARDED.events * 2),
+            f"the events should be {EVENTS}, was {sorted(EVENTS * 2)}",
+        ),
+        (replace(ONBOARDED, mails=()), "the number of mails should be 1, was 0"),
+        (
+            replace(ONBOARDED, mails=({"BodyHtml": "Hello <b>"},)),
+            "the mail's HTML should contain &lt;b&gt;",
+        ),
+        (
+            replace(ONBOARDED, answer=Answer(202, {"errors": [{"field": "email", "message": "m"}]})),
+            "refused should be [], was ['email']",
+        ),
+    ],
+)
+def test_what_differs_is_spelled_out(outcome: Outcome, difference: str) -> None:
+    assert found_in(outcome) == [difference]
+
+
+def test_an_idempotent_retry_must_answer_the_first_customer_id() -> None:
+    retry = Outcome(a_customer(sameCustomer="ada"), Answer(202, {"customerId": "2"}), None, (), ())
+
+    assert found_in(retry, ada=ONBOARDED) == ["the customerId should be 1, was 2"]
+
+
+def test_the_demos_customers_can_be_read_and_wait_for_others_that_exist() -> None:
+    customers = load()
+    names = {customer.name for customer in customers}
+
+    assert len(customers) >= 10
+    assert len(names) == len(customers)
+    assert {customer.after for customer in customers} <= names | {None}
+    assert {customer.expect.same_customer for customer in customers} <= names | {None}

@@ -1,0 +1,39 @@
+"""What `make lint` runs, check by check, so that they run beside one another and beside the other tests."""
+
+import os
+import re
+import subprocess
+import tomllib
+
+import pytest
+
+from docs.generate import ROOT
+
+CHECKS = re.findall(r"^lint-\w+(?=:)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+HANDLERS = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_static_check_finds_nothing(check: str) -> None:
+    # Without the flags of the make that may run these tests: they name its job server.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+
+    made = subprocess.run(
+        ["make", "--no-print-directory", "--old-file=setup", check],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert made.returncode == 0, made.stdout + made.stderr
+
+
+def test_the_layers_have_every_function() -> None:
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = next(contract["layers"] for contract in linter["contracts"] if contract["id"] == "layers")
+
+    independent = {name.strip() for layer in layers for name in layer.split("|") if "|" in layer}
+
+    assert independent == HANDLERS
