@@ -7,7 +7,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
 from onboarding.acceptance import Accepted
-from onboarding.api import MAX_BODY_BYTES, MAX_IDEMPOTENCY_KEY_LENGTH, Problem
+from onboarding.api import IDEMPOTENCY_KEY, MAX_BODY_BYTES, Problem
 from onboarding.models import Address, CustomerData
 
 REFUSALS = {
@@ -69,8 +69,7 @@ def _register_customer() -> dict[str, Any]:
                 "same registration, it gets the same answer and registers nobody twice.",
                 "schema": {
                     "type": "string",
-                    "maxLength": MAX_IDEMPOTENCY_KEY_LENGTH,
-                    "pattern": "^[!-~]+$",
+                    "pattern": IDEMPOTENCY_KEY,
                     "examples": ["b7c2f7a4-6f0e-4d1c-9d0b-3f5a8c1e2d4f"],
                 },
             }

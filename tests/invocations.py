@@ -1,0 +1,78 @@
+"""What AWS invokes the functions with: the samples in events/, and their like with other contents."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from copy import deepcopy
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from local import PROJECT
+from tests.customers import a_customer
+
+SAMPLES = PROJECT / "events"
+
+
+def sample(name: str) -> dict[str, Any]:
+    """The sample invocation `{function}/{case}`."""
+    return dict(json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def an_api_request(
+    body: object, *, content_type: str = "application/json", idempotency_key: str | None = None
+) -> dict[str, Any]:
+    """A POST that API Gateway passes on; of the body, bytes go as Base64, text as it is, all else as JSON."""
+    request = sample("register_customer/plain")
+    request["headers"]["Content-Type"] = content_type
+    if idempotency_key is not None:
+        request["headers"]["Idempotency-Key"] = idempotency_key
+    request["isBase64Encoded"] = isinstance(body, bytes)
+    if isinstance(body, bytes):
+        request["body"] = b64encode(body).decode()
+    else:
+        request["body"] = body if isinstance(body, str) else json.dumps(body)
+    return request
+
+
+def a_registration(**changes: Any) -> dict[str, Any]:
+    """A message of the registration queue."""
+    registration = json.loads(sample("start_onboarding/one-registration")["Records"][0]["body"])
+    return dict(registration | {"data": a_customer()} | changes)
+
+
+def a_batch(*bodies: object) -> dict[str, Any]:
+    """Messages that SQS hands over together, `message-0` and so on; text goes as it is, all else as JSON."""
+    batch = sample("start_onboarding/one-registration")
+    (record,) = batch["Records"]
+    batch["Records"] = [
+        deepcopy(record)
+        | {"messageId": f"message-{number}", "body": body if isinstance(body, str) else json.dumps(body)}
+        for number, body in enumerate(bodies)
+    ]
+    return batch
+
+
+def a_customer_task(**changes: Any) -> dict[str, Any]:
+    """What the workflow hands to ValidateCustomer and CreateAccount."""
+    return sample("create_account/plain") | {"customerData": a_customer()} | changes
+
+
+def a_welcome_email_task(**changes: Any) -> dict[str, Any]:
+    """What the workflow hands to SendWelcomeEmail."""
+    return sample("send_welcome_email/plain") | changes
+
+
+class Context(LambdaContext):
+    """The context of an invocation with ten seconds left."""
+
+    def __init__(self) -> None:
+        self._function_name = "function-under-test"
+        self._memory_limit_in_mb = 512
+        self._invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function-under-test"
+        self._aws_request_id = "1c1f9d3e-7f0a-4b5e-8e57-3f8f5a9a6d10"
+
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 10_000

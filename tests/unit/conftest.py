@@ -1,0 +1,69 @@
+"""The functions in their runtime, on a fake of AWS that each test begins anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from moto import mock_aws
+from moto.backends import get_backend
+
+from tests.unit.deployment import ACCOUNT, REFERENCES, REGION, Functions, import_functions
+from tests.unit.runtime import Runtime
+from tests.unit.table import Table
+
+
+@pytest.fixture(scope="session")
+def functions() -> Functions:
+    """The functions' modules by name; clients are their attributes."""
+    return import_functions()
+
+
+@pytest.fixture
+def runtime(functions: Functions, capsys: pytest.CaptureFixture[str]) -> Iterator[Runtime]:
+    """Invokes functions; in the end, nothing that a customer typed may be in what was logged."""
+    with mock_aws():
+        runtime = Runtime(functions, capsys)
+        yield runtime
+        runtime.assert_nothing_personal_was_logged()
+
+
+@pytest.fixture
+def queued(functions: Functions, runtime: Runtime) -> Callable[[], list[tuple[str, Any]]]:
+    """The registration queue: the id and the document of each message in it."""
+    created = functions["register_customer"].sqs.create_queue(QueueName="registrations")
+    assert created["QueueUrl"] == REFERENCES["RegistrationQueue"]
+    (queue,) = get_backend("sqs")[ACCOUNT][REGION].queues.values()
+    return lambda: [(message.id, json.loads(message.body)) for message in queue._messages]
+
+
+@pytest.fixture
+def idempotency_table(functions: Functions, runtime: Runtime) -> Table:
+    return Table("IdempotencyTable", functions["create_account"].dynamodb)
+
+
+@pytest.fixture
+def customers_table(functions: Functions, runtime: Runtime) -> Table:
+    return Table("CustomersTable", functions["create_account"].dynamodb)
+
+
+@pytest.fixture
+def executions(functions: Functions, runtime: Runtime) -> list[Any]:
+    """The executions of the state machine, each with its `name` and `execution_input`; they never end."""
+    functions["start_onboarding"].sfn.create_state_machine(
+        name="CustomerOnboarding", definition="{}", roleArn=f"arn:aws:iam::{ACCOUNT}:role/CustomerOnboarding"
+    )
+    (state_machine,) = get_backend("stepfunctions")[ACCOUNT][REGION].state_machines
+    assert state_machine.arn == REFERENCES["CustomerOnboardingStateMachine"]
+    executions: list[Any] = state_machine.executions
+    return executions
+
+
+@pytest.fixture
+def outbox(functions: Functions, runtime: Runtime) -> list[Any]:
+    """The e-mails that SES sent, each with its `id`, `source`, `destinations`, `subject` and HTML `body`."""
+    functions["send_welcome_email"].ses.create_email_identity(EmailIdentity=REFERENCES["SenderEmail"])
+    outbox: list[Any] = get_backend("ses")[ACCOUNT][REGION].sent_messages
+    return outbox

@@ -1,0 +1,63 @@
+"""The functions as the template deploys them: their modules, imported with the environment it gives them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import moto  # noqa: F401 - before any client is made, or it would not reach them
+import pytest
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
+from local import PROJECT
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+TEMPLATE: dict[str, Any] = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+
+# What !Ref gives for the parameters and resources that the functions know of.
+REFERENCES = {
+    "AllowedOrigin": "https://www.example.com",
+    "SenderEmail": "welcome@example.com",
+    "CompanyName": "Smith & Søn",
+    "AccountUrl": "https://www.example.com/account?from=mail&new=1",
+    "RegistrationQueue": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/registrations",
+    "IdempotencyTable": "idempotency",
+    "CustomersTable": "customers",
+    "EmailConfigurationSet": "welcome-email",
+    "CustomerOnboardingStateMachine": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:CustomerOnboarding",
+}
+
+Functions = Mapping[str, ModuleType]
+
+
+def import_functions() -> Functions:
+    """Import each function of the template, anew, and return the modules by the name of their package."""
+    functions = [
+        resource["Properties"] for resource in RESOURCES.values() if resource["Type"] == "AWS::Serverless::Function"
+    ]
+    modules = {function["Handler"].partition(".")[0]: _import(function) for function in functions}
+    assert modules
+    return modules
+
+
+def _import(function: dict[str, Any]) -> ModuleType:
+    name = function["Handler"].removesuffix(".handler")
+    for imported in (name, "onboarding.aws"):
+        sys.modules.pop(imported, None)
+    with pytest.MonkeyPatch.context() as environment:
+        for variable in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+            environment.delenv(variable, raising=False)
+        for variable, value in {
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": REGION,
+        }.items():
+            environment.setenv(variable, value)
+        for properties in (TEMPLATE["Globals"]["Function"], function):
+            for variable, value in properties.get("Environment", {}).get("Variables", {}).items():
+                environment.setenv(variable, REFERENCES[value["Ref"]] if isinstance(value, dict) else value)
+        return import_module(name)

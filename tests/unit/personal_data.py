@@ -1,0 +1,50 @@
+"""What a customer typed, and whether it is in a text."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+# Shorter values, such as a country's code, are in any text by chance.
+SHORTEST = 3
+
+
+def typed(event: dict[str, Any]) -> set[str]:
+    """The personal values that an invocation brings: those in a request, in queued messages, or in a task."""
+    if "httpMethod" in event:
+        body = event["body"] or ""
+        documents = [_parsed(b64decode(body).decode(errors="replace") if event["isBase64Encoded"] else body)]
+    elif "Records" in event:
+        messages = [_parsed(record["body"]) for record in event["Records"]]
+        documents = [message.get("data") if isinstance(message, dict) else message for message in messages]
+    else:
+        documents = [event.get(field) for field in ("customerData", "firstName", "email")]
+    return {value for value in map(str.strip, _texts(documents)) if len(value) >= SHORTEST}
+
+
+def found(values: Iterable[str], text: str) -> set[str]:
+    """Those of the values that the text holds, as they are or as JSON or Python writes them."""
+    return {value for value in values if any(form in text for form in _forms(value))}
+
+
+def _forms(value: str) -> tuple[str, ...]:
+    return value, json.dumps(value)[1:-1], repr(value)[1:-1]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _texts(document: Any) -> Iterator[str]:
+    if isinstance(document, dict):
+        document = list(document.values())
+    if isinstance(document, list):
+        for part in document:
+            yield from _texts(part)
+    elif isinstance(document, str):
+        yield document

@@ -1,0 +1,64 @@
+"""Lambda's part: a function is invoked, and what it prints and raises is logged."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.invocations import Context
+from tests.unit.deployment import Functions
+from tests.unit.personal_data import found, typed
+
+
+class Runtime:
+    """Invokes functions as Lambda does, and keeps what is logged."""
+
+    def __init__(self, functions: Functions, capsys: pytest.CaptureFixture[str]) -> None:
+        self._functions = functions
+        self._capsys = capsys
+        self._printed = ""
+        self._raised = ""
+        self._typed: set[str] = set()
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:
+        """Return what the function returns; raises what it raises."""
+        module = self._functions[function]
+        module.logger.registered_handler.stream = sys.stdout  # that of this test
+        self._typed |= typed(event)
+        try:
+            response = module.handler(event, Context())
+        except Exception as error:
+            self._raised += "".join(traceback.format_exception(error))
+            raise
+        return json.loads(json.dumps(response))
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of the log."""
+        return [line for line in self._lines() if "_aws" not in line]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The sum of each metric."""
+        sums: dict[str, float] = {}
+        for line in self._lines():
+            for metrics in line.get("_aws", {}).get("CloudWatchMetrics", []):
+                for metric in metrics["Metrics"]:
+                    sums[metric["Name"]] = sums.get(metric["Name"], 0) + sum(line[metric["Name"]])
+        return sums
+
+    def assert_nothing_personal_was_logged(self) -> None:
+        """Nothing that a customer typed is in any line, nor in an exception, which the Lambda runtime logs."""
+        assert found(self._typed, self._read() + self._raised) == set()
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        return map(json.loads, self._read().splitlines())
+
+    def _read(self) -> str:
+        self._printed += "".join(self._capsys.readouterr())
+        return self._printed

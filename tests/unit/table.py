@@ -1,0 +1,37 @@
+"""A DynamoDB table of the template."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.deployment import REFERENCES, RESOURCES
+
+
+class Table:
+    """The table with this logical id, made in the AWS that the client calls."""
+
+    def __init__(self, logical_id: str, dynamodb: Any) -> None:
+        self._dynamodb = dynamodb
+        self.name = REFERENCES[logical_id]
+        properties = RESOURCES[logical_id]["Properties"]
+        (self._key,) = (key["AttributeName"] for key in properties["KeySchema"])
+        dynamodb.create_table(
+            TableName=self.name,
+            **{name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")},
+        )
+
+    @property
+    def items(self) -> dict[str, dict[str, Any]]:
+        """The items by their key, in DynamoDB's JSON."""
+        found = self._dynamodb.scan(TableName=self.name)["Items"]
+        return {item[self._key]["S"]: item for item in found}
+
+    def forget(self) -> None:
+        """Delete all items."""
+        for key in self.items:
+            self._dynamodb.delete_item(TableName=self.name, Key={self._key: {"S": key}})
+
+    def let_locks_expire(self) -> None:
+        """Make what is in progress as old as if the function that began it had run out of time."""
+        for item in self.items.values():
+            self._dynamodb.put_item(TableName=self.name, Item=item | {"in_progress_expiration": {"N": "1"}})

@@ -1,0 +1,30 @@
+"""The form in which an e-mail address is unique."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onboarding.accounts import email_key
+
+
+@pytest.mark.parametrize(
+    "address", ["ada@example.com", "ADA@example.com", "Ada@Example.COM", "ａｄａ@example.com", "ada＠example．com"]
+)
+def test_an_address_is_unique_after_nfkc_and_lower_casing(address: str) -> None:
+    assert email_key(address) == "ada@example.com"
+
+
+def test_different_addresses_are_different() -> None:
+    assert email_key("ada@example.com") != email_key("ada+1@example.com") != email_key("ada@example.org")
+
+
+@given(st.emails())
+def test_an_address_is_the_same_in_any_case(address: str) -> None:
+    assert email_key(address.upper()) == email_key(address.lower()) == email_key(address)
+
+
+@given(st.text())
+def test_a_key_is_its_own_key(address: str) -> None:
+    assert email_key(email_key(address)) == email_key(address)

@@ -1,0 +1,46 @@
+"""The functions' clients of AWS: how long they try."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.deployment import RESOURCES, TEMPLATE, Functions
+
+CLIENTS = [
+    ("register_customer", "sqs"),
+    ("register_customer", "records.client"),
+    ("start_onboarding", "sfn"),
+    ("create_account", "dynamodb"),
+    ("send_welcome_email", "ses"),
+    ("send_welcome_email", "records.client"),
+]
+# Before its second attempt botocore waits at most this long in its standard mode.
+# https://docs.aws.amazon.com/boto3/latest/guide/retries.html
+LONGEST_WAIT_SECONDS = 1
+
+
+def timeout_of(function: str) -> int:
+    (properties,) = (
+        resource["Properties"]
+        for resource in RESOURCES.values()
+        if resource["Properties"].get("Handler") == f"{function}.app.handler"
+    )
+    return int(properties.get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"]))
+
+
+@pytest.mark.parametrize(("function", "client"), CLIENTS)
+def test_a_call_gives_up_before_the_function_times_out(function: str, client: str, functions: Functions) -> None:
+    called = functions[function]
+    for attribute in client.split("."):
+        called = getattr(called, attribute)
+    config = called.meta.config
+    attempts = config.retries["total_max_attempts"]
+    waits = (attempts - 1) * LONGEST_WAIT_SECONDS
+
+    assert config.retries["mode"] == "standard"
+    assert attempts <= 2
+    assert attempts * (config.connect_timeout + config.read_timeout) + waits < timeout_of(function)
+
+
+def test_the_workflow_alone_tries_again_to_send(functions: Functions) -> None:
+    assert functions["send_welcome_email"].ses.meta.config.retries["total_max_attempts"] == 1

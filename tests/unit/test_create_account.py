@@ -1,0 +1,150 @@
+"""The function of the task CreateAccount."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from pydantic import ValidationError
+
+from onboarding.errors import EmailAlreadyRegistered
+from tests.customers import a_customer
+from tests.invocations import a_customer_task
+from tests.unit.deployment import Functions
+from tests.unit.faults import OUT_OF_REACH, losing_the_answer, refusing
+from tests.unit.runtime import Runtime
+from tests.unit.table import Table
+
+FUNCTION = "create_account"
+
+
+def refused(account: str, email: str) -> dict[str, Any]:
+    """Why DynamoDB cancelled the transaction: the code for each of its two items."""
+    return {"CancellationReasons": [{"Code": account}, {"Code": email}]}
+
+
+def test_an_account_is_created_and_the_address_claimed(runtime: Runtime, customers_table: Table) -> None:
+    customer = a_customer(email="Ada@example.com", address={"city": "London"})
+
+    created = runtime.invoke(FUNCTION, a_customer_task(customerId="ada", customerData=customer))
+
+    account = customers_table.items["CUSTOMER#ada"]
+    assert created == {"accountId": account["accountId"]["S"]}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", account.pop("createdAt")["S"])
+    assert customers_table.items.keys() == {"CUSTOMER#ada", "EMAIL#ada@example.com"}
+    assert customers_table.items["EMAIL#ada@example.com"]["customerId"] == {"S": "ada"}
+    assert account == {
+        "pk": {"S": "CUSTOMER#ada"},
+        "customerId": {"S": "ada"},
+        "accountId": {"S": created["accountId"]},
+        "status": {"S": "ACTIVE"},
+        "customerData": {
+            "M": {
+                "firstName": {"S": "Ada"},
+                "lastName": {"S": "Lovelace"},
+                "email": {"S": "Ada@example.com"},
+                "address": {"M": {"city": {"S": "London"}}},
+            }
+        },
+    }
+
+
+def test_a_customer_gets_one_account_however_often_it_is_created(runtime: Runtime, customers_table: Table) -> None:
+    task = a_customer_task()
+
+    first = runtime.invoke(FUNCTION, task)
+    after_first = customers_table.items
+    second = runtime.invoke(FUNCTION, task)
+
+    assert second == first
+    assert customers_table.items == after_first
+
+
+@pytest.mark.parametrize("address", ["ada@example.com", "ADA@Example.com", "ａｄａ@example.com"])
+def test_an_address_belongs_to_one_customer(address: str, runtime: Runtime, customers_table: Table) -> None:
+    runtime.invoke(FUNCTION, a_customer_task(customerId="ada", customerData=a_customer(email="ada@example.com")))
+    before = customers_table.items
+
+    for _ in range(2):
+        with pytest.raises(EmailAlreadyRegistered) as raised:
+            runtime.invoke(FUNCTION, a_customer_task(customerId="eve", customerData=a_customer(email=address)))
+        assert str(raised.value) == ""
+
+    assert customers_table.items == before
+
+
+def test_customers_with_addresses_of_their_own_get_accounts_of_their_own(
+    runtime: Runtime, customers_table: Table
+) -> None:
+    ada = runtime.invoke(FUNCTION, a_customer_task(customerId="ada"))
+    eve = runtime.invoke(FUNCTION, a_customer_task(customerId="eve"))
+
+    assert ada != eve
+    assert len(customers_table.items) == 4
+
+
+@pytest.mark.parametrize(
+    ("account", "email"),
+    [
+        ("TransactionConflict", "None"),
+        ("None", "TransactionConflict"),
+        ("ThrottlingError", "None"),
+        ("None", "ProvisionedThroughputExceeded"),
+    ],
+)
+def test_a_conflict_or_throttling_fails_and_a_retry_creates_the_account(
+    account: str, email: str, runtime: Runtime, functions: Functions, customers_table: Table
+) -> None:
+    task = a_customer_task()
+    dynamodb = functions[FUNCTION].dynamodb
+
+    with (
+        refusing(dynamodb, "transact_write_items", "TransactionCanceledException", **refused(account, email)),
+        pytest.raises(dynamodb.exceptions.TransactionCanceledException),
+    ):
+        runtime.invoke(FUNCTION, task)
+
+    assert customers_table.items == {}
+    assert runtime.invoke(FUNCTION, task)["accountId"]
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError", "TransactionInProgressException"])
+def test_what_else_dynamodb_refuses_fails_and_may_be_retried(code: str, runtime: Runtime, functions: Functions) -> None:
+    with (
+        refusing(functions[FUNCTION].dynamodb, "transact_write_items", code),
+        pytest.raises(ClientError, match=code),
+    ):
+        runtime.invoke(FUNCTION, a_customer_task())
+
+
+def test_an_answer_that_got_lost_makes_no_second_account(
+    runtime: Runtime, functions: Functions, customers_table: Table
+) -> None:
+    task = a_customer_task()
+    (lost, *_) = OUT_OF_REACH
+    with (
+        losing_the_answer(functions[FUNCTION].dynamodb, "TransactWriteItems", lost),
+        pytest.raises(type(lost)),
+    ):
+        runtime.invoke(FUNCTION, task)
+    before = customers_table.items
+
+    account_id = runtime.invoke(FUNCTION, task)["accountId"]
+
+    assert customers_table.items == before
+    assert before["CUSTOMER#" + task["customerId"]]["accountId"] == {"S": account_id}
+
+
+def test_every_line_of_the_log_names_the_customer_and_the_request(runtime: Runtime, customers_table: Table) -> None:
+    created = runtime.invoke(FUNCTION, a_customer_task(customerId="ada", correlationId="request"))
+
+    (line,) = runtime.log
+    assert (line["message"], line["account_id"]) == ("Account created", created["accountId"])
+    assert (line["customer_id"], line["correlation_id"]) == ("ada", "request")
+
+
+def test_a_malformed_task_fails_and_says_what_is_wrong_with_it(runtime: Runtime) -> None:
+    with pytest.raises(ValidationError, match="customerId"):
+        runtime.invoke(FUNCTION, a_customer_task(customerId="no name/for an execution"))

@@ -1,0 +1,311 @@
+"""The function behind POST /api/customers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.customers import a_customer
+from tests.invocations import an_api_request
+from tests.unit.deployment import Functions
+from tests.unit.faults import OUT_OF_REACH, during, failing, losing_the_answer, refusing
+from tests.unit.runtime import Runtime
+from tests.unit.table import Table
+
+FUNCTION = "register_customer"
+KEY = "b7c2f7a4-6f0e-4d1c-9d0b-3f5a8c1e2d4f"
+TRY_AGAIN = {"title": "Service Unavailable", "status": 503, "detail": "The registration was not accepted: try again"}
+(LOST, *_) = OUT_OF_REACH
+
+Queued = Callable[[], list[tuple[str, Any]]]
+
+
+@pytest.fixture
+def register(runtime: Runtime) -> Callable[..., dict[str, Any]]:
+    """Sends a registration and returns the answer, its body parsed."""
+
+    def register(customer: object, idempotency_key: str | None = None) -> dict[str, Any]:
+        response = runtime.invoke(FUNCTION, an_api_request(customer, idempotency_key=idempotency_key))
+        return dict(response | {"body": json.loads(response["body"])})
+
+    return register
+
+
+Register = Callable[..., dict[str, Any]]
+
+
+def test_a_registration_is_accepted_and_queued_as_typed(register: Register, queued: Queued) -> None:
+    customer = a_customer(firstName=" <b>Ada</b> ", phone="020 7946 0958", address={"city": "London"})
+
+    response = register(customer)
+
+    ((message_id, message),) = queued()
+    assert response == {
+        "statusCode": 202,
+        "headers": {"Content-Type": "application/json", "Access-Control-Allow-Origin": "https://www.example.com"},
+        "body": {
+            "message": "Registration accepted",
+            "customerId": message["customerId"],
+            "trackingId": message_id,
+        },
+    }
+    assert str(UUID(message["customerId"])) == message["customerId"]
+    assert abs(datetime.fromisoformat(message.pop("timestamp")) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert message == {
+        "eventType": "CustomerRegistered",
+        "customerId": response["body"]["customerId"],
+        "correlationId": an_api_request("")["requestContext"]["requestId"],
+        "data": customer,
+    }
+
+
+def test_without_a_key_each_request_is_a_registration(register: Register, queued: Queued) -> None:
+    customer = a_customer()
+
+    first, second = register(customer), register(customer)
+
+    assert first["body"]["customerId"] != second["body"]["customerId"]
+    assert len(queued()) == 2
+
+
+@pytest.mark.parametrize(
+    ("customer", "status"),
+    [
+        ("firstName=Ada", 400),
+        ([], 400),
+        ({}, 400),
+        (a_customer(email=None), 400),
+        (a_customer(phnoe="+44 20 7946 0958"), 400),
+        (a_customer(lastName=7), 400),
+        (a_customer(lastName=""), 400),
+        (a_customer(lastName="   "), 400),
+        (a_customer(lastName="Lovelace" * 125), 400),
+        (a_customer(lastName="Love\nlace"), 400),
+        (a_customer(address={"street": "12 St James’s\u202e Square"}), 400),
+        (b'{"firstName": "Ren\xe9"}', 400),
+        (a_customer(lastName="x" * 16 * 1024), 413),
+    ],
+    ids=[
+        "not JSON",
+        "not an object",
+        "nothing in it",
+        "a missing field",
+        "a misspelt field",
+        "a wrong type",
+        "an empty text",
+        "a blank text",
+        "a name of a thousand letters",
+        "a line break",
+        "a bidi override",
+        "invalid UTF-8",
+        "too large",
+    ],
+)
+@pytest.mark.parametrize("idempotency_key", [None, KEY], ids=["no key", "a key"])
+def test_bad_input_is_answered_with_a_problem_and_not_queued(  # noqa: PLR0913, PLR0917 - the world of a request
+    customer: object,
+    status: int,
+    idempotency_key: str | None,
+    register: Register,
+    queued: Queued,
+    idempotency_table: Table,
+    runtime: Runtime,
+) -> None:
+    response = register(customer, idempotency_key)
+
+    assert response["statusCode"] == response["body"]["status"] == status
+    assert response["headers"]["Content-Type"] == "application/problem+json"
+    assert response["body"]["title"] == HTTPStatus(status).phrase
+    assert all(error.keys() == {"field", "code", "message"} for error in response["body"].get("errors", []))
+    assert ("errors" in response["body"]) == (status == 400)
+    assert queued() == []
+    assert idempotency_table.items == {}
+    assert runtime.metrics == {"RegistrationRefused": 1}
+
+
+def test_a_request_sent_again_with_its_key_gets_the_same_answer_and_is_queued_once(
+    register: Register, queued: Queued, idempotency_table: Table
+) -> None:
+    customer = a_customer()
+
+    first, second = register(customer, KEY), register(customer, KEY)
+
+    assert first["statusCode"] == 202
+    assert second == first
+    assert len(queued()) == 1
+
+
+def test_other_keys_are_other_registrations(register: Register, queued: Queued, idempotency_table: Table) -> None:
+    customer = a_customer()
+
+    first, second = register(customer, KEY), register(customer, f"{KEY}-2")
+
+    assert first["body"]["customerId"] != second["body"]["customerId"]
+    assert len(queued()) == 2
+
+
+def test_a_key_sent_with_another_registration_is_refused(
+    register: Register, queued: Queued, idempotency_table: Table
+) -> None:
+    customer = a_customer()
+    register(customer, KEY)
+
+    response = register(customer | {"lastName": "King"}, KEY)
+
+    assert response["statusCode"] == 422
+    assert response["body"] == {
+        "title": HTTPStatus.UNPROCESSABLE_ENTITY.phrase,
+        "status": 422,
+        "detail": "The Idempotency-Key was used with another registration",
+    }
+    assert len(queued()) == 1
+
+
+def test_a_request_whose_first_is_in_progress_is_told_to_come_again(
+    register: Register, queued: Queued, idempotency_table: Table, functions: Functions
+) -> None:
+    customer = a_customer()
+    meanwhile: list[dict[str, Any]] = []
+
+    with during(functions[FUNCTION].sqs, "SendMessage", lambda: meanwhile.append(register(customer, KEY))):
+        first = register(customer, KEY)
+
+    (response,) = meanwhile
+    assert response["statusCode"] == 409
+    assert response["headers"]["Retry-After"] == "1"
+    assert response["body"] == {
+        "title": "Conflict",
+        "status": 409,
+        "detail": "The first request with this Idempotency-Key is in progress",
+    }
+    assert register(customer, KEY) == first
+    assert len(queued()) == 1
+
+
+def test_a_key_whose_record_is_lost_makes_no_second_customer(
+    register: Register, queued: Queued, idempotency_table: Table
+) -> None:
+    customer = a_customer()
+    first = register(customer, KEY)
+    idempotency_table.forget()
+
+    second = register(customer, KEY)
+
+    assert second["body"]["customerId"] == first["body"]["customerId"]
+    assert {message["customerId"] for _, message in queued()} == {first["body"]["customerId"]}
+
+
+def test_an_answer_of_sqs_that_got_lost_makes_no_second_customer(
+    register: Register, queued: Queued, idempotency_table: Table, functions: Functions
+) -> None:
+    customer = a_customer()
+    with losing_the_answer(functions[FUNCTION].sqs, "SendMessage", LOST):
+        assert register(customer, KEY)["statusCode"] == 503
+
+    response = register(customer, KEY)
+
+    assert response["statusCode"] == 202
+    assert [message["customerId"] for _, message in queued()] == [response["body"]["customerId"]] * 2
+
+
+@pytest.mark.parametrize("idempotency_key", [None, KEY], ids=["no key", "a key"])
+@pytest.mark.parametrize("error", OUT_OF_REACH, ids=lambda error: type(error).__name__)
+def test_a_queue_out_of_reach_is_answered_with_a_problem_and_a_retry_is_accepted(  # noqa: PLR0913, PLR0917
+    error: Exception,
+    idempotency_key: str | None,
+    register: Register,
+    queued: Queued,
+    idempotency_table: Table,
+    functions: Functions,
+) -> None:
+    customer = a_customer()
+
+    with failing(functions[FUNCTION].sqs, "SendMessage", error):
+        response = register(customer, idempotency_key)
+
+    assert response["statusCode"] == 503
+    assert response["headers"] == {
+        "Content-Type": "application/problem+json",
+        "Access-Control-Allow-Origin": "https://www.example.com",
+        "Retry-After": "5",
+    }
+    assert response["body"] == TRY_AGAIN
+    assert queued() == []
+    assert register(customer, idempotency_key)["statusCode"] == 202
+
+
+@pytest.mark.parametrize("code", ["RequestThrottled", "QueueDoesNotExist", "AccessDenied", "InternalFailure"])
+def test_a_queue_that_refuses_is_answered_with_a_problem_that_says_nothing_of_it(
+    code: str, register: Register, functions: Functions, runtime: Runtime
+) -> None:
+    with refusing(functions[FUNCTION].sqs, "send_message", code, "arn:aws:sqs:us-east-1:123456789012:registrations"):
+        response = register(a_customer())
+
+    assert response["statusCode"] == 503
+    assert response["body"] == TRY_AGAIN
+    assert [(line["level"], line["message"]) for line in runtime.log] == [
+        ("ERROR", "Registration not accepted"),
+        ("INFO", "Registration refused"),
+    ]
+    assert code in runtime.log[0]["exception"]
+
+
+@pytest.mark.parametrize("operation", ["PutItem", "UpdateItem"])
+@pytest.mark.parametrize("error", OUT_OF_REACH, ids=lambda error: type(error).__name__)
+def test_records_out_of_reach_are_answered_with_a_problem_and_a_retry_makes_no_second_customer(  # noqa: PLR0913, PLR0917
+    operation: str,
+    error: Exception,
+    register: Register,
+    queued: Queued,
+    idempotency_table: Table,
+    functions: Functions,
+) -> None:
+    customer = a_customer()
+
+    with failing(functions[FUNCTION].records.client, operation, error):
+        response = register(customer, KEY)
+    idempotency_table.forget()  # as a lock is forgotten when the time of the function that took it is over
+
+    assert response["statusCode"] == 503
+    assert response["body"] == TRY_AGAIN
+    accepted = register(customer, KEY)
+    assert {message["customerId"] for _, message in queued()} == {accepted["body"]["customerId"]}
+
+
+def test_a_request_without_a_key_needs_no_records(register: Register, queued: Queued) -> None:
+    assert register(a_customer())["statusCode"] == 202
+    assert len(queued()) == 1
+
+
+def test_what_is_recorded_of_a_key_holds_nothing_personal(
+    register: Register, queued: Queued, idempotency_table: Table
+) -> None:
+    customer = a_customer(phone="+44 20 7946 0958")
+    register(customer, KEY)
+
+    ((_, record),) = idempotency_table.items.items()
+
+    assert record["status"] == {"S": "COMPLETED"}
+    assert [value for value in customer.values() if value in json.dumps(record)] == []
+
+
+def test_every_line_of_the_log_names_the_request_and_once_it_has_one_the_customer(
+    register: Register, queued: Queued, idempotency_table: Table, runtime: Runtime
+) -> None:
+    accepted = register(a_customer(), KEY)
+    register(a_customer(), KEY)
+    register({})
+
+    assert {line["correlation_id"] for line in runtime.log} == {an_api_request("")["requestContext"]["requestId"]}
+    assert [(line["message"], line.get("customer_id"), line.get("status")) for line in runtime.log] == [
+        ("Registration accepted", accepted["body"]["customerId"], None),
+        ("Registration refused", None, 422),
+        ("Registration refused", None, 400),
+    ]
+    assert runtime.metrics == {"RegistrationAccepted": 1, "RegistrationRefused": 2}

@@ -1,0 +1,218 @@
+"""The samples in events/, which `sam local invoke` takes too: each has the outcome that its name promises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from onboarding.errors import CustomerInvalid
+from tests.invocations import SAMPLES, sample
+from tests.unit.deployment import Functions
+from tests.unit.runtime import Runtime
+from tests.unit.table import Table
+
+Queued = Callable[[], list[tuple[str, Any]]]
+
+ACCEPTED = ["plain", "phone-and-address", "idempotency-key", "html-in-name", "name-in-another-script"]
+# Field, code and message of each error.
+INVALID = {
+    "no-body": [("body", "json_invalid", "Invalid JSON: EOF while parsing a value at line 1 column 0")],
+    "not-json": [("body", "json_invalid", "Invalid JSON: expected ident at line 1 column 2")],
+    "not-an-object": [
+        ("body", "model_type", "Input should be a valid dictionary or instance of CustomerData"),
+    ],
+    "missing-field": [("email", "missing", "Field required")],
+    "misspelt-field": [("phnoe", "extra_forbidden", "Extra inputs are not permitted")],
+    "wrong-types": [
+        ("lastName", "string_type", "Input should be a valid string"),
+        ("email", "string_type", "Input should be a valid string"),
+        ("address", "model_type", "Input should be a valid dictionary or instance of Address"),
+    ],
+    "blank-name": [("firstName", "blank", "Must not be blank")],
+    "line-break-in-name": [
+        ("firstName", "control_character", "Must not contain control characters or line breaks"),
+    ],
+    "invalid-utf8-in-name": [("firstName", "invalid_utf8", "Must be valid UTF-8")],
+    "several-errors": [
+        ("firstName", "string_too_short", "String should have at least 1 character"),
+        ("lastName", "missing", "Field required"),
+        ("phone", "string_type", "Input should be a valid string"),
+        ("address.street", "control_character", "Must not contain control characters or line breaks"),
+        ("address.zip", "extra_forbidden", "Extra inputs are not permitted"),
+    ],
+}
+WRONG_CONTENT_TYPE = "wrong-content-type"
+
+LONDON = {"street": "12 St James’s Square", "city": "London", "postalCode": "SW1Y 4JH", "country": "GB"}
+ADA = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada.lovelace@example.com"}
+# What is started, and which messages are reported as failed.
+STARTED = {
+    "one-registration": ([ADA | {"phone": "020 7946 0958", "address": LONDON}], []),
+    "same-registration-twice": ([ADA], []),
+    "batch-with-malformed-messages": ([ADA | {"phone": "020 7946 0958", "address": LONDON}], [0, 2]),
+}
+VALIDATED = {
+    "valid": ADA,
+    "to-be-normalised": {
+        "firstName": "Ada",
+        "lastName": "Lovelace",
+        "email": "Ada.Lovelace@example.com",
+        "phone": "+442079460958",
+        "address": LONDON,
+    },
+}
+BROKEN = {
+    "one-rule-broken": [("email", "email_invalid")],
+    "every-rule-broken": [
+        ("firstName", "name_too_short"),
+        ("email", "email_invalid"),
+        ("phone", "phone_invalid"),
+        ("address.city", "missing"),
+        ("address.postalCode", "missing"),
+        ("address.country", "country_unknown"),
+    ],
+}
+CREATED = ["plain", "phone-and-address"]
+# How the e-mail greets.
+SENT = {
+    "plain": "Hello <bdi>Ada</bdi>,",
+    "html-in-name": "Hello <bdi>&lt;b&gt;Mallory&lt;/b&gt;&lt;script&gt;alert(1)&lt;/script&gt;</bdi>,",
+    "name-in-another-script": "Hello <bdi>فاطمة</bdi>,",
+}
+# The fields that are missing.
+MALFORMED = {
+    "validate_customer/malformed": ["correlationId", "customerData.lastName", "customerData.email"],
+    "create_account/malformed": ["customerData"],
+    "send_welcome_email/malformed": ["accountId", "firstName", "email"],
+}
+EXPECTED = {
+    *(f"register_customer/{case}" for case in (*ACCEPTED, *INVALID, WRONG_CONTENT_TYPE)),
+    *(f"start_onboarding/{case}" for case in STARTED),
+    *(f"validate_customer/{case}" for case in (*VALIDATED, *BROKEN)),
+    *(f"create_account/{case}" for case in CREATED),
+    *(f"send_welcome_email/{case}" for case in SENT),
+    *MALFORMED,
+}
+
+
+def test_every_sample_has_an_expected_outcome_and_every_function_a_sample(functions: Functions) -> None:
+    there = {path.relative_to(SAMPLES).with_suffix("").as_posix() for path in SAMPLES.glob("*/*.json")}
+
+    assert there == EXPECTED
+    assert {Path(name).parent.name for name in there} == functions.keys()
+
+
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_a_registration_is_accepted_and_queued(
+    case: str, runtime: Runtime, queued: Queued, idempotency_table: Table
+) -> None:
+    request = sample(f"register_customer/{case}")
+
+    response = runtime.invoke("register_customer", request)
+
+    ((message_id, message),) = queued()
+    assert response["statusCode"] == HTTPStatus.ACCEPTED
+    assert json.loads(response["body"]) == {
+        "message": "Registration accepted",
+        "customerId": message["customerId"],
+        "trackingId": message_id,
+    }
+    assert message["data"] == json.loads(request["body"])
+    assert message["correlationId"] == request["requestContext"]["requestId"]
+    assert len(idempotency_table.items) == (case == "idempotency-key")
+
+
+@pytest.mark.parametrize("case", INVALID)
+def test_an_invalid_registration_is_answered_with_every_error(case: str, runtime: Runtime, queued: Queued) -> None:
+    response = runtime.invoke("register_customer", sample(f"register_customer/{case}"))
+
+    assert response["statusCode"] == HTTPStatus.BAD_REQUEST
+    assert json.loads(response["body"]) == {
+        "title": "Bad Request",
+        "status": 400,
+        "detail": "The registration is not valid: see errors",
+        "errors": [{"field": field, "code": code, "message": message} for field, code, message in INVALID[case]],
+    }
+    assert queued() == []
+
+
+def test_a_registration_with_another_content_type_is_refused(runtime: Runtime, queued: Queued) -> None:
+    response = runtime.invoke("register_customer", sample(f"register_customer/{WRONG_CONTENT_TYPE}"))
+
+    assert response["statusCode"] == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    assert json.loads(response["body"]) == {
+        "title": "Unsupported Media Type",
+        "status": 415,
+        "detail": "Content-Type must be application/json",
+    }
+    assert queued() == []
+
+
+@pytest.mark.parametrize("case", STARTED)
+def test_sound_messages_start_executions_and_malformed_ones_are_reported(
+    case: str, runtime: Runtime, executions: list[Any]
+) -> None:
+    batch = sample(f"start_onboarding/{case}")
+    customers, failed = STARTED[case]
+
+    answer = runtime.invoke("start_onboarding", batch)
+
+    assert [json.loads(execution.execution_input)["data"] for execution in executions] == customers
+    assert answer == {
+        "batchItemFailures": [{"itemIdentifier": batch["Records"][number]["messageId"]} for number in failed]
+    }
+
+
+@pytest.mark.parametrize("case", VALIDATED)
+def test_a_sound_customer_is_returned_normalised(case: str, runtime: Runtime) -> None:
+    answer = runtime.invoke("validate_customer", sample(f"validate_customer/{case}"))
+
+    assert answer == {"customerData": VALIDATED[case]}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_an_unsound_customer_is_refused_with_every_broken_rule(case: str, runtime: Runtime) -> None:
+    with pytest.raises(CustomerInvalid) as raised:
+        runtime.invoke("validate_customer", sample(f"validate_customer/{case}"))
+
+    assert [(error["field"], error["code"]) for error in raised.value.errors] == BROKEN[case]
+
+
+@pytest.mark.parametrize("case", CREATED)
+def test_a_validated_customer_gets_an_account(case: str, runtime: Runtime, customers_table: Table) -> None:
+    task = sample(f"create_account/{case}")
+
+    answer = runtime.invoke("create_account", task)
+
+    account = customers_table.items[f"CUSTOMER#{task['customerId']}"]
+    assert answer == {"accountId": account["accountId"]["S"]}
+    assert customers_table.items[f"EMAIL#{task['customerData']['email']}"]["customerId"] == account["customerId"]
+    assert account["customerData"]["M"].keys() == task["customerData"].keys()
+
+
+@pytest.mark.parametrize("case", SENT)
+def test_the_welcome_e_mail_is_sent(case: str, runtime: Runtime, outbox: list[Any], idempotency_table: Table) -> None:
+    task = sample(f"send_welcome_email/{case}")
+
+    answer = runtime.invoke("send_welcome_email", task)
+
+    (email,) = outbox
+    assert answer == {"messageId": email.id}
+    assert email.destinations == {"ToAddresses": [task["email"]]}
+    assert SENT[case] in email.body
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_task_fails_and_names_what_is_missing(name: str, runtime: Runtime) -> None:
+    with pytest.raises(ValidationError) as raised:
+        runtime.invoke(Path(name).parent.name, sample(name))
+
+    errors = raised.value.errors()
+    assert {error["type"] for error in errors} == {"missing"}
+    assert [".".join(map(str, error["loc"])) for error in errors] == MALFORMED[name]

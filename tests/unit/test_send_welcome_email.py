@@ -1,0 +1,246 @@
+"""The function of the task SendWelcomeEmail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyPersistenceLayerError,
+)
+from botocore.stub import Stubber
+from pydantic import ValidationError
+
+from onboarding.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
+from onboarding.tasks import WelcomeEmailTask
+from onboarding.welcome_email import render
+from tests.invocations import a_welcome_email_task
+from tests.unit.deployment import REFERENCES, Functions
+from tests.unit.faults import OUT_OF_REACH, during, failing, losing_the_answer, refusing
+from tests.unit.runtime import Runtime
+from tests.unit.table import Table
+
+FUNCTION = "send_welcome_email"
+# What each error of SES says: of the e-mail, of the sender, or of the service at present.
+MODELLED = {
+    "MessageRejected": EmailUndeliverable,
+    "BadRequestException": EmailUndeliverable,
+    "AccountSuspendedException": EmailSenderBlocked,
+    "MailFromDomainNotVerifiedException": EmailSenderBlocked,
+    "NotFoundException": EmailSenderBlocked,
+    "SendingPausedException": EmailSenderBlocked,
+    "LimitExceededException": EmailServiceUnavailable,
+    "TooManyRequestsException": EmailServiceUnavailable,
+}
+COMMON_TO_AWS = {
+    "AccessDeniedException": EmailSenderBlocked,
+    "InternalFailure": EmailServiceUnavailable,
+    "ServiceUnavailable": EmailServiceUnavailable,
+    "ThrottlingException": EmailServiceUnavailable,
+}
+
+
+class Killed(BaseException):
+    """The function's process ends."""
+
+
+def test_the_e_mail_is_sent_to_the_customer(runtime: Runtime, outbox: list[Any], idempotency_table: Table) -> None:
+    task = a_welcome_email_task(firstName="<b>Ada</b>", email="ada@example.com")
+
+    answer = runtime.invoke(FUNCTION, task)
+
+    (email,) = outbox
+    assert answer == {"messageId": email.id}
+    assert email.source == "welcome@example.com"
+    assert email.destinations == {"ToAddresses": ["ada@example.com"]}
+    assert email.subject == "Welcome to Smith & Søn"
+    assert "Hello <bdi>&lt;b&gt;Ada&lt;/b&gt;</bdi>," in email.body
+    assert task["accountId"] in email.body
+
+
+def test_the_e_mail_has_a_text_and_an_html_part_and_the_configuration_set(
+    runtime: Runtime, functions: Functions, idempotency_table: Table
+) -> None:
+    task = a_welcome_email_task()
+    rendered = render(WelcomeEmailTask.model_validate(task), functions[FUNCTION].SENDER)
+
+    with Stubber(functions[FUNCTION].ses) as ses:
+        ses.add_response(
+            "send_email",
+            {"MessageId": "message-1"},
+            {
+                "FromEmailAddress": REFERENCES["SenderEmail"],
+                "Destination": {"ToAddresses": [task["email"]]},
+                "Content": {
+                    "Simple": {
+                        "Subject": {"Data": rendered.subject, "Charset": "UTF-8"},
+                        "Body": {
+                            "Text": {"Data": rendered.text, "Charset": "UTF-8"},
+                            "Html": {"Data": rendered.html, "Charset": "UTF-8"},
+                        },
+                    }
+                },
+                "ConfigurationSetName": REFERENCES["EmailConfigurationSet"],
+            },
+        )
+        assert runtime.invoke(FUNCTION, task) == {"messageId": "message-1"}
+        ses.assert_no_pending_responses()
+
+
+def test_an_e_mail_that_was_sent_is_not_sent_again(
+    runtime: Runtime, outbox: list[Any], idempotency_table: Table
+) -> None:
+    task = a_welcome_email_task()
+
+    first = runtime.invoke(FUNCTION, task)
+    second = runtime.invoke(FUNCTION, task)
+
+    assert second == first
+    assert len(outbox) == 1
+
+
+def test_each_customer_gets_an_e_mail(runtime: Runtime, outbox: list[Any], idempotency_table: Table) -> None:
+    first = runtime.invoke(FUNCTION, a_welcome_email_task(customerId="ada"))
+    second = runtime.invoke(FUNCTION, a_welcome_email_task(customerId="grace"))
+
+    assert [first["messageId"], second["messageId"]] == [email.id for email in outbox]
+
+
+def test_every_error_that_ses_documents_is_mapped(functions: Functions) -> None:
+    send_email = functions[FUNCTION].ses.meta.service_model.operation_model("SendEmail")
+
+    assert {error.name for error in send_email.error_shapes} == MODELLED.keys()
+
+
+@pytest.mark.parametrize(("code", "error"), (MODELLED | COMMON_TO_AWS).items())
+def test_an_error_of_ses_is_named_after_what_it_means_and_a_retry_sends(  # noqa: PLR0913, PLR0917
+    code: str,
+    error: type[Exception],
+    runtime: Runtime,
+    functions: Functions,
+    outbox: list[Any],
+    idempotency_table: Table,
+) -> None:
+    task = a_welcome_email_task()
+    words = f"Address {task['email']} of {task['firstName']} is not good"
+
+    with (
+        refusing(functions[FUNCTION].ses, "send_email", code, words),
+        pytest.raises(error) as raised,
+    ):
+        runtime.invoke(FUNCTION, task)
+
+    assert type(raised.value) is error
+    assert str(raised.value) == code
+    assert outbox == []
+    assert idempotency_table.items == {}
+    assert runtime.invoke(FUNCTION, task) == {"messageId": outbox[0].id}
+
+
+@pytest.mark.parametrize("error", OUT_OF_REACH, ids=lambda error: type(error).__name__)
+def test_ses_out_of_reach_is_an_outage_and_a_retry_sends(
+    error: Exception, runtime: Runtime, functions: Functions, outbox: list[Any], idempotency_table: Table
+) -> None:
+    task = a_welcome_email_task()
+
+    with (
+        failing(functions[FUNCTION].ses, "SendEmail", error),
+        pytest.raises(EmailServiceUnavailable, match=f"^{type(error).__name__}$"),
+    ):
+        runtime.invoke(FUNCTION, task)
+
+    assert runtime.invoke(FUNCTION, task) == {"messageId": outbox[0].id}
+    assert len(outbox) == 1
+
+
+def test_a_try_while_another_is_in_progress_sends_nothing(
+    runtime: Runtime, functions: Functions, outbox: list[Any], idempotency_table: Table
+) -> None:
+    task = a_welcome_email_task()
+
+    def try_again() -> None:
+        with pytest.raises(IdempotencyAlreadyInProgressError):
+            runtime.invoke(FUNCTION, task)
+
+    with during(functions[FUNCTION].ses, "SendEmail", try_again):
+        runtime.invoke(FUNCTION, task)
+
+    assert len(outbox) == 1
+
+
+def test_a_try_that_died_before_it_sent_is_made_up_for_when_its_lock_has_expired(
+    runtime: Runtime, functions: Functions, outbox: list[Any], idempotency_table: Table
+) -> None:
+    task = a_welcome_email_task()
+    with failing(functions[FUNCTION].ses, "SendEmail", Killed()), pytest.raises(Killed):
+        runtime.invoke(FUNCTION, task)
+
+    with pytest.raises(IdempotencyAlreadyInProgressError):
+        runtime.invoke(FUNCTION, task)
+    assert outbox == []
+    idempotency_table.let_locks_expire()
+
+    assert runtime.invoke(FUNCTION, task) == {"messageId": outbox[0].id}
+
+
+def test_a_try_that_died_before_it_recorded_that_it_sent_sends_again_two_welcomes_being_better_than_none(
+    runtime: Runtime, functions: Functions, outbox: list[Any], idempotency_table: Table
+) -> None:
+    task = a_welcome_email_task()
+    with losing_the_answer(functions[FUNCTION].ses, "SendEmail", Killed()), pytest.raises(Killed):
+        runtime.invoke(FUNCTION, task)
+    idempotency_table.let_locks_expire()
+
+    answer = runtime.invoke(FUNCTION, task)
+
+    assert [email.id for email in outbox][1:] == [answer["messageId"]]
+
+
+@pytest.mark.parametrize(("operation", "sent"), [("PutItem", 0), ("UpdateItem", 1)])
+def test_records_out_of_reach_fail_the_try(  # noqa: PLR0913, PLR0917
+    operation: str,
+    sent: int,
+    runtime: Runtime,
+    functions: Functions,
+    outbox: list[Any],
+    idempotency_table: Table,
+) -> None:
+    (lost, *_) = OUT_OF_REACH
+
+    with (
+        failing(functions[FUNCTION].records.client, operation, lost),
+        pytest.raises(IdempotencyPersistenceLayerError),
+    ):
+        runtime.invoke(FUNCTION, a_welcome_email_task())
+
+    assert len(outbox) == sent
+
+
+def test_a_record_outlives_every_redrive_of_the_execution(
+    runtime: Runtime, functions: Functions, outbox: list[Any], idempotency_table: Table
+) -> None:
+    runtime.invoke(FUNCTION, a_welcome_email_task())
+
+    (record,) = idempotency_table.items.values()
+
+    redrivable_days, longest_execution_days = 14, 0.5
+    lives = int(record["expiration"]["N"]) - int(record["in_progress_expiration"]["N"]) / 1000
+    assert lives > (redrivable_days + longest_execution_days) * 24 * 60 * 60
+
+
+def test_every_line_of_the_log_names_the_customer_and_the_request(
+    runtime: Runtime, outbox: list[Any], idempotency_table: Table
+) -> None:
+    runtime.invoke(FUNCTION, a_welcome_email_task(customerId="ada", correlationId="request"))
+
+    (line,) = runtime.log
+    assert (line["message"], line["message_id"]) == ("Welcome e-mail sent", outbox[0].id)
+    assert (line["customer_id"], line["correlation_id"]) == ("ada", "request")
+
+
+def test_a_malformed_task_fails_and_says_what_is_wrong_with_it(runtime: Runtime) -> None:
+    with pytest.raises(ValidationError, match="accountId") as raised:
+        runtime.invoke(FUNCTION, a_welcome_email_task(accountId=None))
+
+    assert raised.value.error_count() == 1

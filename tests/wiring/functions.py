@@ -1,0 +1,238 @@
+"""The functions as the template deploys them, and what their code says of itself."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
+
+import moto  # noqa: F401 - before any client is made, or it would not reach them
+from pydantic import BaseModel
+
+from local import PROJECT
+from onboarding import errors
+from tests.wiring import template
+
+CODE = PROJECT / "functions"
+
+# What Lambda itself puts into a function's environment, as far as it matters here.
+_RUNTIME_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_REGION": template.REGION,
+    "AWS_DEFAULT_REGION": template.REGION,
+}
+
+
+@dataclass(frozen=True)
+class Function:
+    """A deployed function. `timeout` is in seconds, `environment` what the template gives to this one alone."""
+
+    logical_id: str
+    arn: str
+    handler: str
+    role_arn: str
+    timeout: int
+    environment: Mapping[str, str] = field(hash=False)
+
+    @property
+    def module_name(self) -> str:
+        return self.handler.rpartition(".")[0]
+
+    @property
+    def handler_name(self) -> str:
+        return self.handler.rpartition(".")[2]
+
+    @property
+    def package(self) -> str:
+        return self.handler.partition(".")[0]
+
+    def __str__(self) -> str:
+        return self.package
+
+
+@cache
+def deployed() -> Mapping[str, Function]:
+    """The functions by their ARN."""
+    common = template.written().get("Globals", {})["Function"].get("Environment", {}).get("Variables", {})
+    functions = [
+        Function(
+            logical_id=logical_id,
+            arn=template.arn_of(logical_id),
+            handler=properties["Handler"],
+            role_arn=properties["Role"],
+            timeout=properties["Timeout"],
+            environment={
+                name: value for name, value in properties["Environment"]["Variables"].items() if name not in common
+            },
+        )
+        for logical_id, properties in template.resources("AWS::Lambda::Function").items()
+    ]
+    return {function.arn: function for function in functions}
+
+
+@contextmanager
+def imported(function: Function) -> Iterator[ModuleType]:
+    """The function's module, imported anew in the environment that the template and Lambda give it, no other."""
+    environment = {**template.resources("AWS::Lambda::Function")[function.logical_id]["Environment"]["Variables"]}
+    before = sys.modules.pop(function.module_name, None)
+    try:
+        with patch.dict(os.environ, environment | _RUNTIME_ENVIRONMENT, clear=True):
+            yield import_module(function.module_name)
+    finally:
+        sys.modules.pop(function.module_name, None)
+        if before:
+            sys.modules[function.module_name] = before
+
+
+@cache
+def task_model(function: Function) -> type[BaseModel]:
+    """The model that the handler parses its event into: the class in its `….model_validate(event)`."""
+    (name,) = (
+        call.func.value.id
+        for call in ast.walk(_handler(function))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "model_validate"
+        and isinstance(call.func.value, ast.Name)
+        and isinstance(call.args[0], ast.Name)
+        and call.args[0].id == _handler(function).args.args[0].arg
+    )
+    with imported(function) as module:
+        model: type[BaseModel] = getattr(module, name)
+        return model
+
+
+def parse(function: Function, payload: object) -> BaseModel:
+    """The payload in the handler's model, which has a field for all of it.
+
+    Raises:
+        pydantic.ValidationError: it has too little, too much, or something else.
+    """
+    return task_model(function).model_validate_json(json.dumps(payload), extra="forbid", by_name=False)
+
+
+@cache
+def documented_errors(function: Function) -> frozenset[str]:
+    """The errors under `Raises:` in the handler's docstring."""
+    _, _, raises = (ast.get_docstring(_handler(function)) or "").partition("Raises:\n")
+    return frozenset(re.findall(r"^ +(\w+):", raises, re.MULTILINE))
+
+
+@cache
+def business_errors() -> Mapping[str, type[Exception]]:
+    """The errors that the workflow knows by name, by that name."""
+    return {
+        name: value
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, Exception) and value.__module__ == errors.__name__
+    }
+
+
+def example_of(error: str) -> Exception:
+    """The error as a function raises it."""
+    if error == "CustomerInvalid":
+        return errors.CustomerInvalid([{"field": "email", "code": "email_invalid", "message": "Must be valid"}])
+    return business_errors().get(error, RuntimeError)()
+
+
+@cache
+def raised_errors(function: Function) -> frozenset[str]:
+    """The classes in the raise statements of all the modules of ours that the handler imports."""
+    return frozenset(
+        name
+        for tree in _code(function)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Raise) and (name := _raised_class(node))
+    )
+
+
+@cache
+def library_raises(function: Function, error: str) -> bool:
+    """Whether a package that the handler imports from, of a library's inner packages, raises this error."""
+    packages = {
+        (spec := find_spec(statement.module)) and spec.origin
+        for statement in _module(function).body
+        if isinstance(statement, ast.ImportFrom) and statement.module and statement.module.count(".") > 1
+    }
+    raising = re.compile(rf"\braise {error}\b")
+    return any(
+        raising.search(path.read_text(encoding="utf-8"))
+        for origin in packages
+        if origin
+        for path in Path(origin).parent.rglob("*.py")
+    )
+
+
+@cache
+def environment_reads(function: Function) -> frozenset[str]:
+    """The names in `os.environ["…"]`, `os.environ.get("…")` and `os.getenv("…")` of all that the handler imports."""
+    names = r"os\.environ(?:\.get\(|\[)|os\.getenv\("
+    return frozenset(
+        found[1]
+        for tree in _code(function)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript | ast.Call) and (found := re.match(rf"(?:{names})'(\w+)'", ast.unparse(node)))
+    )
+
+
+def _handler(function: Function) -> ast.FunctionDef:
+    (handler,) = (
+        statement
+        for statement in _module(function).body
+        if isinstance(statement, ast.FunctionDef) and statement.name == function.handler_name
+    )
+    return handler
+
+
+def _module(function: Function) -> ast.Module:
+    return _parsed(_file(function.module_name) or CODE / function.module_name)
+
+
+@cache
+def _code(function: Function) -> tuple[ast.Module, ...]:
+    """The handler's module and all of ours that it imports, directly or not."""
+    found: dict[str, ast.Module] = {}
+    waiting = [function.module_name]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and (path := _file(name)):
+            found[name] = _parsed(path)
+            waiting += _imports(found[name])
+    return tuple(found.values())
+
+
+def _imports(module: ast.Module) -> Iterator[str]:
+    # Only what stands at the top: `if TYPE_CHECKING:` imports nothing when the code runs.
+    for statement in module.body:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.module:
+            yield statement.module
+            yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
+
+
+def _file(module: str) -> Path | None:
+    path = CODE / module.replace(".", "/")
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+@cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _raised_class(statement: ast.Raise) -> str | None:
+    raised = statement.exc.func if isinstance(statement.exc, ast.Call) else statement.exc
+    return raised.id if isinstance(raised, ast.Name) and raised.id[0].isupper() else None
