@@ -15,6 +15,18 @@ MAX_BODY_BYTES = 16 * 1024
 IDEMPOTENCY_KEY = r"^[!-~]{1,255}$"
 
 
+# RFC 9110's names, which Python has from 3.13 on.
+_TITLES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+}
+
+
+def title(status: HTTPStatus) -> str:
+    """Return the name of a status, the same for every version of Python."""
+    return _TITLES.get(status, status.phrase)
+
+
 class Problem(Message):
     """A problem document. The type is always `about:blank`, so title and status say the same.
 
@@ -38,7 +50,7 @@ class RequestRefused(Exception):
         retry_after: int | None = None,
     ) -> None:
         super().__init__(detail)
-        self.problem = Problem(title=status.phrase, status=status, detail=detail, errors=errors)
+        self.problem = Problem(title=title(status), status=status, detail=detail, errors=errors)
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
 
 
@@ -79,7 +91,12 @@ def respond(status: int, document: Message, *, allow_origin: str, **headers: str
     media_type = "application/problem+json" if isinstance(document, Problem) else "application/json"
     return {
         "statusCode": int(status),
-        "headers": {"Content-Type": media_type, "Access-Control-Allow-Origin": allow_origin, **headers},
+        "headers": {
+            "Content-Type": media_type,
+            "Access-Control-Allow-Origin": allow_origin,
+            "Access-Control-Expose-Headers": "Retry-After",
+            **headers,
+        },
         "body": document.model_dump_json(by_alias=True, exclude_none=True),
     }
 

@@ -5,8 +5,9 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
-# Two attempts of at most 4 s each, with the wait between them, fit each function's 10 s: botocore's error, which says
-# what happened, comes before Lambda's time-out. https://docs.aws.amazon.com/boto3/latest/guide/retries.html
+# Two attempts of at most 4 s each, and a wait of at most 1 s between them: all calls of a function fit its time-out, so
+# that botocore's error, which says what happened, comes before Lambda's.
+# https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 _CALL = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 
 # For a call that must not be made twice: it is the workflow that repeats the task, which is recorded.

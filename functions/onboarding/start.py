@@ -15,7 +15,7 @@ def start_execution(
 ) -> bool:
     """Start the execution of a registration. The customerId is its name, so there is never a second one.
 
-    Returns whether it was started now; False if it was before.
+    Returns whether it runs by this input; False if it was started by another, or has ended.
 
     Raises:
         botocore.exceptions.ClientError: Step Functions refused for now.

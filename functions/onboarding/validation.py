@@ -97,7 +97,8 @@ def _address(address: Address | None, errors: list[FieldError]) -> Address | Non
         if value is None
     )
     if "country" in texts:
-        texts["country"] = texts["country"].upper()
+        if texts["country"].isascii():  # ß would become SS, which is South Sudan
+            texts["country"] = texts["country"].upper()
         if texts["country"] not in iso3166.countries_by_alpha2:
             errors.append(_error("address.country", "country_unknown", "Must be an ISO 3166-1 alpha-2 code"))
     return address.model_copy(update=texts)

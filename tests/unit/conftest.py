@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from moto import mock_aws
 from moto.backends import get_backend
 
 from tests.unit.deployment import ACCOUNT, REFERENCES, REGION, Functions, import_functions
 from tests.unit.runtime import Runtime
 from tests.unit.table import Table
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("unit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unit")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onboarding.acceptance import Accepted
-from onboarding.api import MAX_BODY_BYTES, Problem, RegistrationRequest, RequestRefused, parse_request, respond
+from onboarding.api import (
+    MAX_BODY_BYTES,
+    Problem,
+    RegistrationRequest,
+    RequestRefused,
+    parse_request,
+    respond,
+    title,
+)
 from tests.customers import a_customer
 from tests.invocations import an_api_request, sample
 
@@ -68,7 +76,7 @@ def test_json_is_taken(content_type: str) -> None:
 )
 def test_another_content_type_is_refused(content_type: str) -> None:
     assert refusal(an_api_request(a_customer(), content_type=content_type)) == Problem(
-        title=HTTPStatus.UNSUPPORTED_MEDIA_TYPE.phrase,
+        title=title(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
         status=415,
         detail="Content-Type must be application/json",
     )
@@ -86,7 +94,7 @@ def test_a_body_has_at_most_16_kib(*, as_base64: bool) -> None:
 
     assert parse_request(an_api_request(largest.encode() if as_base64 else largest)).customer.first_name == "Zoë"
     assert refusal(an_api_request(f"{largest} ".encode() if as_base64 else f"{largest} ")) == Problem(
-        title=HTTPStatus.REQUEST_ENTITY_TOO_LARGE.phrase,
+        title=title(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
         status=413,
         detail=f"The body must be at most {MAX_BODY_BYTES} bytes",
     )
@@ -258,7 +266,11 @@ def test_a_document_is_answered_as_json() -> None:
 
     assert response == {
         "statusCode": 202,
-        "headers": {"Content-Type": "application/json", "Access-Control-Allow-Origin": "*"},
+        "headers": {
+            "Content-Type": "application/json",
+            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Expose-Headers": "Retry-After",
+        },
         "body": '{"message":"Registration accepted","customerId":"c","trackingId":"t"}',
     }
 
@@ -273,6 +285,7 @@ def test_a_problem_is_answered_as_a_problem_document() -> None:
         "headers": {
             "Content-Type": "application/problem+json",
             "Access-Control-Allow-Origin": "*",
+            "Access-Control-Expose-Headers": "Retry-After",
             "Retry-After": "1",
         },
         "body": '{"title":"Conflict","status":409,"detail":"In progress"}',

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from onboarding.api import title
 from tests.customers import a_customer
 from tests.invocations import an_api_request
 from tests.unit.deployment import Functions
@@ -48,7 +49,11 @@ def test_a_registration_is_accepted_and_queued_as_typed(register: Register, queu
     ((message_id, message),) = queued()
     assert response == {
         "statusCode": 202,
-        "headers": {"Content-Type": "application/json", "Access-Control-Allow-Origin": "https://www.example.com"},
+        "headers": {
+            "Content-Type": "application/json",
+            "Access-Control-Allow-Origin": "https://www.example.com",
+            "Access-Control-Expose-Headers": "Retry-After",
+        },
         "body": {
             "message": "Registration accepted",
             "customerId": message["customerId"],
@@ -121,7 +126,7 @@ def test_bad_input_is_answered_with_a_problem_and_not_queued(  # noqa: PLR0913, 
 
     assert response["statusCode"] == response["body"]["status"] == status
     assert response["headers"]["Content-Type"] == "application/problem+json"
-    assert response["body"]["title"] == HTTPStatus(status).phrase
+    assert response["body"]["title"] == title(HTTPStatus(status))
     assert all(error.keys() == {"field", "code", "message"} for error in response["body"].get("errors", []))
     assert ("errors" in response["body"]) == (status == 400)
     assert queued() == []
@@ -160,7 +165,7 @@ def test_a_key_sent_with_another_registration_is_refused(
 
     assert response["statusCode"] == 422
     assert response["body"] == {
-        "title": HTTPStatus.UNPROCESSABLE_ENTITY.phrase,
+        "title": title(HTTPStatus.UNPROCESSABLE_ENTITY),
         "status": 422,
         "detail": "The Idempotency-Key was used with another registration",
     }
@@ -233,6 +238,7 @@ def test_a_queue_out_of_reach_is_answered_with_a_problem_and_a_retry_is_accepted
     assert response["headers"] == {
         "Content-Type": "application/problem+json",
         "Access-Control-Allow-Origin": "https://www.example.com",
+        "Access-Control-Expose-Headers": "Retry-After",
         "Retry-After": "5",
     }
     assert response["body"] == TRY_AGAIN

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from onboarding.api import MAX_BODY_BYTES
+from onboarding.api import MAX_BODY_BYTES, title
 from tests import invocations
 from tests.wiring import functions, template
 
@@ -68,7 +68,7 @@ class TestAGatewayResponse:
 
         assert document.get("status") == (int(status) if status else None)
         if status:
-            assert document["title"] == HTTPStatus(int(status)).phrase
+            assert document["title"] == title(HTTPStatus(int(status)))
 
     def test_can_be_read_by_the_allowed_origin(self, kind: str) -> None:
         headers = GATEWAY_RESPONSES[kind]["responseParameters"]
