@@ -117,14 +117,13 @@ requirements: setup ## Pin the requirements anew (UPGRADE=--upgrade takes the ne
 ##@ Deploy to AWS
 
 .PHONY: build
-build: setup ## Build the functions for Lambda, with byte code if LAMBDA_PYTHON is here
+build: setup ## Build the functions for Lambda, with byte code where LAMBDA_PYTHON can be had
 	$(BIN)/sam build
 	@# Lambda can't write to a function's folder: what comes without byte code is compiled at each cold start.
-	@if command -v $(LAMBDA_PYTHON) >/dev/null; then \
-		$(LAMBDA_PYTHON) -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build/*/; \
-	else \
-		echo "There is no $(LAMBDA_PYTHON) here: without byte code a cold start takes more CPU time (see make bench)"; \
-	fi
+	@# uv finds that Python on the machine, or fetches it.
+	@$(BIN)/uv run --quiet --no-project --python $(LAMBDA_PYTHON) \
+		python -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build/*/ \
+		|| echo "WARNING: the package has no byte code: each cold start takes more CPU time (see make bench)"
 
 .PHONY: deploy
 deploy: build ## Deploy to the AWS account that is signed in (ENV=dev or default)

@@ -17,7 +17,7 @@ REFUSALS = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The Content-Type isn't application/json.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The Idempotency-Key was used with another registration.",
     HTTPStatus.TOO_MANY_REQUESTS: "Too many requests.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The registration was not accepted.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "It is not known whether the registration was accepted.",
 }
 TRY_AGAIN = {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 STRICT = (CustomerData.__name__, Address.__name__)

@@ -51,9 +51,12 @@ class Onboardings:
         self._http = http
         self._observer = observe(stack)
         self._events: list[dict[str, Any]] = []
+        self.sent: list[Any] = []  # every body that was posted as JSON
 
     def post(self, **request: Any) -> httpx.Response:
         """POST /api/customers; takes httpx's arguments."""
+        if "json" in request:
+            self.sent.append(request["json"])
         return self._http.post(f"{self.stack.api_url}/api/customers", **request)
 
     def request(self, method: str, path: str) -> httpx.Response:

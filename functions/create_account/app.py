@@ -11,7 +11,7 @@ from onboarding.accounts import create_account
 from onboarding.tasks import CustomerTask
 
 TABLE_NAME = os.environ["CUSTOMERS_TABLE"]
-logger = Logger()
+logger = Logger(use_rfc3339=True, utc=True)
 dynamodb = aws.client("dynamodb")
 
 

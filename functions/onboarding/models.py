@@ -4,6 +4,7 @@ Unknown fields are ignored, so that a function accepts what the next or the prev
 refuses them, since there an unknown field is a misspelt one. An error never shows its input: it may be personal.
 """
 
+import re
 import unicodedata
 from typing import Annotated
 
@@ -20,13 +21,16 @@ _DIRECTIONAL_FORMATTING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _NONCHARACTERS = frozenset("\ufffe\uffff")
 
-# The rule of _one_line as ECMA-262, for the API's published schema. White space is spelt out: what \s means is not the
-# same everywhere.
-_ONE_LINE_PATTERN = (
-    r"^[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFFFD-\uFFFF]*"
-    r"[^\u0000-\u0020\u007F-\u00A0\u1680\u2000-\u200A\u2028-\u202F\u205F\u2066-\u2069\u3000\uFFFD-\uFFFF]"
-    r"[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFFFD-\uFFFF]*$"
+# Character classes that Python and ECMA-262 read alike, for _one_line and for the API's published schema: what no text
+# may contain, and what shows nothing (white space, and what is ignorable by default:
+# https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point).
+_FORBIDDEN = r"\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFFFD-\uFFFF"
+_INVISIBLE = (
+    r"\u0020\u00A0\u00AD\u034F\u061C\u115F\u1160\u1680\u17B4\u17B5\u180B-\u180F\u2000-\u200F\u202F\u205F-\u206F"
+    r"\u3000\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFF8"
 )
+_VISIBLE = re.compile(f"[^{_FORBIDDEN}{_INVISIBLE}]")
+_ONE_LINE_PATTERN = f"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_INVISIBLE}][^{_FORBIDDEN}]*$"
 
 
 def _one_line(value: str) -> str:
@@ -38,7 +42,7 @@ def _one_line(value: str) -> str:
             raise PydanticCustomError("noncharacter", "Must not contain noncharacters")
         if character == "\N{REPLACEMENT CHARACTER}":  # what API Gateway puts where the bytes were no UTF-8
             raise PydanticCustomError("invalid_utf8", "Must be valid UTF-8")
-    if not value.strip():
+    if not _VISIBLE.search(value):
         raise PydanticCustomError("blank", "Must not be blank")
     return value
 

@@ -13,6 +13,10 @@ from pydantic.alias_generators import to_camel
 from onboarding.errors import CustomerInvalid, FieldError
 from onboarding.models import Address, CustomerData
 
+# Top-level domains that are never public, beside those that email_validator knows: RFC 6761 (6.5), RFC 6762 (appendix
+# G), and https://www.icann.org/en/board-activities-and-meetings/materials/approved-board-resolutions-2018-02-04-en.
+_PRIVATE_DOMAINS = frozenset({"corp", "example", "home", "internal", "intranet", "lan", "mail", "private"})
+
 
 def validate(customer: CustomerData) -> CustomerData:
     """Check every rule and return the customer normalised.
@@ -68,6 +72,8 @@ def _email(value: str, errors: list[FieldError]) -> str:
             strict=True,  # at most 64 characters before the @, as RFC 5321 has it
         )
     except EmailNotValidError:
+        address = None
+    if address is None or address.ascii_domain.rpartition(".")[2] in _PRIVATE_DOMAINS:
         errors.append(_error("email", "email_invalid", "Must be a well-formed address under a public domain"))
         return value
     return address.ascii_email or address.normalized
@@ -81,7 +87,7 @@ def _phone(value: str | None, address: Address | None, errors: list[FieldError])
         number = phonenumbers.parse(value, region.strip().upper() if region else None)
     except phonenumbers.NumberParseException:
         number = None
-    if number is None or not phonenumbers.is_valid_number(number):
+    if number is None or number.extension or not phonenumbers.is_valid_number(number):
         errors.append(_error("phone", "phone_invalid", "Must be valid in E.164, or in the country of the address"))
         return value
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

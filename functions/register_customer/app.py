@@ -26,7 +26,7 @@ from onboarding.api import RegistrationRequest, RequestRefused, parse_request, r
 
 ALLOWED_ORIGIN = os.environ["ALLOWED_ORIGIN"]
 QUEUE_URL = os.environ["REGISTRATION_QUEUE_URL"]
-logger = Logger()
+logger = Logger(use_rfc3339=True, utc=True)
 metrics = Metrics()
 sqs = aws.client("sqs")
 records = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=aws.client("dynamodb"))
@@ -76,7 +76,9 @@ def accept(request: RegistrationRequest, correlation_id: str) -> Accepted:
     except (ClientError, ConnectionError, HTTPClientError, IdempotencyPersistenceLayerError):
         logger.exception("Registration not accepted")
         raise RequestRefused(
-            HTTPStatus.SERVICE_UNAVAILABLE, "The registration was not accepted: try again", retry_after=5
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "It is not known whether the registration was accepted: send it again, with the same Idempotency-Key",
+            retry_after=5,
         ) from None
 
 

@@ -20,7 +20,7 @@ SENDER = welcome_email.Sender(
     company_name=os.environ["COMPANY_NAME"],
     account_url=os.environ["ACCOUNT_URL"],
 )
-logger = Logger()
+logger = Logger(use_rfc3339=True, utc=True)
 ses = aws.client("sesv2", once=True)
 records = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=aws.client("dynamodb"))
 # An execution may be redriven for 14 days after it failed, and fails within 12 hours: no record expires before.

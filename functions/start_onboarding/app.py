@@ -14,7 +14,7 @@ from onboarding.registration import Registration
 from onboarding.start import start_execution
 
 STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
-logger = Logger()
+logger = Logger(use_rfc3339=True, utc=True)
 metrics = Metrics()
 sfn = aws.client("stepfunctions")
 # A batch that fails as a whole is reported message by message, like any other.

@@ -9,7 +9,7 @@ from onboarding.errors import CustomerInvalid
 from onboarding.tasks import CustomerTask
 from onboarding.validation import validate
 
-logger = Logger()
+logger = Logger(use_rfc3339=True, utc=True)
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -60,7 +60,7 @@ def test_a_text_is_not_empty(kind: Any) -> None:
     assert reason("", kind) == "string_too_short"
 
 
-@pytest.mark.parametrize("blank", [" ", "   ", "\u00a0", "\u2003\u3000"])
+@pytest.mark.parametrize("blank", [" ", "   ", "\u00a0", "\u2003\u3000", "\u200b", "\u3164\u3164", "\u00ad", "\ufeff"])
 @pytest.mark.parametrize("kind", TEXTS, ids=TEXTS.get)
 def test_a_text_is_not_blank(kind: Any, blank: str) -> None:
     assert reason(blank, kind) == "blank"

@@ -21,7 +21,11 @@ from tests.unit.table import Table
 
 FUNCTION = "register_customer"
 KEY = "b7c2f7a4-6f0e-4d1c-9d0b-3f5a8c1e2d4f"
-TRY_AGAIN = {"title": "Service Unavailable", "status": 503, "detail": "The registration was not accepted: try again"}
+TRY_AGAIN = {
+    "title": "Service Unavailable",
+    "status": 503,
+    "detail": "It is not known whether the registration was accepted: send it again, with the same Idempotency-Key",
+}
 (LOST, *_) = OUT_OF_REACH
 
 Queued = Callable[[], list[tuple[str, Any]]]

@@ -107,6 +107,19 @@ def test_each_customer_gets_an_e_mail(runtime: Runtime, outbox: list[Any], idemp
     assert [first["messageId"], second["messageId"]] == [email.id for email in outbox]
 
 
+@pytest.mark.parametrize("identity", ["welcome@example.com", "ada@example.com"])
+def test_an_address_that_is_not_verified_is_the_account_s_trouble_and_not_the_e_mail_s(
+    runtime: Runtime, functions: Functions, idempotency_table: Table, identity: str
+) -> None:
+    words = "Email address is not verified. The following identities failed the check in region US-EAST-1: " + identity
+
+    with (
+        refusing(functions[FUNCTION].ses, "send_email", "MessageRejected", words),
+        pytest.raises(EmailSenderBlocked, match=r"^MessageRejected$"),
+    ):
+        runtime.invoke(FUNCTION, a_welcome_email_task())
+
+
 def test_every_error_that_ses_documents_is_mapped(functions: Functions) -> None:
     send_email = functions[FUNCTION].ses.meta.service_model.operation_model("SendEmail")
 

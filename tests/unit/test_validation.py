@@ -73,6 +73,10 @@ def test_an_address_is_normalised_to_what_can_be_mailed_to(typed: str, mailed: s
         "ada@localhost",
         "ada@example.invalid",
         "ada@example.test",
+        "ada@sub.example",
+        "ada@corp.internal",
+        "ada@mail.corp",
+        "ada@printer.lan",
         "ada@[192.0.2.1]",
         "ada@@example.com",
         "ada..lovelace@example.com",
@@ -99,7 +103,18 @@ def test_a_number_in_e164_needs_no_address_and_may_be_of_another_country() -> No
 
 
 @pytest.mark.parametrize(
-    "phone", ["12", "call me", "+", "+44", "+1 123 456 7890", "+999 12345678", "020 7946 0958", "+44 20 7946 09580000"]
+    "phone",
+    [
+        "12",
+        "call me",
+        "+",
+        "+44",
+        "+1 123 456 7890",
+        "+999 12345678",
+        "020 7946 0958",
+        "+44 20 7946 09580000",
+        "+44 20 7946 0958 ext 5",
+    ],
 )
 def test_an_invalid_number_or_a_national_one_without_a_country_is_refused(phone: str) -> None:
     assert errors(phone=phone) == [("phone", "phone_invalid")]

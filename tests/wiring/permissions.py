@@ -146,12 +146,11 @@ def _permissions(call: aws.Call) -> Iterator[Permission]:
             yield Permission(f"sqs:{operation}", _arn_by_name("AWS::SQS::Queue", url.rpartition("/")[2]))
         case "states", operation, {"stateMachineArn": arn}:
             yield Permission(f"states:{operation}", arn)
-        case "ses", "SendEmail", {"FromEmailAddress": address, "ConfigurationSetName": configuration_set}:
-            # The identity that is verified may be the address, or its domain.
-            # https://docs.aws.amazon.com/ses/latest/dg/control-user-access.html
+        case "ses", "SendEmail", {"ConfigurationSetName": configuration_set}:
+            # The identity that is verified may be the address, its domain or a parent of that; a recipient's counts too
+            # where it is the account's own. https://docs.aws.amazon.com/ses/latest/dg/control-user-access.html
             own = f"arn:{template.PARTITION}:ses:{template.REGION}:{template.ACCOUNT}"
-            yield Permission("ses:SendEmail", f"{own}:identity/{address}")
-            yield Permission("ses:SendEmail", f"{own}:identity/{address.partition('@')[2]}")
+            yield Permission("ses:SendEmail", f"{own}:identity/*")
             yield Permission("ses:SendEmail", f"{own}:configuration-set/{configuration_set}")
         case unknown:
             raise NotImplementedError(unknown)

@@ -51,6 +51,17 @@ def test_every_route_is_throttled_and_traced() -> None:
     assert STAGE["TracingEnabled"] is True
 
 
+def test_there_is_no_stage_but_ours() -> None:
+    # A deployment with a StageName makes a stage, which would be public and without throttling.
+    for deployment in template.resources("AWS::ApiGateway::Deployment").values():
+        assert "StageName" not in deployment
+
+
+def test_the_api_is_deployed_anew_each_time() -> None:
+    # SAM names a deployment after the API's body, in which a parameter is still a reference.
+    assert template.written_resources("AWS::Serverless::Api")["Api"]["AlwaysDeploy"] is True
+
+
 @pytest.mark.parametrize("kind", GATEWAY_RESPONSES)
 class TestAGatewayResponse:
     def test_is_a_problem_document(self, kind: str) -> None:

@@ -9,6 +9,11 @@ from tests.wiring import template
 QUEUES = template.resources("AWS::SQS::Queue")
 ARNS = {template.arn_of(name): name for name in QUEUES}
 REDRIVEN = [name for name, properties in QUEUES.items() if "RedrivePolicy" in properties]
+# What one invocation starts, one after the other at some 30 ms each, and what StartExecution's bucket refills with in
+# most regions. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+STARTS_A_SECOND = 30
+QUOTA_A_SECOND = 150
+LONGEST_CALL_SECONDS = 9  # two attempts and the wait between them: onboarding/aws.py
 SOURCES = list(template.resources("AWS::Lambda::EventSourceMapping").values())
 
 
@@ -49,7 +54,12 @@ class TestAFunctionBehindAQueue:
         assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
     def test_is_capped_so_that_a_burst_stays_in_the_queue(self, source: template.Document) -> None:
-        assert 2 <= source["ScalingConfig"]["MaximumConcurrency"] <= 1000
+        assert source["ScalingConfig"]["MaximumConcurrency"] * STARTS_A_SECOND <= QUOTA_A_SECOND
+
+    def test_has_the_time_to_start_a_whole_batch_where_step_functions_hangs(self, source: template.Document) -> None:
+        timeout = template.resources("AWS::Lambda::Function")[source["FunctionName"]]["Timeout"]
+
+        assert source["BatchSize"] * LONGEST_CALL_SECONDS < timeout
 
 
 def test_every_table_is_encrypted_and_paid_by_use() -> None:

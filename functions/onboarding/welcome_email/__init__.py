@@ -27,6 +27,9 @@ _SENDER_BLOCKED = {
     "NotFoundException",
     "SendingPausedException",
 }
+# A MessageRejected with these words concerns the sender too, or the sandbox, where a recipient has to be verified.
+# https://repost.aws/knowledge-center/ses-554-400-message-rejected-error
+_NOT_VERIFIED = "not verified"
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,11 @@ def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
         )
     except ClientError as error:
         # SES's own words may quote the recipient's address: the code alone goes on, and no chained exception.
-        code = error.response["Error"]["Code"]
+        code, words = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+        if code in _SENDER_BLOCKED or _NOT_VERIFIED in words:
+            raise EmailSenderBlocked(code) from None
         if code in _UNDELIVERABLE:
             raise EmailUndeliverable(code) from None
-        if code in _SENDER_BLOCKED:
-            raise EmailSenderBlocked(code) from None
         raise EmailServiceUnavailable(code) from None
     except (ConnectionError, HTTPClientError) as error:
         raise EmailServiceUnavailable(type(error).__name__) from None
