@@ -6,6 +6,7 @@ A generated file is one entry in `GENERATED`; a test compares each of them with 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from docs.downstream_contract import downstream_contract
 from docs.openapi import openapi
 from docs.workflow_picture import mermaid
 
@@ -27,6 +28,7 @@ def readme() -> str:
 GENERATED: Mapping[Path, Callable[[], str]] = {
     ROOT / "README.md": readme,
     ROOT / "docs" / "openapi.json": openapi,
+    ROOT / "docs" / "downstream.openapi.json": downstream_contract,
 }
 
 

@@ -9,6 +9,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+from local.partner import Fault
+
 CUSTOMERS = Path(__file__).with_name("customers.yaml")
 
 
@@ -23,10 +25,17 @@ class Expected(_Entry):
     same_customer: str | None = None
     status: str | None = None
     reason: str | None = None
+    error: str | None = None
+    failed_systems: dict[str, str] = {}
     fields: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     mail: bool = False
     html: str = ""
+
+    @property
+    def is_onboarded(self) -> bool:
+        """Whether the customer is to have an account."""
+        return (self.status or "").startswith("ONBOARDED")
 
 
 class Customer(_Entry):
@@ -36,6 +45,7 @@ class Customer(_Entry):
     title: str
     after: str | None = None
     idempotency_key: str | None = None
+    faults: dict[str, tuple[Fault, ...]] = {}
     customer: dict[str, Any]
     expect: Expected
 

@@ -11,13 +11,14 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from local import emulator
+from local import emulator, systems
 from local.customers import Customer, load
 from local.deploy import Stack, deploy
 from local.observer import observe
-from local.outcome import Answer, Execution, Outcome
+from local.outcome import Answer, Execution, Holding, Outcome
 from local.polling import back_off
 from local.report import report
+from local.systems import Systems
 
 # A quicker burst would only have the emulator's few workers refuse what Lambda would take.
 REGISTRATIONS_PER_SECOND = 8
@@ -27,16 +28,18 @@ EXECUTION_SECONDS = 120
 def run(console: Console) -> bool:
     """Run the demo and show it on `console`; whether all went as expected."""
     customers = load()
-    with emulator.start() as aws:
-        stack = deploy(aws, console)
-        outcomes, strays = onboard(stack, customers, console)
+    with emulator.start() as aws, systems.start(aws) as downstream:
+        stack = deploy(aws, console, downstream.configured)
+        outcomes, strays = onboard(stack, downstream, customers, console)
     return report(outcomes, strays, console)
 
 
-def onboard(stack: Stack, customers: Sequence[Customer], console: Console) -> tuple[list[Outcome], list[str]]:
+def onboard(
+    stack: Stack, downstream: Systems, customers: Sequence[Customer], console: Console
+) -> tuple[list[Outcome], list[str]]:
     """Register the customers, wait until their executions have ended, and gather the outcomes.
 
-    Also returns a line for each event and each mail that belongs to none of the customers.
+    Also returns a line for each event, each mail and each account that belongs to none of the customers.
     """
     observer = observe(stack)
     answers: dict[str, Answer] = {}
@@ -44,6 +47,8 @@ def onboard(stack: Stack, customers: Sequence[Customer], console: Console) -> tu
         task = bar.add_task("onboarding", total=len(customers))
         for wave in _waves(customers):
             for customer in wave:
+                for partner in downstream.partners:
+                    partner.plan(customer.customer["email"], *customer.faults.get(partner.name, ()))
                 answers[customer.name] = _register(http, stack, customer)
                 time.sleep(1 / REGISTRATIONS_PER_SECOND)
             for ended in _ended_executions(stack):
@@ -53,7 +58,7 @@ def onboard(stack: Stack, customers: Sequence[Customer], console: Console) -> tu
                 if all(done):
                     break
     events = sorted(observer.events(), key=lambda event: event["detail"]["metadata"]["occurredAt"])
-    return _gather(stack, customers, answers, events)
+    return _gather(stack, downstream, customers, answers, events)
 
 
 def _progress(console: Console) -> Progress:
@@ -98,16 +103,28 @@ def _ended_executions(stack: Stack) -> Iterator[set[str]]:
 
 def _gather(
     stack: Stack,
+    downstream: Systems,
     customers: Sequence[Customer],
     answers: Mapping[str, Answer],
     events: Sequence[dict[str, Any]],
 ) -> tuple[list[Outcome], list[str]]:
     mails = _outbox(stack)
+    accounts = {books.name: books.accounts() for books in downstream.all}
+    tombstones = {books.name: books.tombstones() for books in downstream.all}
+    requests = {partner.name: partner.answers for partner in downstream.partners}
     outcomes = []
     for customer in customers:
         answer = answers[customer.name]
         theirs = [e for e in events if e["detail"]["customerId"] == answer.customer_id]
         sent = {event["detail"].get("messageId") for event in theirs}
+        holdings = {
+            name: Holding(
+                answer.customer_id in accounts[name],
+                answer.customer_id in tombstones[name],
+                tuple(requests[name](answer.customer_id or "")) if name in requests else (),
+            )
+            for name in accounts
+        }
         outcomes.append(
             Outcome(
                 customer,
@@ -115,11 +132,15 @@ def _gather(
                 _execution(stack, answer.customer_id) if answer.customer_id else None,
                 tuple(theirs),
                 tuple(mail for mail in mails if mail["MessageId"] in sent),
+                holdings,
             )
         )
     known = {id(thing) for outcome in outcomes for thing in (*outcome.events, *outcome.mails)}
     strays = [f"an event of nobody: {e['detail-type']}" for e in events if id(e) not in known]
     strays += [f"a mail of nobody, to {mail['To']}" for mail in mails if id(mail) not in known]
+    customer_ids = {outcome.answer.customer_id for outcome in outcomes if outcome.accounts}
+    for name, held in accounts.items():
+        strays += [f"an account of nobody in {name}: {customer_id}" for customer_id in held.keys() - customer_ids]
     return outcomes, strays
 
 
@@ -141,8 +162,9 @@ def _execution(stack: Stack, name: str) -> Execution | None:
     return Execution(
         execution["status"],
         tuple(states),
-        output=json.loads(execution.get("output", "{}")),
-        error=" ".join(filter(None, [execution.get("error"), execution.get("cause")])),
+        output=json.loads(execution["output"]) if execution["status"] == "SUCCEEDED" else {},
+        error=execution.get("error", ""),
+        cause=execution.get("cause", ""),
     )
 
 

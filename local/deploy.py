@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +14,9 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from local import downstream
 from local.build import BUILT, TARGET, build
+from local.downstream import System
 from local.emulator import Emulator, EmulatorSession
 from local.patch import Change, patch
 from local.sam import sam
@@ -44,11 +46,11 @@ class Stack:
         return f"{self.emulator.endpoint_url}/_aws/execute-api/{api}/{stage}"
 
 
-def deploy(emulator: Emulator, console: Console = SILENT) -> Stack:
+def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[System] = ()) -> Stack:
     """Build the template where its inputs changed, deploy it, and start each function once.
 
-    Raises `SamFailed` with all that SAM CLI said. What is done, and what is changed for the
-    emulator, is printed to `console`.
+    `systems` are the downstream systems in which each customer gets an account. What is done, and what is
+    changed for the emulator, is printed to `console`. Raises `SamFailed` with all that SAM CLI said.
     """
     with _step(console, "sam build") as step:
         if not build():
@@ -57,18 +59,19 @@ def deploy(emulator: Emulator, console: Console = SILENT) -> Stack:
     patched, changes = patch(template, BUILT)
     console.print(_as_table(changes))
     with _step(console, "sam deploy"):
-        _sam_deploy(emulator, patched)
+        downstream.configure(emulator.session, STACK_NAME, systems)
+        _sam_deploy(emulator, patched, downstream.template_parameters(systems))
     with _step(console, "warm up"):
         _warm_up(emulator.session)
     return Stack(emulator, _outputs(emulator.session))
 
 
-def _sam_deploy(emulator: Emulator, template: Mapping[str, object]) -> None:
+def _sam_deploy(emulator: Emulator, template: Mapping[str, object], parameters: Mapping[str, str]) -> None:
     emulator.session.client("s3").create_bucket(Bucket=ARTIFACTS)
     emulator.session.client("sesv2").create_email_identity(EmailIdentity=SENDER)
     path = emulator.folder / "template.json"
     path.write_text(json.dumps(template))
-    parameters = TARGET | {"SenderEmail": SENDER}
+    parameters = TARGET | {"SenderEmail": SENDER} | dict(parameters)
     sam(
         "deploy",
         *("--template-file", str(path)),

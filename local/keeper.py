@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -62,6 +63,12 @@ def is_kept(folder: Path) -> bool:
     except FileNotFoundError:
         return False
     return False
+
+
+def await_end(folder: Path) -> None:
+    """Wait until the keeper that was started for this folder is gone, however it went."""
+    with suppress(FileNotFoundError), (folder / "kept").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
 
 
 def _main(folder: Path, command: Sequence[str]) -> int:

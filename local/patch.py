@@ -17,6 +17,8 @@ Template = dict[str, Any]
 API = "AWS::Serverless::Api"
 FUNCTION = "AWS::Serverless::Function"
 STATE_MACHINE = "AWS::Serverless::StateMachine"
+QUEUE = "AWS::SQS::Queue"
+VISIBILITY_SECONDS = 3
 
 # A template with any of these is rejected as a whole.
 UNSUPPORTED = frozenset(
@@ -151,6 +153,14 @@ def _send_from_any_identity(template: Template, _: Path) -> list[str]:
     return changed
 
 
+def _deliver_again_soon(template: Template, _: Path) -> list[str]:
+    queues = _of_type(template, QUEUE)
+    consumed = {name: queue for name, queue in queues.items() if "RedrivePolicy" in queue}
+    for queue in consumed.values():
+        queue["VisibilityTimeout"] = VISIBILITY_SECONDS
+    return list(consumed)
+
+
 RULES = (
     Rule(
         "run as provided.al2023, where bootstrap starts AWS's own runtime client",
@@ -173,6 +183,11 @@ RULES = (
         _leave_out,
     ),
     Rule(
+        f"shows a message again after {VISIBILITY_SECONDS} s",
+        "may have no worker ready in time on a small machine, and the message would wait for minutes",
+        _deliver_again_soon,
+    ),
+    Rule(
         "may send from any identity",
         "it denies ses:SendEmail on an identity's ARN, and the condition ses:FromAddress",
         _send_from_any_identity,
@@ -183,7 +198,7 @@ RULES = (
 def _of_type(template: Template, resource_type: str) -> dict[str, Any]:
     """The properties of the resources of this type, by logical id."""
     return {
-        name: resource["Properties"]
+        name: resource.setdefault("Properties", {})
         for name, resource in template["Resources"].items()
         if resource["Type"] == resource_type
     }

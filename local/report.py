@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
+from itertools import groupby
 
 from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from local.customers import Customer
 from local.outcome import Outcome, differences
 
 
@@ -49,23 +51,51 @@ def _details(outcome: Outcome, differs: Sequence[str]) -> Table:
 
 def _lines(outcome: Outcome) -> Iterator[tuple[str, str]]:
     customer, answer, execution = outcome.customer, outcome.answer, outcome.execution
-    yield "sent", json.dumps(customer.customer, ensure_ascii=False)
-    if customer.idempotency_key:
-        yield "", f"Idempotency-Key: {customer.idempotency_key}"
+    yield from _request(customer)
     remark = answer.document.get("detail") or json.dumps(answer.document)
     if answer.customer_id:
         remark = f"customerId {answer.customer_id}"
     yield "answer", f"{answer.status} {HTTPStatus(answer.status).phrase}: {remark}"
     if execution:
-        yield "way", " ▸ ".join(execution.states)
+        yield "way", " ▸ ".join(_counted(execution.states))
         result = [value for key, value in execution.output.items() if key != "customerId"]
-        yield "outcome", " · ".join(filter(None, [execution.status, *result, execution.error]))
+        failure = [execution.error, execution.cause]
+        yield "outcome", " · ".join(filter(None, [execution.status, *result, *failure]))
     for error in outcome.errors:
         yield "refused", f"{error['field']}: {error['message']}"
     if outcome.events:
         yield "events", ", ".join(outcome.event_types)
+    if execution:
+        yield "accounts", _holdings(outcome, outcome.accounts) or "in no system"
+        if outcome.tombstones:
+            yield "barred", _holdings(outcome, outcome.tombstones)
     for mail in outcome.mails:
         yield "mail", f"to {', '.join(mail['To'])}: {mail['Subject']}"
         shown = [line for line in mail["BodyHtml"].splitlines() if customer.expect.html in line]
         if customer.expect.html and shown:
             yield "", f"in HTML: {shown[0].strip()}"
+
+
+def _request(customer: Customer) -> Iterator[tuple[str, str]]:
+    yield "sent", json.dumps(customer.customer, ensure_ascii=False)
+    if customer.idempotency_key:
+        yield "", f"Idempotency-Key: {customer.idempotency_key}"
+    for system, faults in customer.faults.items():
+        told = (f"{fault.kind} x {fault.times}" if fault.times > 1 else fault.kind for fault in faults)
+        yield "fault", f"{system} is told: {' ▸ '.join(told)}"
+
+
+def _holdings(outcome: Outcome, systems: Iterable[str]) -> str:
+    """The systems, each with what it answered."""
+    shown = []
+    for system in systems:
+        answers = " ▸ ".join(_counted(outcome.holdings[system].answers))
+        shown.append(f"{system} ({answers})" if answers else system)
+    return ", ".join(shown)
+
+
+def _counted(words: Iterable[str]) -> Iterator[str]:
+    """The words, with those that come several times in a row counted."""
+    for word, again in groupby(words):
+        times = len(list(again))
+        yield f"{word} x {times}" if times > 1 else word

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,10 +13,16 @@ import pytest
 
 from local import emulator
 from local.deploy import Stack, deploy
-from tests.definition import FAILING_MACHINE, PUBLICATIONS
-from tests.onboardings import Onboardings
+from local.emulator import Emulator
+from local.ledger import Ledger
+from local.partner import ApiKeys, ClientCredentials, Partner
+from local.partner.authentication import Authentication
+from tests.definition import FAILING_MACHINE, TASKS
+from tests.engine.matrix import NATIVE_ERRORS, mocked
+from tests.onboardings import Onboardings, System
 
 ON_THE_STACK = ("tests/stack", "tests/engine")
+SUMMARY = "summary"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,21 +33,61 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(ON_THE_STACK))
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The template as `sam deploy` deploys it, on an emulator that hurries.
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests recorded as their summary, wherever they ran."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == SUMMARY:
+                terminalreporter.write_line(str(value))
 
-    Retries wait two thousandths of their delays. A message that was taken from the queue by a worker that then could
-    not start, which happens where two cores have much to do, comes back after 3 s rather than 3 minutes.
-    """
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An emulator that hurries: retries wait two thousandths of their delays."""
     mocks = tmp_path_factory.mktemp("emulator") / "mocks.json"
-    mocks.write_text(json.dumps(_failing_publications()))
-    with emulator.start({"SFN_WAIT_SCALE": "0.002", "SFN_MOCK_CONFIG": str(mocks)}) as aws:
-        deployed = deploy(aws)
-        aws.session.client("sqs").set_queue_attributes(
-            QueueUrl=deployed.outputs["RegistrationQueueUrl"], Attributes={"VisibilityTimeout": "3"}
-        )
-        yield deployed
+    mocks.write_text(json.dumps(_failing_services()))
+    with emulator.start({"SFN_WAIT_SCALE": "0.002", "SFN_MOCK_CONFIG": str(mocks)}) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def partners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Partner]]:
+    """The downstream systems that speak HTTP; each authenticates in another way."""
+    folder = tmp_path_factory.mktemp("partners")
+    ways: Mapping[str, Authentication] = {"crm": ApiKeys(), "billing": ClientCredentials()}
+    with ExitStack() as running:
+        yield {
+            name: running.enter_context(Partner(name, folder / f"{name}.sqlite", authentication))
+            for name, authentication in ways.items()
+        }
+
+
+@pytest.fixture(scope="session")
+def systems(aws: Emulator, partners: Mapping[str, Partner]) -> Mapping[str, System]:
+    """All the downstream systems, by name; `ledger` is one that takes commands from a queue."""
+    ledger = Ledger(aws.session)
+    return {**partners, ledger.name: ledger}
+
+
+@pytest.fixture(scope="session")
+def stack(aws: Emulator, systems: Mapping[str, System]) -> Stack:
+    """The template as `sam deploy` deploys it.
+
+    A message that was taken from the queue by a worker that then could not start, which happens where two cores have
+    much to do, comes back after 3 s rather than 3 minutes. A partner that hangs costs 1 s.
+    """
+    configured = [system.system for system in systems.values()]
+    impatient = [
+        replace(system, settings={**system.settings, "readTimeoutSeconds": 1})
+        if system.settings["kind"] == "http"
+        else system
+        for system in configured
+    ]
+    deployed = deploy(aws, systems=impatient)
+    aws.session.client("sqs").set_queue_attributes(
+        QueueUrl=deployed.outputs["RegistrationQueueUrl"], Attributes={"VisibilityTimeout": "3"}
+    )
+    return deployed
 
 
 @pytest.fixture(scope="session")
@@ -49,16 +97,23 @@ def onboardings(stack: Stack) -> Iterator[Onboardings]:
         yield Onboardings(stack, http)
 
 
-def _failing_publications() -> dict[str, Any]:
-    """A test case for each publication, `{state}Fails`, in which EventBridge fails for as long as it is tried.
+def _failing_services() -> dict[str, Any]:
+    """A test case for each native task and each error, in which its service fails for as long as it is tried.
 
-    The emulator's own EventBridge never fails, so Step Functions' mocks stand for it.
+    The emulator's own services never fail, so Step Functions' mocks stand for them.
     https://docs.aws.amazon.com/step-functions/latest/dg/sfn-local-test-sm-exec.html
     """
-    failure = {"Throw": {"Error": "EventBridge.FailedEntry", "Cause": "mocked"}}
+    errors = {error for errors in NATIVE_ERRORS.values() for error in errors}
     return {
         "StateMachines": {
-            FAILING_MACHINE: {"TestCases": {f"{name}Fails": {name: "EventBridgeFails"} for name in PUBLICATIONS}}
+            FAILING_MACHINE: {
+                "TestCases": {
+                    mocked(task.name, error): {task.name: error}
+                    for task in TASKS.values()
+                    if task.is_native
+                    for error in NATIVE_ERRORS.get(task.integration, ())
+                }
+            }
         },
-        "MockedResponses": {"EventBridgeFails": {"0-99": failure}},
+        "MockedResponses": {error: {"0-99": {"Throw": {"Error": error, "Cause": "mocked"}}} for error in errors},
     }

@@ -1,18 +1,54 @@
-"""The states of the definition that the tests walk through."""
+"""The tasks of the definition, wherever they stand in it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
+from tests.wiring.definition import INVOKE, inner_machines, rendered
+from tests.wiring.functions import deployed, documented_errors
+from tests.wiring.rules.retries import attempts_of, retrier_for
 
-from local import PROJECT
-
-STATES: dict[str, dict[str, Any]] = yaml.safe_load(
-    (PROJECT / "statemachine" / "customer_onboarding.asl.yaml").read_text(encoding="utf-8")
-)["States"]
-TASKS = [name for name, state in STATES.items() if "lambda:invoke" in state.get("Resource", "")]
-PUBLICATIONS = [name for name, state in STATES.items() if "events:putEvents" in state.get("Resource", "")]
-
-# The copy of the deployed machine whose functions fail on demand.
+# A copy of the deployed machine whose functions fail on demand, and whose native tasks are mocked to.
 FAILING_MACHINE = "customer-onboarding-failing"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A Task state; `entered` is the state of the machine itself that a history names: the Map that it is in, or it."""
+
+    name: str
+    entered: str
+    state: Mapping[str, Any] = field(repr=False, hash=False)
+
+    @property
+    def is_native(self) -> bool:
+        """Whether it calls an AWS service, without a function of ours."""
+        return bool(self.state["Resource"] != INVOKE)
+
+    @property
+    def integration(self) -> str:
+        """What it calls, such as `lambda:invoke`."""
+        return str(self.state["Resource"]).partition(":::")[2]
+
+    @property
+    def typed_errors(self) -> frozenset[str]:
+        """The errors of its function that have a name in the workflow."""
+        return frozenset() if self.is_native else documented_errors(deployed()[self.state["Arguments"]["FunctionName"]])
+
+    def tries(self, error: str) -> int:
+        """How often it is tried in all, where each try fails with this error."""
+        retrier = retrier_for(dict(self.state), error)
+        return 1 + (attempts_of(retrier) if retrier else 0)
+
+
+def _tasks(machine: Mapping[str, Any], inside: str | None = None) -> Iterator[Task]:
+    for name, state in machine["States"].items():
+        if state["Type"] == "Task":
+            yield Task(name, inside or name, state)
+        for inner in inner_machines(state):
+            yield from _tasks(inner, inside or name)
+
+
+TASKS: Mapping[str, Task] = {task.name: task for task in _tasks(rendered())}

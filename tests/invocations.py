@@ -55,8 +55,19 @@ def a_batch(*bodies: object) -> dict[str, Any]:
 
 
 def a_customer_task(**changes: Any) -> dict[str, Any]:
-    """What the workflow hands to ValidateCustomer and CreateAccount."""
+    """What the workflow hands to ValidateCustomer, CreateAccount and CancelAccount."""
     return sample("create_account/plain") | {"customerData": a_customer()} | changes
+
+
+def a_provision_task(**changes: Any) -> dict[str, Any]:
+    """What the workflow hands to ProvisionAccount, for the system `crm`."""
+    task = sample("provision_account/http")
+    return task | {"account": a_customer(accountId=task["account"]["accountId"])} | changes
+
+
+def a_deprovision_task(**changes: Any) -> dict[str, Any]:
+    """What the workflow hands to DeprovisionAccount, for the system `crm`."""
+    return sample("deprovision_account/http") | changes
 
 
 def a_welcome_email_task(**changes: Any) -> dict[str, Any]:

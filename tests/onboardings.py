@@ -5,22 +5,40 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from threading import Lock
+from typing import Any, Protocol
 
 import httpx
 
 from local.deploy import Stack
+from local.downstream import System as Configured
 from local.observer import observe
 from local.polling import back_off
 
 PATIENCE_SECONDS = 60
+TERMINAL = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
+
+
+class System(Protocol):
+    """A downstream system on this machine."""
+
+    @property
+    def system(self) -> Configured:
+        """How the stack is told of it."""
+
+    def accounts(self) -> dict[str, dict[str, Any]]:
+        """The accounts that there are, by customerId."""
+
+    def tombstones(self) -> set[str]:
+        """The customers whose account was deleted."""
 
 
 @dataclass(frozen=True)
 class Onboarding:
     """An execution that has ended.
 
-    `tries` counts, for each task, how often it was tried; `events` are the details of what was published, by
+    `tries` counts, for each state, how often its task was tried, or its tasks where it is a Map; `ends` are the
+    terminal events in its history; `seconds` is how long it took; `events` are the details of what was published, by
     detail-type, in order; `mails` are what SES would have sent.
     """
 
@@ -29,6 +47,8 @@ class Onboarding:
     output: dict[str, str]
     error: str | None
     tries: Counter[str]
+    ends: list[str]
+    seconds: float
     events: list[tuple[str, dict[str, Any]]]
     mails: list[dict[str, Any]]
 
@@ -51,6 +71,7 @@ class Onboardings:
         self._http = http
         self._observer = observe(stack)
         self._events: list[dict[str, Any]] = []
+        self._taking = Lock()
         self.sent: list[Any] = []  # every body that was posted as JSON
 
     def post(self, **request: Any) -> httpx.Response:
@@ -76,14 +97,8 @@ class Onboardings:
 
     def ended(self, customer_id: str, state_machine_arn: str | None = None) -> Onboarding:
         """Wait until the customer's execution has ended, and tell what it did."""
-        machine = state_machine_arn or self.stack.outputs["StateMachineArn"]
-        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{customer_id}"
-        execution = self._await_end(arn)
-        history = [
-            event
-            for page in self.sfn.get_paginator("get_execution_history").paginate(executionArn=arn)
-            for event in page["events"]
-        ]
+        execution = self.await_end(customer_id, state_machine_arn)
+        history = self.history(execution["executionArn"])
         states: list[str] = []
         tries: Counter[str] = Counter()
         for event in history:
@@ -97,9 +112,29 @@ class Onboardings:
             output=json.loads(execution.get("output", "{}")),
             error=execution.get("error"),
             tries=tries,
+            ends=[event["type"] for event in history if event["type"] in TERMINAL],
+            seconds=(execution["stopDate"] - execution["startDate"]).total_seconds(),
             events=self.events_of(customer_id),
             mails=self._mails_to(json.loads(execution["input"])["data"]["email"]),
         )
+
+    def await_end(self, customer_id: str, state_machine_arn: str | None = None) -> dict[str, Any]:
+        """Wait until the customer's execution has ended, and return AWS's description of it."""
+        machine = state_machine_arn or self.stack.outputs["StateMachineArn"]
+        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{customer_id}"
+        for _ in back_off(PATIENCE_SECONDS):
+            try:
+                execution = self.sfn.describe_execution(executionArn=arn)
+            except self.sfn.exceptions.ExecutionDoesNotExist:
+                continue
+            if execution["status"] != "RUNNING":
+                return dict(execution)
+        raise TimeoutError(f"{arn} has not ended within {PATIENCE_SECONDS} s")
+
+    def history(self, execution_arn: str) -> list[dict[str, Any]]:
+        """The events of an execution, as AWS tells them."""
+        pages = self.sfn.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
+        return [dict(event) for page in pages for event in page["events"]]
 
     def executions(self) -> int:
         """How many executions there are."""
@@ -126,23 +161,14 @@ class Onboardings:
     def events_of(self, customer_id: str) -> list[tuple[str, dict[str, Any]]]:
         """The detail-type and the detail of what was published of a customer up to now, in order."""
         url = self._observer.queue_url
-        while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                self._events.append(json.loads(message["Body"]))
-                self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        with self._taking:
+            while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+                for message in messages:
+                    self._events.append(json.loads(message["Body"]))
+                    self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         theirs = [event for event in self._events if event["detail"]["customerId"] == customer_id]
         theirs.sort(key=lambda event: str(event["detail"]["metadata"]["occurredAt"]))
         return [(event["detail-type"], event["detail"]) for event in theirs]
-
-    def _await_end(self, arn: str) -> dict[str, Any]:
-        for _ in back_off(PATIENCE_SECONDS):
-            try:
-                execution = self.sfn.describe_execution(executionArn=arn)
-            except self.sfn.exceptions.ExecutionDoesNotExist:
-                continue
-            if execution["status"] != "RUNNING":
-                return dict(execution)
-        raise TimeoutError(f"{arn} has not ended within {PATIENCE_SECONDS} s")
 
     def _mails_to(self, address: str) -> list[dict[str, Any]]:
         outbox = self._http.get(f"{self.stack.emulator.endpoint_url}/_ministack/ses/messages").raise_for_status()

@@ -31,7 +31,7 @@ def email_key(address: str) -> str:
 
 
 def create_account(customer_id: str, customer: CustomerData, *, dynamodb: DynamoDBClient, table_name: str) -> str:
-    """Create the customer's account, once, and return its accountId.
+    """Create the customer's account, pending, once; return its accountId.
 
     A second call for the same customer changes nothing and returns the same accountId.
 
@@ -44,7 +44,7 @@ def create_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
         _KEY: f"CUSTOMER#{customer_id}",
         "customerId": customer_id,
         "accountId": account_id,
-        "status": "ACTIVE",
+        "status": "PENDING",
         "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "customerData": customer.model_dump(by_alias=True, exclude_none=True),
     }
@@ -60,6 +60,40 @@ def create_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
             raise EmailAlreadyRegistered from None
         raise
     return account_id
+
+
+def cancel_account(customer_id: str, customer: CustomerData, *, dynamodb: DynamoDBClient, table_name: str) -> None:
+    """Cancel the customer's pending account and free the e-mail address; a second call changes nothing.
+
+    Raises:
+        botocore.exceptions.ClientError: DynamoDB refused for now, or there is no pending account.
+    """
+    names, values = {"#status": "status"}, {":pending": {"S": "PENDING"}, ":cancelled": {"S": "CANCELLED"}}
+    cancel: TransactWriteItemTypeDef = {
+        "Update": {
+            "TableName": table_name,
+            "Key": {_KEY: {"S": f"CUSTOMER#{customer_id}"}},
+            "UpdateExpression": "SET #status = :cancelled",
+            "ConditionExpression": "#status = :pending",
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+    free: TransactWriteItemTypeDef = {
+        "Delete": {
+            "TableName": table_name,
+            "Key": {_KEY: {"S": f"EMAIL#{email_key(customer.email)}"}},
+            "ConditionExpression": "customerId = :customer",
+            "ExpressionAttributeValues": {":customer": {"S": customer_id}},
+        }
+    }
+    try:
+        dynamodb.transact_write_items(TransactItems=[cancel, free])
+    except dynamodb.exceptions.TransactionCanceledException as error:
+        refused: Mapping[str, Any] = error.response["CancellationReasons"][0]
+        if refused.get("Item", {}).get("status") != {"S": "CANCELLED"}:  # by an earlier call
+            raise
 
 
 def _put_once(item: dict[str, Any], table_name: str) -> TransactWriteItemTypeDef:

@@ -47,3 +47,11 @@ class EmailSenderBlocked(Exception):
 
     The message is the error code.
     """
+
+
+class DownstreamRefused(Exception):
+    """A downstream system refuses the account for good. The message says how it answered."""
+
+
+class DownstreamUnavailable(Exception):
+    """A downstream system is out of reach, failing or throttling: try again later. The message says how it answered."""

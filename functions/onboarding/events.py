@@ -59,10 +59,21 @@ class CustomerAccountCreated(Event):
     name: str
 
 
-class CustomerAccountCreationFailed(Event):
-    """The customer was rejected: the e-mail address is another customer's."""
+class FailedSystem(Message):
+    """A downstream system that refused the account, or stayed away until the retries were used up."""
 
-    reason: Literal["EMAIL_TAKEN"]
+    system: str
+    status: Literal["REFUSED", "UNAVAILABLE"]
+
+
+class CustomerAccountCreationFailed(Event):
+    """There is no account: the e-mail address is another customer's, or a downstream system failed.
+
+    With DOWNSTREAM_FAILED come the systems that failed. What had been created in the others is deleted again.
+    """
+
+    reason: Literal["EMAIL_TAKEN", "DOWNSTREAM_FAILED"]
+    systems: Annotated[list[FailedSystem], Field(min_length=1)] | None = None
 
 
 class WelcomeEmailSent(Event):

@@ -5,58 +5,90 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 from local.build import BUILT
 from local.deploy import Stack
-from tests.definition import FAILING_MACHINE
-from tests.onboardings import Onboarding, Onboardings
+from tests.definition import FAILING_MACHINE, TASKS
+from tests.engine.audit import Auditor
+from tests.engine.redrive import redrivable, taken_up
+from tests.onboardings import Onboarding, Onboardings, System
+from tests.wiring.definition import inner_machines
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 FAULTS_TABLE = "faults"
 WRAPPER = Path(__file__).with_name("faults.py")
+NATIVES = Path(__file__).with_name("natives.py")
+# Seconds: what a function that hangs costs, and how long a lock outlives the function that died with it.
+FUNCTION_TIMEOUT = 2
 
 
 @dataclass(frozen=True)
 class FailingWorkflow:
     """The workflow, whose tasks fail as a test plans it.
 
-    `functions` are the handlers of the tasks by the name of their state.
+    `machine` has its functions wrapped, and native tasks that Step Functions' mocks can fail; in `stand_in` a function
+    does the native tasks' work, so that they can fail like the others. `deployed` is the machine of the stack itself,
+    `alone` the same without any downstream system, and `resuming` takes up what failed in any of them.
     """
 
     onboardings: Onboardings
+    dynamodb: DynamoDBClient = field(repr=False)
     machine: str
-    functions: Mapping[str, str] = field(repr=False)
+    stand_in: str
+    deployed: str
+    alone: str
+    resuming: str
+    definition: Mapping[str, Any] = field(repr=False)
 
     def run(
         self,
         customer: Mapping[str, Any],
         faults: Mapping[str, Sequence[str]] | None = None,
         *,
-        test_case: str = "",
+        machine: str | None = None,
+        customer_id: str | None = None,
     ) -> Onboarding:
-        """Onboard a customer; the task of each state in `faults` meets these, one a try (see faults.py).
+        """Onboard a customer; each task in `faults` meets these, one a try (see faults.py)."""
+        machine = machine or self.machine
+        customer_id = self.start(customer, faults, machine=machine, customer_id=customer_id)
+        return self.onboardings.ended(customer_id, machine)
+
+    def start(
+        self,
+        customer: Mapping[str, Any],
+        faults: Mapping[str, Sequence[str]] | None = None,
+        *,
+        machine: str | None = None,
+        test_case: str = "",
+        customer_id: str | None = None,
+    ) -> str:
+        """Start the onboarding of a customer and return the customerId.
 
         `test_case` names one of Step Functions' mocks (see tests/conftest.py).
         """
-        customer_id = str(uuid4())
-        session = self.onboardings.stack.session
-        for state, plan in (faults or {}).items():
-            session.client("dynamodb").put_item(
+        customer_id = customer_id or str(uuid4())
+        machine = machine or self.machine
+        for task, plan in (faults or {}).items():
+            self.dynamodb.put_item(
                 TableName=FAULTS_TABLE,
                 Item={
-                    "pk": {"S": f"{customer_id}/{self.functions[state]}"},
+                    "pk": {"S": f"{customer_id}/{task}"},
                     "plan": {"L": [{"S": fault} for fault in plan]},
                 },
             )
-        session.client("stepfunctions").start_execution(
-            stateMachineArn=f"{self.machine}#{test_case}" if test_case else self.machine,
+        self.onboardings.sfn.start_execution(
+            stateMachineArn=f"{machine}#{test_case}" if test_case else machine,
             name=customer_id,
             input=json.dumps(
                 {
@@ -68,52 +100,134 @@ class FailingWorkflow:
                 }
             ),
         )
-        return self.onboardings.ended(customer_id, self.machine)
+        return customer_id
+
+    def redrive(self, customer_id: str, machine: str, faults: Iterable[str] = ()) -> None:
+        """Take the failed execution up where it stands (see redrive.py), once the tasks in `faults` are mended."""
+        for task in faults:
+            self.dynamodb.delete_item(TableName=FAULTS_TABLE, Key={"pk": {"S": f"{customer_id}/{task}"}})
+        execution = self.onboardings.await_end(customer_id, machine)
+        history = self.onboardings.history(execution["executionArn"])
+        self.onboardings.sfn.start_execution(
+            stateMachineArn=self.resuming,
+            name=customer_id,
+            input=json.dumps(json.loads(execution["input"]) | taken_up(self.definition, history)),
+        )
+
+    def provision(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """Call the function of ProvisionAccount and return what it returns, or its error."""
+        inner = self.definition["States"]["ProvisionAccounts"]["ItemProcessor"]["States"]
+        name = inner["ProvisionAccount"]["Arguments"]["FunctionName"]
+        answer = self.onboardings.stack.session.client("lambda").invoke(FunctionName=name, Payload=json.dumps(task))
+        return dict(json.load(answer["Payload"]))
+
+    def faults_met(self, customer_id: str, faults: Mapping[str, Sequence[str]], task: str) -> int:
+        """How many of the faults planned for a customer's task were met."""
+        if not faults.get(task):
+            return 0
+        item = self.dynamodb.get_item(TableName=FAULTS_TABLE, Key={"pk": {"S": f"{customer_id}/{task}"}})["Item"]
+        return len(faults[task]) - len(item["plan"]["L"])
 
 
 @pytest.fixture(scope="session")
 def workflow(stack: Stack, onboardings: Onboardings) -> FailingWorkflow:
     """The deployed definition once more, on functions that fail on demand."""
     session = stack.session
-    session.client("dynamodb").create_table(
+    dynamodb = session.client("dynamodb")
+    dynamodb.create_table(
         TableName=FAULTS_TABLE,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
     )
-    iam, functions, sfn = session.client("iam"), session.client("lambda"), session.client("stepfunctions")
+    wrap = _wrapper(stack)
+    sfn = session.client("stepfunctions")
+    deployed = sfn.describe_state_machine(stateMachineArn=stack.outputs["StateMachineArn"])
+
+    def create(name: str, definition: Mapping[str, Any]) -> str:
+        made = sfn.create_state_machine(name=name, definition=json.dumps(definition), roleArn=deployed["roleArn"])
+        return made["stateMachineArn"]
+
+    failing = json.loads(deployed["definition"])
+    for name, state in _tasks(failing):
+        if not TASKS[name].is_native:
+            arguments = state["Arguments"]
+            arguments["FunctionName"] = wrap(name, arguments["FunctionName"])
+
+    alone = json.loads(deployed["definition"])
+    assert "$split('crm,billing,ledger', ',')" in alone["States"]["ProvisionAccounts"]["Items"]
+    alone["States"]["ProvisionAccounts"]["Items"] = "{% [$split('', ',')[$ != '']] %}"
+    return FailingWorkflow(
+        onboardings,
+        dynamodb,
+        machine=create(FAILING_MACHINE, failing),
+        stand_in=create(f"{FAILING_MACHINE}-stand-in", _with_stand_ins(failing, wrap("native", None))),
+        deployed=stack.outputs["StateMachineArn"],
+        alone=create("customer-onboarding-alone", alone),
+        resuming=create("customer-onboarding-resuming", redrivable(failing)),
+        definition=failing,
+    )
+
+
+@pytest.fixture(scope="session")
+def auditor(onboardings: Onboardings, systems: Mapping[str, System]) -> Auditor:
+    """Tells what there is of a customer, everywhere."""
+    return Auditor(onboardings, systems)
+
+
+def _wrapper(stack: Stack) -> Callable[[str, str | None], str]:
+    """A function that puts a wrapper around the function of a task, or around native calls, and returns its ARN."""
+    iam, functions = stack.session.client("iam"), stack.session.client("lambda")
     role = iam.create_role(RoleName="faults", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     everything = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
     }
     iam.put_role_policy(RoleName="faults", PolicyName="faults", PolicyDocument=json.dumps(everything))
+    package = _with_wrapper()
 
-    deployed = sfn.describe_state_machine(stateMachineArn=stack.outputs["StateMachineArn"])
-    definition = json.loads(deployed["definition"])
-    handlers = {}
-    for name, state in definition["States"].items():
-        if "lambda:invoke" not in state.get("Resource", ""):
-            continue
-        real = functions.get_function_configuration(FunctionName=state["Arguments"]["FunctionName"])
-        wrapped = functions.create_function(
-            FunctionName=f"failing-{name}",
+    def wrap(task: str, real: str | None) -> str:
+        settings = {"TASK": task, "FAULTS_TABLE": FAULTS_TABLE, "REAL_HANDLER": "natives.handler"}
+        if real:
+            configuration = functions.get_function_configuration(FunctionName=real)
+            settings |= configuration["Environment"]["Variables"] | {"REAL_HANDLER": configuration["Handler"]}
+        return functions.create_function(
+            FunctionName=f"failing-{task}",
             Runtime="provided.al2023",
             Handler="faults.handler",
             Role=role,
-            Timeout=3,
-            Code={"ZipFile": _with_wrapper()},
-            Environment={
-                "Variables": real["Environment"]["Variables"]
-                | {"REAL_HANDLER": real["Handler"], "FAULTS_TABLE": FAULTS_TABLE}
-            },
-        )
-        state["Arguments"]["FunctionName"] = wrapped["FunctionArn"]
-        handlers[name] = real["Handler"]
-    machine = sfn.create_state_machine(
-        name=FAILING_MACHINE, definition=json.dumps(definition), roleArn=deployed["roleArn"]
-    )
-    return FailingWorkflow(onboardings, machine["stateMachineArn"], handlers)
+            Timeout=FUNCTION_TIMEOUT,
+            Code={"ZipFile": package},
+            Environment={"Variables": settings},
+        )["FunctionArn"]
+
+    return wrap
+
+
+def _with_stand_ins(machine: Mapping[str, Any], function: str) -> dict[str, Any]:
+    """The machine, with this function in place of each native task."""
+    changed = deepcopy(dict(machine))
+    for name, state in _tasks(changed):
+        if TASKS[name].is_native:
+            state["Resource"] = "arn:aws:states:::lambda:invoke"
+            state["Arguments"] = {
+                "FunctionName": function,
+                "Payload": {
+                    "customerId": "{% $states.context.Execution.Name %}",
+                    "task": name,
+                    "integration": TASKS[name].integration,
+                    "arguments": state["Arguments"],
+                },
+            }
+    return changed
+
+
+def _tasks(machine: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    found = [(name, state) for name, state in machine["States"].items() if state["Type"] == "Task"]
+    for state in machine["States"].values():
+        for inner in inner_machines(state):
+            found += _tasks(inner)
+    return found
 
 
 def _with_wrapper() -> bytes:
@@ -121,5 +235,6 @@ def _with_wrapper() -> bytes:
     (package,) = BUILT.glob("*.zip")
     content = io.BytesIO(package.read_bytes())
     with zipfile.ZipFile(content, "a") as archive:
-        archive.write(WRAPPER, WRAPPER.name)
+        for module in (WRAPPER, NATIVES):
+            archive.write(module, module.name)
     return content.getvalue()

@@ -1,7 +1,7 @@
 """Runs in Lambda in place of a task's handler: fails as planned for the customer, then does the real work.
 
-A plan is an item of the table FAULTS_TABLE, `{pk: "{customerId}/{real handler}", plan: [fault, …]}`; each call takes
-the first fault that is left, and none once they are used up.
+A plan is an item of the table FAULTS_TABLE, `{pk: "{customerId}/{task}", plan: [fault, …]}`, for one system alone
+`{customerId}/{task}/{system}`; each call takes the first fault that is left, and none once they are used up.
 """
 
 import os
@@ -9,20 +9,20 @@ import time
 from importlib import import_module
 from typing import Any
 
-import boto3
+from onboarding import aws
 
-REAL_HANDLER = os.environ["REAL_HANDLER"]
-MODULE, _, FUNCTION = REAL_HANDLER.rpartition(".")
+MODULE, _, FUNCTION = os.environ["REAL_HANDLER"].rpartition(".")
 real_handler = getattr(import_module(MODULE), FUNCTION)
-dynamodb = boto3.client("dynamodb")
+dynamodb = aws.client("dynamodb")
 
 
 def handler(event: dict[str, Any], context: object) -> object:
     """Fail as planned, or do the real work.
 
-    A fault is `raise NAME`, `work, then raise NAME`, `hang`, `exit`, or `work twice`.
+    A fault is `raise NAME`, `work, then raise NAME`, `hang`, `exit`, `work, then exit`, `exit after MODULE.FUNCTION`
+    or `work twice`.
     """
-    match _next_fault(event["customerId"]).split():
+    match _next_fault(event).split():
         case ["raise", name]:
             raise type(name, (Exception,), {})("planned")
         case ["work,", "then", "raise", name]:
@@ -32,16 +32,36 @@ def handler(event: dict[str, Any], context: object) -> object:
             time.sleep(60)
         case ["exit"]:
             os._exit(1)
+        case ["work,", "then", "exit"]:
+            real_handler(event, context)
+            os._exit(1)
+        case ["exit", "after", name]:
+            _exit_after(name)
         case ["work", "twice"]:
             real_handler(event, context)
     return real_handler(event, context)
 
 
-def _next_fault(customer_id: str) -> str:
+def _exit_after(name: str) -> None:
+    """End the process as soon as the function of that name has returned."""
+    module_name, _, function_name = name.rpartition(".")
+    module = import_module(module_name)
+    function = getattr(module, function_name)
+
+    def call_and_exit(*arguments: object, **named: object) -> None:
+        function(*arguments, **named)
+        os._exit(1)
+
+    setattr(module, function_name, call_and_exit)
+
+
+def _next_fault(event: dict[str, Any]) -> str:
+    task = event.get("task") or os.environ["TASK"]
+    key = "/".join(part for part in (event["customerId"], task, event.get("system")) if part)
     try:
         before = dynamodb.update_item(
             TableName=os.environ["FAULTS_TABLE"],
-            Key={"pk": {"S": f"{customer_id}/{REAL_HANDLER}"}},
+            Key={"pk": {"S": key}},
             UpdateExpression="REMOVE #plan[0]",
             ConditionExpression="size(#plan) > :none",
             ExpressionAttributeNames={"#plan": "plan"},

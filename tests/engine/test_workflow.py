@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import pytest
+from uuid import uuid4
 
 from tests.customers import a_customer
-from tests.definition import PUBLICATIONS, TASKS
+from tests.engine.audit import Auditor
 from tests.engine.conftest import FailingWorkflow
+from tests.engine.world import ONBOARDED as TO_THE_END
 
 ONBOARDED = [
     "PublishCustomerRegistered",
     "ValidateCustomer",
     "PublishCustomerValidated",
     "CreateAccount",
+    "ProvisionAccounts",
+    "DecideOnProvisioning",
+    "ActivateAccount",
     "PublishCustomerAccountCreated",
     "SendWelcomeEmail",
     "PublishWelcomeEmailSent",
     "Onboarded",
 ]
-TRANSIENT = ("Lambda.ServiceException", "Lambda.TooManyRequestsException", "TransactionCanceledException")
 
 
 def test_a_sound_customer_is_onboarded(workflow: FailingWorkflow) -> None:
@@ -37,6 +40,16 @@ def test_a_sound_customer_is_onboarded(workflow: FailingWorkflow) -> None:
         "WelcomeEmailSent",
     ]
     assert len(onboarding.mails) == 1
+
+
+def test_without_downstream_systems_the_account_is_created_in_none(workflow: FailingWorkflow, auditor: Auditor) -> None:
+    customer, customer_id = a_customer(), str(uuid4())
+
+    onboarding = workflow.run(customer, machine=workflow.alone, customer_id=customer_id)
+
+    assert onboarding.states == ONBOARDED
+    assert onboarding.tries["ProvisionAccounts"] == 0
+    assert auditor.world(customer_id, customer["email"], onboarding) == TO_THE_END.leaves(systems=frozenset())
 
 
 def test_an_invalid_customer_is_rejected_with_every_broken_rule(workflow: FailingWorkflow) -> None:
@@ -79,21 +92,11 @@ def test_a_customer_whose_mail_is_undeliverable_is_onboarded_without_it(workflow
     onboarding = workflow.run(a_customer(), {"SendWelcomeEmail": ["raise EmailUndeliverable"]})
 
     assert onboarding.status == "SUCCEEDED"
-    assert onboarding.states == [*ONBOARDED[:6], "PublishWelcomeEmailFailed", "OnboardedWithoutEmail"]
+    assert onboarding.states == [*ONBOARDED[:9], "PublishWelcomeEmailFailed", "OnboardedWithoutEmail"]
     assert onboarding.tries["SendWelcomeEmail"] == 1
     assert onboarding.output["status"] == "ONBOARDED_WITHOUT_EMAIL"
     assert onboarding.events[-1][0] == "WelcomeEmailFailed"
     assert onboarding.mails == []
-
-
-def test_a_blocked_sender_fails_the_execution_at_once_where_a_redrive_takes_it_up(
-    workflow: FailingWorkflow,
-) -> None:
-    onboarding = workflow.run(a_customer(), {"SendWelcomeEmail": ["raise EmailSenderBlocked"]})
-
-    assert (onboarding.status, onboarding.error) == ("FAILED", "EmailSenderBlocked")
-    assert onboarding.last_state == "SendWelcomeEmail"
-    assert onboarding.tries["SendWelcomeEmail"] == 1
 
 
 def test_a_mail_outage_is_ridden_out(workflow: FailingWorkflow) -> None:
@@ -104,73 +107,3 @@ def test_a_mail_outage_is_ridden_out(workflow: FailingWorkflow) -> None:
     assert onboarding.output["status"] == "ONBOARDED"
     assert onboarding.tries["SendWelcomeEmail"] == 19
     assert len(onboarding.mails) == 1
-
-
-def test_a_mail_outage_without_end_fails_the_execution_where_a_redrive_takes_it_up(
-    workflow: FailingWorkflow,
-) -> None:
-    outage = ["raise EmailServiceUnavailable"] * 19
-
-    onboarding = workflow.run(a_customer(), {"SendWelcomeEmail": outage})
-
-    assert (onboarding.status, onboarding.error) == ("FAILED", "EmailServiceUnavailable")
-    assert onboarding.last_state == "SendWelcomeEmail"
-    assert onboarding.event_types[-1] == "CustomerAccountCreated"
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_a_task_that_fails_for_a_while_is_tried_until_it_succeeds(workflow: FailingWorkflow, task: str) -> None:
-    faults = [f"raise {error}" for error in TRANSIENT]
-
-    onboarding = workflow.run(a_customer(), {task: faults})
-
-    assert onboarding.states == ONBOARDED
-    assert onboarding.tries[task] == len(faults) + 1
-    assert len(onboarding.mails) == 1
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_an_unforeseen_error_fails_the_execution_at_its_state_uncaught(workflow: FailingWorkflow, task: str) -> None:
-    onboarding = workflow.run(a_customer(), {task: ["raise KeyError"] * 9})
-
-    assert (onboarding.status, onboarding.error) == ("FAILED", "KeyError")
-    assert onboarding.last_state == task
-    assert onboarding.tries[task] == 9
-
-
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("fault", ["work, then raise Lambda.Unknown", "exit", "work twice"])
-def test_a_task_that_dies_or_runs_twice_does_its_work_once(workflow: FailingWorkflow, task: str, fault: str) -> None:
-    onboarding = workflow.run(a_customer(), {task: [fault]})
-
-    assert onboarding.states == ONBOARDED
-    assert onboarding.event_types.count("CustomerAccountCreated") == 1
-    assert len(onboarding.mails) == 1
-
-
-def test_a_task_that_hangs_is_tried_again(workflow: FailingWorkflow) -> None:
-    onboarding = workflow.run(a_customer(), {"ValidateCustomer": ["hang"]})
-
-    assert onboarding.states == ONBOARDED
-    assert onboarding.tries["ValidateCustomer"] == 2
-
-
-@pytest.mark.parametrize("publication", PUBLICATIONS)
-def test_no_event_is_skipped_where_eventbridge_stays_down(workflow: FailingWorkflow, publication: str) -> None:
-    """The emulator's EventBridge can't fail, so Step Functions' own mocks stand for it."""
-    customer = a_customer()
-    faults: dict[str, list[str]] = {}
-    match publication:
-        case "PublishCustomerValidationFailed":
-            customer = a_customer(firstName="A")
-        case "PublishCustomerAccountCreationFailed":
-            workflow.run(customer)
-        case "PublishWelcomeEmailFailed":
-            faults = {"SendWelcomeEmail": ["raise EmailUndeliverable"]}
-
-    onboarding = workflow.run(customer, faults, test_case=f"{publication}Fails")
-
-    assert (onboarding.status, onboarding.error) == ("FAILED", "EventBridge.FailedEntry")
-    assert onboarding.last_state == publication
-    assert onboarding.tries[publication] == 9
-    assert publication.removeprefix("Publish") not in onboarding.event_types

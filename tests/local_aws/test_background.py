@@ -34,7 +34,8 @@ def said(console: Console) -> str:
 
 def a_state(pid: int, folder: Path) -> str:
     noted = {"pid": pid, "port": 1, "folder": str(folder)}
-    return json.dumps({"emulator": noted, "outputs": {"RestApiId": "api", "StageName": "v1"}})
+    outputs = {"RestApiId": "api", "StageName": "v1"}
+    return json.dumps({"emulator": noted, "outputs": outputs, "partners": {"crm": "http://127.0.0.1:2"}})
 
 
 def test_down_has_nothing_to_end_where_nothing_is_up(state: Path, console: Console) -> None:
@@ -80,5 +81,6 @@ def test_up_while_it_is_up_says_so_and_down_ends_it(state: Path, console: Consol
         assert not aws.is_running()
     assert "It was up already" in said(console)
     assert "curl -i http://127.0.0.1:1/_aws/execute-api/api/v1/api/customers" in said(console)
+    assert "curl -X PUT http://127.0.0.1:2/faults" in said(console)
     assert said(console).endswith("Ended.\n")
     assert not state.exists()

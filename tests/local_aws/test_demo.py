@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local.customers import Customer, load
-from local.outcome import Answer, Execution, Outcome, differences
+from local.outcome import Answer, Execution, Holding, Outcome, differences
 
 EVENTS = ["CustomerRegistered", "WelcomeEmailSent"]
 
@@ -27,6 +27,25 @@ ONBOARDED = Outcome(
     mails=({"BodyHtml": "Hello &lt;b&gt;"},),
 )
 
+HELD = Holding(has_account=True, has_tombstone=False)
+BARRED = Holding(has_account=False, has_tombstone=True)
+NOTHING = Holding(has_account=False, has_tombstone=False)
+FAILURE = {"reason": "DOWNSTREAM_FAILED", "systems": [{"system": "crm", "status": "REFUSED"}]}
+COMPENSATED = Outcome(
+    a_customer(
+        status="FAILED",
+        error="DownstreamFailed",
+        reason="DOWNSTREAM_FAILED",
+        failedSystems={"crm": "REFUSED"},
+        events=["CustomerAccountCreationFailed"],
+    ),
+    Answer(202, {"customerId": "2"}),
+    Execution("FAILED", ("AccountNotProvisioned",), {}, "DownstreamFailed", "crm"),
+    events=({"detail-type": "CustomerAccountCreationFailed", "detail": FAILURE},),
+    mails=(),
+    holdings={"crm": BARRED, "ledger": BARRED},
+)
+
 
 def found_in(outcome: Outcome, **others: Outcome) -> list[str]:
     return list(differences(outcome, others))
@@ -41,10 +60,7 @@ def test_an_outcome_as_expected_differs_in_nothing() -> None:
     [
         (replace(ONBOARDED, answer=Answer(500, {})), "the answer should be 202, was 500"),
         (replace(ONBOARDED, execution=None), "the status should be ONBOARDED, was None"),
-        (
-            replace(ONBOARDED, execution=Execution("FAILED", (), {}, "States.Timeout")),
-            "the status should be ONBOARDED, was FAILED",
-        ),
+        (replace(ONBOARDED, execution=Execution("FAILED", (), {})), "the status should be ONBOARDED, was FAILED"),
         (
             replace(ONBOARDED, execution=Execution("SUCCEEDED", (), {"status": "ONBOARDED", "reason": "X"})),
             "the reason should be None, was X",
@@ -66,6 +82,32 @@ def test_an_outcome_as_expected_differs_in_nothing() -> None:
 )
 def test_what_differs_is_spelled_out(outcome: Outcome, difference: str) -> None:
     assert found_in(outcome) == [difference]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "found"),
+    [
+        (replace(ONBOARDED, holdings={"crm": HELD, "ledger": HELD}), []),
+        (
+            replace(ONBOARDED, holdings={"crm": HELD, "ledger": NOTHING}),
+            ["the accounts should be ['crm', 'ledger'], was ['crm']"],
+        ),
+        (COMPENSATED, []),
+        (
+            replace(COMPENSATED, holdings={"crm": BARRED, "ledger": HELD}),
+            [
+                "the accounts should be [], was ['ledger']",
+                "the tombstones should be ['crm', 'ledger'], was ['crm']",
+            ],
+        ),
+        (
+            replace(COMPENSATED, execution=Execution("FAILED", (), {}, "States.Timeout")),
+            ["the error should be DownstreamFailed, was States.Timeout"],
+        ),
+    ],
+)
+def test_an_account_is_to_be_in_every_downstream_system_or_in_none(outcome: Outcome, found: list[str]) -> None:
+    assert found_in(outcome) == found
 
 
 def test_an_idempotent_retry_must_answer_the_first_customer_id() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.patch import UNSUPPORTED, Change, Template, patch
+from local.patch import UNSUPPORTED, VISIBILITY_SECONDS, Change, Template, patch
 
 BUILT = Path("/built")
 
@@ -47,6 +47,17 @@ def test_a_function_runs_the_runtime_client_from_the_built_package() -> None:
     assert properties["CodeUri"] == "/built/Functions-Shared.zip"
     assert properties["Handler"] == "app.handler"
     assert the_only(changes).where == ("Validate",)
+
+
+def test_a_message_that_no_worker_was_ready_for_comes_again_soon() -> None:
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 180, "RedrivePolicy": {}}}
+    dead_letters = {"Type": "AWS::SQS::Queue", "Properties": {}}
+
+    patched, changes = patch(a_template(Queue=queue, DeadLetters=dead_letters), BUILT)
+
+    assert patched["Resources"]["Queue"]["Properties"]["VisibilityTimeout"] == VISIBILITY_SECONDS
+    assert patched["Resources"]["DeadLetters"] == dead_letters
+    assert the_only(changes).where == ("Queue",)
 
 
 def test_a_definition_is_read_as_json() -> None:

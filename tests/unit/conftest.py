@@ -6,13 +6,16 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import boto3
 import pytest
 from hypothesis import HealthCheck, settings
 from moto import mock_aws
 from moto.backends import get_backend
 
 from tests.unit.deployment import ACCOUNT, REFERENCES, REGION, Functions, import_functions
+from tests.unit.partner import Partner, partner
 from tests.unit.runtime import Runtime
+from tests.unit.systems import QUEUE_URL, Systems
 from tests.unit.table import Table
 
 # How long an example takes says how busy the machine is.
@@ -27,8 +30,11 @@ def functions() -> Functions:
 
 
 @pytest.fixture
-def runtime(functions: Functions, capsys: pytest.CaptureFixture[str]) -> Iterator[Runtime]:
+def runtime(
+    functions: Functions, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Runtime]:
     """Invokes functions; in the end, nothing that a customer typed may be in what was logged."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)  # for the clients that are made when they are needed
     with mock_aws():
         runtime = Runtime(functions, capsys)
         yield runtime
@@ -52,6 +58,28 @@ def idempotency_table(functions: Functions, runtime: Runtime) -> Table:
 @pytest.fixture
 def customers_table(functions: Functions, runtime: Runtime) -> Table:
     return Table("CustomersTable", functions["create_account"].dynamodb)
+
+
+@pytest.fixture
+def systems(functions: Functions, runtime: Runtime) -> Systems:
+    """The downstream systems: none, until they are configured."""
+    return Systems(functions)
+
+
+@pytest.fixture
+def crm() -> Iterator[Partner]:
+    """A downstream system that speaks HTTP."""
+    with partner() as crm:
+        yield crm
+
+
+@pytest.fixture
+def commands(runtime: Runtime) -> Callable[[], list[Any]]:
+    """The queue of a downstream system: its messages, each with its `body`, its `group_id` and `deduplication_id`."""
+    sqs = boto3.client("sqs", region_name=REGION)
+    assert sqs.create_queue(QueueName="ledger.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"] == QUEUE_URL
+    queue = get_backend("sqs")[ACCOUNT][REGION].queues["ledger.fifo"]
+    return lambda: list(queue._messages)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -20,6 +21,7 @@ RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 
 # What !Ref gives for the parameters and resources that the functions know of.
 REFERENCES = {
+    "AWS::StackName": "onboarding",
     "AllowedOrigin": "https://www.example.com",
     "SenderEmail": "welcome@example.com",
     "CompanyName": "Smith & Søn",
@@ -59,5 +61,15 @@ def _import(function: dict[str, Any]) -> ModuleType:
             environment.setenv(variable, value)
         for properties in (TEMPLATE["Globals"]["Function"], function):
             for variable, value in properties.get("Environment", {}).get("Variables", {}).items():
-                environment.setenv(variable, REFERENCES[value["Ref"]] if isinstance(value, dict) else value)
+                environment.setenv(variable, _resolved(value))
         return import_module(name)
+
+
+def _resolved(value: Any) -> str:
+    """The value of a variable: a text, a !Ref or a !Sub."""
+    match value:
+        case {"Ref": name}:
+            return REFERENCES[name]
+        case {"Fn::Sub": text}:
+            return re.sub(r"\$\{([\w:]+)\}", lambda found: REFERENCES[found[1]], text)
+    return str(value)

@@ -20,7 +20,8 @@ def typed(event: dict[str, Any]) -> set[str]:
         messages = [_parsed(record["body"]) for record in event["Records"]]
         documents = [message.get("data") if isinstance(message, dict) else message for message in messages]
     else:
-        documents = [event.get(field) for field in ("customerData", "firstName", "email")]
+        account = {name: value for name, value in event.get("account", {}).items() if name != "accountId"}
+        documents = [account, *(event.get(field) for field in ("customerData", "firstName", "email"))]
     return {value for value in map(str.strip, _texts(documents)) if len(value) >= SHORTEST}
 
 

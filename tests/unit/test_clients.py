@@ -11,6 +11,11 @@ CLIENTS = [
     ("register_customer", "records.client"),
     ("start_onboarding", "sfn"),
     ("create_account", "dynamodb"),
+    ("provision_account", "settings.client"),
+    ("provision_account", "secrets.client"),
+    ("deprovision_account", "settings.client"),
+    ("deprovision_account", "secrets.client"),
+    ("cancel_account", "dynamodb"),
     ("send_welcome_email", "ses"),
     ("send_welcome_email", "records.client"),
 ]

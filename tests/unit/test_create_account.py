@@ -25,7 +25,7 @@ def refused(account: str, email: str) -> dict[str, Any]:
     return {"CancellationReasons": [{"Code": account}, {"Code": email}]}
 
 
-def test_an_account_is_created_and_the_address_claimed(runtime: Runtime, customers_table: Table) -> None:
+def test_a_pending_account_is_created_and_the_address_claimed(runtime: Runtime, customers_table: Table) -> None:
     customer = a_customer(email="Ada@example.com", address={"city": "London"})
 
     created = runtime.invoke(FUNCTION, a_customer_task(customerId="ada", customerData=customer))
@@ -39,7 +39,7 @@ def test_an_account_is_created_and_the_address_claimed(runtime: Runtime, custome
         "pk": {"S": "CUSTOMER#ada"},
         "customerId": {"S": "ada"},
         "accountId": {"S": created["accountId"]},
-        "status": {"S": "ACTIVE"},
+        "status": {"S": "PENDING"},
         "customerData": {
             "M": {
                 "firstName": {"S": "Ada"},

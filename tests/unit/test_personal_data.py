@@ -8,7 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from tests.customers import a_customer
-from tests.invocations import a_batch, a_customer_task, a_registration, a_welcome_email_task, an_api_request
+from tests.invocations import (
+    a_batch,
+    a_customer_task,
+    a_provision_task,
+    a_registration,
+    a_welcome_email_task,
+    an_api_request,
+)
 from tests.unit.personal_data import found, typed
 
 CUSTOMER = a_customer(
@@ -24,8 +31,9 @@ VALUES = {"Zoë", "O'Hara", "zoe@example.com", "Łódź"}
         an_api_request(json.dumps(CUSTOMER).encode()),
         a_batch("not JSON", a_registration(data=CUSTOMER)),
         a_customer_task(customerData=CUSTOMER),
+        a_provision_task(account=CUSTOMER | {"accountId": "account-1"}),
     ],
-    ids=["a request", "a request in Base64", "messages", "a task"],
+    ids=["a request", "a request in Base64", "messages", "a task", "a task for a system"],
 )
 def test_what_a_customer_typed_is_personal_and_nothing_else_is(event: dict[str, object]) -> None:
     assert typed(event) - {"not JSON"} == VALUES

@@ -14,7 +14,9 @@ from pydantic import ValidationError
 from onboarding.errors import CustomerInvalid
 from tests.invocations import SAMPLES, sample
 from tests.unit.deployment import Functions
+from tests.unit.partner import Partner
 from tests.unit.runtime import Runtime
+from tests.unit.systems import API_KEY, QUEUE_SETTINGS, Systems, by_api_key
 from tests.unit.table import Table
 
 Queued = Callable[[], list[tuple[str, Any]]]
@@ -79,6 +81,10 @@ BROKEN = {
     ],
 }
 CREATED = ["plain", "phone-and-address"]
+CANCELLED = ["plain"]
+DONE = {"provision_account": "PROVISIONED", "deprovision_account": "DEPROVISIONED"}
+# The kinds of the systems in which the account is created or deleted.
+KINDS = ["http", "sqs"]
 # How the e-mail greets.
 SENT = {
     "plain": "Hello <bdi>Ada</bdi>,",
@@ -89,6 +95,9 @@ SENT = {
 MALFORMED = {
     "validate_customer/malformed": ["correlationId", "customerData.lastName", "customerData.email"],
     "create_account/malformed": ["customerData"],
+    "provision_account/malformed": ["system", "account.accountId"],
+    "deprovision_account/malformed": ["correlationId", "system"],
+    "cancel_account/malformed": ["customerData"],
     "send_welcome_email/malformed": ["accountId", "firstName", "email"],
 }
 EXPECTED = {
@@ -96,6 +105,9 @@ EXPECTED = {
     *(f"start_onboarding/{case}" for case in STARTED),
     *(f"validate_customer/{case}" for case in (*VALIDATED, *BROKEN)),
     *(f"create_account/{case}" for case in CREATED),
+    *(f"provision_account/{kind}" for kind in KINDS),
+    *(f"deprovision_account/{kind}" for kind in KINDS),
+    *(f"cancel_account/{case}" for case in CANCELLED),
     *(f"send_welcome_email/{case}" for case in SENT),
     *MALFORMED,
 }
@@ -194,6 +206,47 @@ def test_a_validated_customer_gets_an_account(case: str, runtime: Runtime, custo
     assert answer == {"accountId": account["accountId"]["S"]}
     assert customers_table.items[f"EMAIL#{task['customerData']['email']}"]["customerId"] == account["customerId"]
     assert account["customerData"]["M"].keys() == task["customerData"].keys()
+
+
+@pytest.mark.parametrize("function", ["provision_account", "deprovision_account"])
+def test_a_system_that_speaks_http_is_called(function: str, runtime: Runtime, systems: Systems, crm: Partner) -> None:
+    task = sample(f"{function}/http")
+    systems.configure(task["system"], by_api_key(crm.url), {"apiKey": API_KEY})
+
+    answer = runtime.invoke(function, task)
+
+    (request,) = crm.requests
+    assert answer == {"system": task["system"], "status": DONE[function]}
+    assert request.path == f"/accounts/{task['customerId']}"
+    assert request.body == (
+        json.dumps(task["account"], ensure_ascii=False, separators=(",", ":")) if "account" in task else ""
+    )
+
+
+@pytest.mark.parametrize("function", ["provision_account", "deprovision_account"])
+def test_a_system_behind_a_queue_is_commanded(
+    function: str, runtime: Runtime, systems: Systems, commands: Callable[[], list[Any]]
+) -> None:
+    task = sample(f"{function}/sqs")
+    systems.configure(task["system"], QUEUE_SETTINGS)
+
+    answer = runtime.invoke(function, task)
+
+    (message,) = commands()
+    command = json.loads(message.body)
+    assert answer == {"system": task["system"], "status": DONE[function]}
+    assert (command["customerId"], command.get("account")) == (task["customerId"], task.get("account"))
+
+
+@pytest.mark.parametrize("case", CANCELLED)
+def test_a_pending_account_is_cancelled(case: str, runtime: Runtime, customers_table: Table) -> None:
+    task = sample(f"cancel_account/{case}")
+    runtime.invoke("create_account", task)
+
+    assert runtime.invoke("cancel_account", task) is None
+
+    (account,) = customers_table.items.values()
+    assert account["status"] == {"S": "CANCELLED"}
 
 
 @pytest.mark.parametrize("case", SENT)

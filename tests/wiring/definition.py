@@ -20,6 +20,7 @@ State = dict[str, Any]
 SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
 INVOKE = f"arn:{template.PARTITION}:states:::lambda:invoke"
 PUT_EVENTS = f"arn:{template.PARTITION}:states:::events:putEvents"
+UPDATE_ITEM = f"arn:{template.PARTITION}:states:::dynamodb:updateItem"
 END_TYPES = {"Succeed", "Fail"}
 
 
@@ -46,7 +47,7 @@ def substitutions() -> Mapping[str, str]:
 
 def rendered() -> Machine:
     """The definition that is deployed; anew each time, so that a test may break it."""
-    return deepcopy(_rendered())
+    return deepcopy(_parsed(SUBSTITUTION.sub(lambda found: substitutions()[found[1]], text())))
 
 
 def machines(machine: Machine) -> Iterator[Machine]:
@@ -97,9 +98,8 @@ def error_names(machine: Machine) -> Iterator[tuple[str, State, str]]:
 
 
 @cache
-def _rendered() -> Machine:
-    values = substitutions()
-    return dict(yaml.safe_load(SUBSTITUTION.sub(lambda found: values[found[1]], text())))
+def _parsed(definition: str) -> Machine:
+    return dict(yaml.safe_load(definition))
 
 
 def _properties() -> dict[str, Any]:

@@ -27,6 +27,9 @@ JSONATA_FUNCTIONS = frozenset(
 STEP_FUNCTIONS_FUNCTIONS = frozenset({"partition", "range", "hash", "random", "uuid", "parse"})
 FUNCTIONS = JSONATA_FUNCTIONS | STEP_FUNCTIONS_FUNCTIONS
 
+# Filters, groups and orders: the parts of a syntax tree's node that stand behind it.
+BEHIND = ("predicate", "stages", "group")
+
 # Operators that the parser takes and JSONata 2.0.6 doesn't.
 LATER_OPERATORS = frozenset({"??", "?:"})
 
@@ -142,7 +145,6 @@ class _Visitor:
             case _:
                 for child in _children(node):
                     self.visit(child, bound, inside=inside)
-                return
         self._behind(node, bound)
 
     def _path(self, node: Any, bound: frozenset[str], *, inside: bool) -> None:
@@ -170,15 +172,15 @@ class _Visitor:
             self._uses.variables.add(name)
 
     def _behind(self, node: Any, bound: frozenset[str]) -> None:
-        """Filters, groups and orders: in them, the node's own value is the context."""
-        for part in ("predicate", "stages", "group"):
+        """In what stands behind a node, the node's own value is the context."""
+        for part in BEHIND:
             for child in _symbols(getattr(node, part, None)):
                 self.visit(child, bound, inside=True)
 
 
 def _children(node: Any) -> Iterator[Any]:
     for name, value in vars(node).items():
-        if name not in {"_outer_instance", "ancestor", "slot", "seeking_parent"}:
+        if name not in {"_outer_instance", "ancestor", "slot", "seeking_parent", *BEHIND}:
             yield from _symbols(value)
 
 

@@ -22,9 +22,13 @@ from pydantic import BaseModel
 
 from local import PROJECT
 from onboarding import errors
+from onboarding.downstream import KINDS, adapters
 from tests.wiring import template
 
 CODE = PROJECT / "functions"
+
+# What each function does, another one undoes; the workflow calls that when the onboarding fails.
+COMPENSATIONS = {"create_account": "cancel_account", "provision_account": "deprovision_account"}
 
 # What Lambda itself puts into a function's environment, as far as it matters here.
 _RUNTIME_ENVIRONMENT = {
@@ -86,14 +90,16 @@ def deployed() -> Mapping[str, Function]:
 def imported(function: Function) -> Iterator[ModuleType]:
     """The function's module, imported anew in the environment that the template and Lambda give it, no other."""
     environment = {**template.resources("AWS::Lambda::Function")[function.logical_id]["Environment"]["Variables"]}
-    before = sys.modules.pop(function.module_name, None)
+    # With it, what it imports when it runs.
+    names = [function.module_name, *(it for it in sys.modules if it.startswith(f"{adapters.__name__}."))]
+    before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
     try:
         with patch.dict(os.environ, environment | _RUNTIME_ENVIRONMENT, clear=True):
             yield import_module(function.module_name)
     finally:
-        sys.modules.pop(function.module_name, None)
-        if before:
-            sys.modules[function.module_name] = before
+        for name in [*names, *(f"{adapters.__name__}.{kind}" for kind in KINDS)]:
+            sys.modules.pop(name, None)
+        sys.modules.update(before)
 
 
 @cache
@@ -149,11 +155,11 @@ def example_of(error: str) -> Exception:
 
 @cache
 def raised_errors(function: Function) -> frozenset[str]:
-    """The classes in the raise statements of all the modules of ours that the handler imports."""
+    """The classes in the raise statements of all code of ours that the handler uses, directly or not."""
     return frozenset(
         name
-        for tree in _code(function)
-        for node in ast.walk(tree)
+        for part in _used(function)
+        for node in ast.walk(part)
         if isinstance(node, ast.Raise) and (name := _raised_class(node))
     )
 
@@ -209,7 +215,7 @@ def _code(function: Function) -> tuple[ast.Module, ...]:
         name = waiting.pop()
         if name not in found and (path := _file(name)):
             found[name] = _parsed(path)
-            waiting += _imports(found[name])
+            waiting += [*_imports(found[name]), *_modules_found_by_name(found[name], path)]
     return tuple(found.values())
 
 
@@ -221,6 +227,65 @@ def _imports(module: ast.Module) -> Iterator[str]:
         elif isinstance(statement, ast.ImportFrom) and statement.module:
             yield statement.module
             yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
+
+
+@cache
+def _used(function: Function) -> tuple[ast.AST, ...]:
+    """The handler's module, and of ours what its names lead to: functions, classes and values, or modules."""
+    found: dict[tuple[str, str], ast.AST] = {}
+    waiting = [(function.module_name, "")]
+    while waiting:
+        module, name = waiting.pop()
+        path = _file(module)
+        if (module, name) in found or not path:
+            continue
+        tree = _parsed(path)
+        own, imported_names = _definitions(tree), _imported_names(tree)
+        if name and name not in own:  # a module of the package
+            waiting.append((f"{module}.{name}", ""))
+            continue
+        found[module, name] = part = own[name] if name else tree
+        for node in ast.walk(part):
+            if isinstance(node, ast.Name) and node.id in imported_names:
+                waiting.append(imported_names[node.id])
+            elif isinstance(node, ast.Name) and node.id in own:
+                waiting.append((module, node.id))
+        waiting += [(it, "") for it in _modules_found_by_name(part, path)]
+    return tuple(found.values())
+
+
+def _definitions(module: ast.Module) -> dict[str, ast.AST]:
+    """The statements at the top that give a name its value."""
+    definitions: dict[str, ast.AST] = {}
+    for statement in module.body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            definitions[statement.name] = statement
+        elif isinstance(statement, ast.Assign):
+            definitions |= {it.id: statement for it in statement.targets if isinstance(it, ast.Name)}
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            definitions[statement.target.id] = statement
+    return definitions
+
+
+def _imported_names(module: ast.Module) -> dict[str, tuple[str, str]]:
+    """For each name that is imported at the top, its module and its name there."""
+    return {
+        alias.asname or alias.name: (statement.module, alias.name)
+        for statement in module.body
+        if isinstance(statement, ast.ImportFrom) and statement.module
+        for alias in statement.names
+    }
+
+
+def _modules_found_by_name(code: ast.AST, path: Path) -> Iterator[str]:
+    """The modules of each package that the code searches by `iter_modules(package.__path__)`."""
+    for node in ast.walk(code):
+        if isinstance(node, ast.Call) and (
+            found := re.fullmatch(r"(?:pkgutil\.)?iter_modules\((\w+)\.__path__\)", ast.unparse(node))
+        ):
+            package = path.parent / found[1]
+            prefix = ".".join(package.relative_to(CODE).parts)
+            yield from (f"{prefix}.{file.stem}" for file in package.glob("*.py") if file.stem != "__init__")
 
 
 def _file(module: str) -> Path | None:

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 
 from tests import invocations
-from tests.wiring import aws, functions, template
-from tests.wiring.definition import INVOKE, PUT_EVENTS, rendered, states
+from tests.wiring import aws, functions, systems, template
+from tests.wiring.definition import INVOKE, PUT_EVENTS, UPDATE_ITEM, rendered, states
 from tests.wiring.functions import Function
 
 
@@ -92,15 +92,25 @@ def needed_by_function(function: Function) -> frozenset[Permission]:
 def called(function: Function) -> frozenset[Permission]:
     """What the function's code calls when it is given each of its sample invocations, twice.
 
+    Where it undoes what another function does, that one has done it before.
+
     Where it keeps Powertools' records of what was done, that library's calls are added, whichever of them were made.
     """
     succeeded = 0
-    with aws.stack() as stack, stack.started(function) as invoke:
-        for sample in sorted((invocations.SAMPLES / function.package).glob("*.json")):
-            for _ in range(2):
-                with suppress(Exception):  # what was called before a bad sample was refused counts
-                    invoke(json.loads(sample.read_text(encoding="utf-8")))
-                    succeeded += 1
+    samples = [sample.read_text(encoding="utf-8") for sample in (invocations.SAMPLES / function.package).glob("*.json")]
+    with aws.stack() as stack:
+        for other in functions.deployed().values():
+            if functions.COMPENSATIONS.get(other.package) == function.package:
+                for sample in samples:
+                    with suppress(Exception):
+                        stack.make(aws.Made(other.arn, sample))
+        stack.calls.clear()
+        with stack.started(function) as invoke:
+            for sample in samples:
+                for _ in range(2):
+                    with suppress(Exception):  # what was called before a bad sample was refused counts
+                        invoke(json.loads(sample))
+                        succeeded += 1
     assert succeeded, f"{function} fails with each of its samples"
     needed = {permission for call in stack.calls for permission in _permissions(call)}
     with functions.imported(function) as module:
@@ -123,6 +133,9 @@ def needed_by_state_machine(properties: dict[str, Any]) -> frozenset[Permission]
             for entry in state["Arguments"]["Entries"]:
                 bus = _arn_by_name("AWS::Events::EventBus", entry["EventBusName"])
                 needed.add(Permission("events:PutEvents", bus))
+        elif state["Resource"] == UPDATE_ITEM:
+            table = _arn_by_name("AWS::DynamoDB::Table", state["Arguments"]["TableName"])
+            needed.add(Permission("dynamodb:UpdateItem", table))
         else:
             raise NotImplementedError(state["Resource"])
     if properties["LoggingConfiguration"]["Level"] != "OFF":
@@ -143,7 +156,10 @@ def _permissions(call: aws.Call) -> Iterator[Permission]:
         case "dynamodb", operation, {"TableName": name}:
             yield Permission(f"dynamodb:{operation}", _arn_by_name("AWS::DynamoDB::Table", name))
         case "sqs", operation, {"QueueUrl": url}:
-            yield Permission(f"sqs:{operation}", _arn_by_name("AWS::SQS::Queue", url.rpartition("/")[2]))
+            if url.endswith(f"/{systems.QUEUE_NAME}"):
+                yield Permission(f"sqs:{operation}", systems.QUEUE_ARN)
+            else:
+                yield Permission(f"sqs:{operation}", _arn_by_name("AWS::SQS::Queue", url.rpartition("/")[2]))
         case "states", operation, {"stateMachineArn": arn}:
             yield Permission(f"states:{operation}", arn)
         case "ses", "SendEmail", {"ConfigurationSetName": configuration_set}:
@@ -152,8 +168,22 @@ def _permissions(call: aws.Call) -> Iterator[Permission]:
             own = f"arn:{template.PARTITION}:ses:{template.REGION}:{template.ACCOUNT}"
             yield Permission("ses:SendEmail", f"{own}:identity/*")
             yield Permission("ses:SendEmail", f"{own}:configuration-set/{configuration_set}")
+        case "ssm" | "secretsmanager", operation, _:
+            yield Permission(f"{call.service}:{operation}", _arn_of_a_system(call))
         case unknown:
             raise NotImplementedError(unknown)
+
+
+def _arn_of_a_system(call: aws.Call) -> str:
+    """The pattern of all settings, or all credentials: which systems there are is configured.
+
+    The ARN of a secret ends in six letters more than its name has.
+    """
+    name = call.parameters["Name" if call.service == "ssm" else "SecretId"]
+    kind = "parameter" if call.service == "ssm" else "secret:"
+    folder, slash, system = name.rpartition("/")
+    assert system in systems.NAMES
+    return f"arn:{template.PARTITION}:{call.service}:{template.REGION}:{template.ACCOUNT}:{kind}{folder}{slash}*"
 
 
 def _arn_by_name(resource_type: str, name: str) -> str:

@@ -25,6 +25,12 @@ ACCOUNT, REGION, PARTITION = "123456789012", "us-east-1", "aws"
 # What is asked for when the stack is deployed: the parameters that have no default.
 ASKED_FOR = {"SenderEmail": "welcome@example.com"}
 
+# What is chosen instead of the default: two downstream systems, each of another kind (tests/wiring/systems.py).
+CHOSEN = {
+    "DownstreamSystems": "crm,ledger",
+    "DownstreamQueueArns": f"arn:{PARTITION}:sqs:{REGION}:{ACCOUNT}:ledger.fifo",
+}
+
 _PSEUDO_PARAMETERS = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Region": REGION,
@@ -32,6 +38,7 @@ _PSEUDO_PARAMETERS = {
     "AWS::URLSuffix": "amazonaws.com",
     "AWS::StackName": "customer-onboarding",
 }
+_NO_VALUE = {"Ref": "AWS::NoValue"}
 _NAME_PROPERTIES = {
     "AWS::DynamoDB::Table": "TableName",
     "AWS::Events::EventBus": "Name",
@@ -116,8 +123,11 @@ def arn_of(logical_id: str) -> str:
 
 
 def references(node: object) -> Iterator[str]:
-    """The names that Ref, Fn::GetAtt, Fn::Sub and DependsOn under the node refer to."""
+    """The names that Ref, Fn::GetAtt, Fn::Sub and Fn::If under the node refer to."""
     match node:
+        case {"Fn::If": [str(condition), *branches]}:
+            yield condition
+            yield from references(branches)
         case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
             yield name
         case {"Fn::Sub": str(text)}:
@@ -143,9 +153,10 @@ def resolve(node: Any) -> Any:
                 raise Unresolved(f"{function} is not an intrinsic function that is known here")
             return _INTRINSICS[function](node[function])
         case dict():
-            return {name: resolve(value) for name, value in node.items()}
+            resolved = {name: resolve(value) for name, value in node.items()}
+            return {name: value for name, value in resolved.items() if value is not _NO_VALUE}
         case list():
-            return [resolve(value) for value in node]
+            return [value for value in map(resolve, node) if value is not _NO_VALUE]
     return node
 
 
@@ -172,8 +183,11 @@ def _resource(logical_id: str) -> Document:
 def _reference(name: str) -> Any:
     if name in _PSEUDO_PARAMETERS:
         return _PSEUDO_PARAMETERS[name]
+    if name == _NO_VALUE["Ref"]:
+        return _NO_VALUE
     if parameter := written()["Parameters"].get(name):
-        return parameter.get("Default", ASKED_FOR.get(name))
+        value = (ASKED_FOR | CHOSEN).get(name, parameter.get("Default"))
+        return value.split(",") if parameter["Type"] == "CommaDelimitedList" else value
     return _REFERENCES.get(_resource(name)["Type"], "{}").format(name_of(name))
 
 
@@ -214,9 +228,24 @@ def _join(argument: list[Any]) -> str:
     return str(separator).join(resolve(parts))
 
 
+def _equals(argument: list[Any]) -> bool:
+    one, other = map(resolve, argument)
+    return bool(one == other)
+
+
+def _if(argument: list[Any]) -> Any:
+    name, then, otherwise = argument
+    if name not in written()["Conditions"]:
+        raise Unresolved(f"{name} is not a condition")
+    return resolve(then if resolve(written()["Conditions"][name]) else otherwise)
+
+
 _INTRINSICS: Mapping[str, Callable[[Any], Any]] = {
+    "Fn::Equals": _equals,
     "Fn::GetAtt": lambda argument: _attribute(*argument),
+    "Fn::If": _if,
     "Fn::Join": _join,
+    "Fn::Not": lambda argument: not resolve(argument[0]),
     "Fn::Select": _select,
     "Fn::Split": _split,
     "Fn::Sub": _substitute,

@@ -13,7 +13,7 @@ import pytest
 
 from tests.wiring import definition
 from tests.wiring.definition import INVOKE, PUT_EVENTS, Machine, rendered
-from tests.wiring.rules import data_flow, errors, graph, outcomes, publications, retries, tasks
+from tests.wiring.rules import data_flow, errors, graph, outcomes, publications, retries, saga, tasks
 from tests.wiring.rules.everything import RULES
 from tests.wiring.rules.registry import Rule
 
@@ -56,10 +56,19 @@ class Break:
 
 CALLS = "|".join(name for name, _ in definition.tasks(rendered(), INVOKE))
 PUBLICATIONS = "|".join(name for name, _ in definition.tasks(rendered(), PUT_EVENTS))
+# Those with a retrier beside that for all errors, and those that alone publish their event.
+NAMING = "|".join(name for name, state in definition.tasks(rendered(), INVOKE) if len(state["Retry"]) > 1)
+DETAIL_TYPES = {
+    name: state["Arguments"]["Entries"][0]["DetailType"] for name, state in definition.tasks(rendered(), PUT_EVENTS)
+}
+ALONE = "|".join(name for name, it in DETAIL_TYPES.items() if list(DETAIL_TYPES.values()).count(it) == 1)
 ENTRY = f"States/{PUBLICATIONS}/Arguments/Entries/0"
+NOT_PROVISIONED = "States/PublishAccountNotProvisioned/Arguments/Entries/0"
+IN_MAP = "States/*/ItemProcessor/States/*Account"
 A_MAP: Machine = {
     "Type": "Map",
-    "Comment": "Worst case 0 s.",
+    "Comment": "Worst case 0 s for each 1 item.",
+    "MaxConcurrency": 1,
     "Items": "{% [$registered] %}",
     "ItemProcessor": {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}},
     "Next": "Rejected",
@@ -356,23 +365,25 @@ BREAKS = [
     Break(
         errors.each_business_error_is_named_where_it_is_raised,
         "not at all",
-        f"States/{CALLS}",
+        f"States/{NAMING}",
         lambda it: {key: value for key, value in it.items() if key not in {"Catch", "Retry"}},
     ),
     Break(
         errors.each_business_error_has_a_task_that_names_it,
         "nowhere",
-        f"States/{CALLS}",
+        f"States/{NAMING}",
         lambda it: {key: value for key, value in it.items() if key not in {"Catch", "Retry"}},
     ),
-    Break(errors.each_named_error_of_a_function_has_a_retrier_of_its_own, "none", f"States/{CALLS}/Retry/0", GONE),
-    Break(errors.what_the_workflow_catches_is_not_retried, "retried", f"States/{CALLS}/Retry/0/MaxAttempts", 1),
-    Break(errors.what_the_workflow_catches_is_not_retried, "by default", f"States/{CALLS}/Retry/0/MaxAttempts", GONE),
+    Break(errors.each_named_error_of_a_function_has_a_retrier_of_its_own, "none", f"States/{NAMING}/Retry/0", GONE),
+    Break(errors.what_the_workflow_catches_is_not_retried, "retried", f"States/{NAMING}/Retry/0/MaxAttempts", 1),
+    Break(errors.what_the_workflow_catches_is_not_retried, "by default", f"States/{NAMING}/Retry/0/MaxAttempts", GONE),
     Break(errors.what_is_not_caught_by_name_is_not_caught, "all", "States/*/Catch/*/ErrorEquals", ["States.ALL"]),
     Break(
         errors.what_is_not_caught_by_name_is_not_caught, "any", "States/*/Catch/*/ErrorEquals", ["States.TaskFailed"]
     ),
-    Break(errors.the_match_for_all_errors_stands_alone_and_last, "first", f"States/{CALLS}/Retry", lambda it: it[::-1]),
+    Break(
+        errors.the_match_for_all_errors_stands_alone_and_last, "first", f"States/{NAMING}/Retry", lambda it: it[::-1]
+    ),
     Break(
         errors.the_match_for_all_errors_stands_alone_and_last,
         "not alone",
@@ -443,11 +454,16 @@ BREAKS = [
     Break(
         publications.each_publication_is_an_event_of_the_contract, "misspelt", f"{ENTRY}/DetailType", "CustomerCreated"
     ),
-    Break(publications.each_event_of_the_contract_is_published, "another one", f"{ENTRY}/DetailType", "Other"),
+    Break(
+        publications.each_event_of_the_contract_is_published,
+        "another one",
+        f"States/{ALONE}/Arguments/Entries/0/DetailType",
+        "Other",
+    ),
     Break(publications.each_publication_has_the_source_of_the_contract, "another", f"{ENTRY}/Source", "custom"),
     Break(publications.each_publication_goes_to_the_template_s_bus, "none", f"{ENTRY}/EventBusName", GONE),
     Break(publications.each_publication_goes_to_the_template_s_bus, "default", f"{ENTRY}/EventBusName", "default"),
-    Break(publications.each_detail_is_what_the_contract_says_and_no_more, "less", f"{ENTRY}/Detail/*", GONE),
+    Break(publications.each_detail_is_what_the_contract_says_and_no_more, "less", f"{ENTRY}/Detail/[!s]*|status", GONE),
     Break(publications.each_detail_is_what_the_contract_says_and_no_more, "more", f"{ENTRY}/Detail/x", 1),
     Break(
         publications.each_detail_is_what_the_contract_says_and_no_more,
@@ -515,6 +531,253 @@ BREAKS = [
     ),
     Break(outcomes.the_output_stands_on_the_last_task, "on the end", "States/Onboarded/Output", {}),
     Break(outcomes.each_failure_says_why, "no Cause", "States", added(Failed={"Type": "Fail", "Error": "x"})),
+    Break(
+        data_flow.each_variable_is_assigned_on_every_path_to_where_it_is_read,
+        "never assigned, in a Map",
+        f"{IN_MAP}/Arguments/Payload/customerId",
+        "{% $unknown %}",
+    ),
+    Break(
+        data_flow.each_variable_is_assigned_on_every_path_to_where_it_is_read,
+        "assigned on the other path, in a compensation",
+        "States/CancelAccount/Arguments/Payload/customerId",
+        "{% $messageId %}",
+    ),
+    Break(
+        data_flow.each_variable_is_assigned_on_every_path_to_where_it_is_read,
+        "never assigned, in a compensation's items",
+        "States/DeprovisionAccounts/Items",
+        "{% [$provisioned.system] %}",
+    ),
+    Break(
+        data_flow.the_items_of_a_map_are_an_array,
+        "perhaps one system",
+        "States/DeprovisionAccounts/Items",
+        "{% $systems.system %}",
+    ),
+    Break(retries.each_task_has_a_timeout, "none, in a Map", f"{IN_MAP}/TimeoutSeconds", GONE),
+    Break(retries.each_task_says_its_worst_case, "a Map's task", f"{IN_MAP}/TimeoutSeconds", lambda it: it + 1),
+    Break(retries.each_task_shows_how_its_worst_case_adds_up, "a Map's task", f"{IN_MAP}/Comment", counted_up(1)),
+    Break(retries.each_map_says_for_how_many_items_its_worst_case_is, "more", "States/*Accounts/MaxConcurrency", 11),
+    Break(
+        retries.each_map_says_for_how_many_items_its_worst_case_is, "no limit", "States/*Accounts/MaxConcurrency", GONE
+    ),
+    Break(
+        retries.each_map_says_for_how_many_items_its_worst_case_is, "no number", "States/*s/Comment", "Worst case 1 s."
+    ),
+    Break(
+        retries.the_machine_says_its_longest_path_and_how_it_adds_up,
+        "a slower system",
+        "States/ProvisionAccounts/ItemProcessor/States/*/TimeoutSeconds",
+        lambda it: it + 1,
+    ),
+    Break(
+        retries.each_task_waits_longer_than_its_function_may_run, "as long, in a Map", f"{IN_MAP}/TimeoutSeconds", 35
+    ),
+    Break(retries.each_transient_error_of_aws_is_retried, "no Retry, in a Map", f"{IN_MAP}/Retry", GONE),
+    Break(
+        retries.each_transient_error_of_aws_is_retried,
+        "one of DynamoDB",
+        "States/ActivateAccount/Retry/0/ErrorEquals",
+        ["States.Timeout", "DynamoDB.ThrottlingException"],
+    ),
+    Break(
+        errors.each_error_is_aws_s_or_one_that_the_function_raises,
+        "misspelt, in a Map",
+        f"{IN_MAP}/Catch/*/ErrorEquals/0",
+        lambda it: it + "s",
+    ),
+    Break(
+        errors.what_is_not_caught_by_name_is_not_caught,
+        "all, in a Map",
+        f"{IN_MAP}/Catch/*/ErrorEquals",
+        ["States.ALL"],
+    ),
+    Break(tasks.each_way_out_of_a_state_is_taken_on_some_path, "always", "States/*/Choices/*/Condition", "{% true %}"),
+    Break(tasks.each_way_out_of_a_state_is_taken_on_some_path, "never", "States/*/Choices/*/Condition", "{% false %}"),
+    Break(
+        tasks.each_way_out_of_a_state_is_taken_on_some_path,
+        "a misspelt status",
+        "States/*/Choices/*/Condition",
+        lambda it: it.replace("PROVISIONED", "PROVIDED"),
+    ),
+    Break(
+        tasks.each_expression_has_a_value_on_each_path,
+        "another table's key",
+        "States/ActivateAccount/Arguments/Key",
+        {"id": {"S": "{% 'CUSTOMER#' & $customerId %}"}},
+    ),
+    Break(
+        tasks.each_expression_has_a_value_on_each_path,
+        "another item",
+        "States/ActivateAccount/Arguments/Key/pk/S",
+        "{% 'customer#' & $customerId %}",
+    ),
+    Break(
+        tasks.each_expression_has_a_value_on_each_path,
+        "another table",
+        "States/ActivateAccount/Arguments/TableName",
+        "Customers",
+    ),
+    Break(
+        tasks.each_expression_has_a_value_on_each_path,
+        "another attribute",
+        "States/ActivateAccount/Arguments/ExpressionAttributeNames",
+        {"#status": "state"},
+    ),
+    Break(
+        tasks.each_expression_has_a_value_on_each_path,
+        "a status that no account has",
+        "States/ActivateAccount/Arguments/ExpressionAttributeValues/:pending/S",
+        "NEW",
+    ),
+    Break(
+        tasks.each_payload_is_what_the_function_parses_and_no_more,
+        "one missing, in a Map",
+        f"{IN_MAP}/Arguments/Payload/*",
+        GONE,
+    ),
+    Break(
+        tasks.each_function_that_is_called_is_the_template_s,
+        "another, in a Map",
+        f"{IN_MAP}/Arguments/FunctionName",
+        "other",
+    ),
+    Break(
+        saga.each_iteration_on_the_way_to_a_success_catches_the_foreseen_failures_and_no_others,
+        "none",
+        "States/ProvisionAccounts/ItemProcessor/States/*/Catch",
+        GONE,
+    ),
+    Break(
+        saga.each_iteration_on_the_way_to_a_success_catches_the_foreseen_failures_and_no_others,
+        "one less",
+        f"{IN_MAP}/Catch/*/ErrorEquals/*",
+        GONE,
+    ),
+    Break(
+        saga.each_iteration_on_the_way_to_a_success_catches_the_foreseen_failures_and_no_others,
+        "one that nobody foresaw",
+        f"{IN_MAP}/Catch/*/ErrorEquals",
+        lambda it: [*it, "States.Permissions"],
+    ),
+    Break(
+        saga.nothing_is_caught_where_the_execution_can_only_fail,
+        "by a compensation",
+        "States/CancelAccount|PublishAccountNotProvisioned/Catch",
+        [{"ErrorEquals": ["States.Timeout"], "Next": "AccountNotProvisioned"}],
+    ),
+    Break(
+        saga.nothing_is_caught_where_the_execution_can_only_fail,
+        "by an iteration of one",
+        "States/DeprovisionAccounts/ItemProcessor/States/*/Catch",
+        [{"ErrorEquals": ["DownstreamRefused"], "Next": "DeprovisionAccount"}],
+    ),
+    Break(
+        saga.a_failure_undoes_all_that_was_done_the_last_first,
+        "no deprovisioning",
+        "States/DecideOnProvisioning/Default",
+        "CancelAccount",
+    ),
+    Break(
+        saga.a_failure_undoes_all_that_was_done_the_last_first,
+        "no cancelling",
+        "States/DeprovisionAccounts/Next",
+        "PublishAccountNotProvisioned",
+    ),
+    Break(
+        saga.a_failure_undoes_all_that_was_done_the_last_first,
+        "only where it was provisioned",
+        "States/DeprovisionAccounts/Items",
+        "{% [$systems[status = 'PROVISIONED'].system] %}",
+    ),
+    Break(
+        saga.a_failure_undoes_all_that_was_done_the_last_first,
+        "only where it was not",
+        "States/DeprovisionAccounts/Items",
+        "{% [$systems[status != 'PROVISIONED'].system] %}",
+    ),
+    Break(
+        saga.a_failure_undoes_all_that_was_done_the_last_first,
+        "only the first",
+        "States/DeprovisionAccounts/Items",
+        "{% [$systems[0].system] %}",
+    ),
+    Break(
+        saga.a_failure_undoes_all_that_was_done_the_last_first,
+        "another customer's",
+        "States/DeprovisionAccounts/ItemProcessor/States/*/Arguments/Payload/customerId",
+        "{% $accountId %}",
+    ),
+    Break(
+        saga.a_failure_undoes_all_that_was_done_the_last_first,
+        "the address is free before",
+        "States",
+        lambda states: (
+            states
+            | {
+                "DecideOnProvisioning": states["DecideOnProvisioning"] | {"Default": "CancelAccount"},
+                "CancelAccount": states["CancelAccount"] | {"Next": "DeprovisionAccounts"},
+                "DeprovisionAccounts": states["DeprovisionAccounts"] | {"Next": "PublishAccountNotProvisioned"},
+            }
+        ),
+    ),
+    Break(
+        saga.a_failure_undoes_all_that_was_done_the_last_first,
+        "what nothing undoes",
+        "States/PublishWelcomeEmail*/Next",
+        "AccountNotProvisioned",
+    ),
+    Break(saga.a_success_undoes_nothing, "it does", "States/PublishAccountNotProvisioned/Next", "Rejected"),
+    Break(
+        saga.each_end_leaves_the_account_and_its_address_as_they_should_be,
+        "never activated",
+        "States/*/Choices/*/Next",
+        "PublishCustomerAccountCreated",
+    ),
+    Break(
+        saga.each_end_leaves_the_account_and_its_address_as_they_should_be,
+        "misspelt",
+        "States/ActivateAccount/Arguments/ExpressionAttributeValues/:active/S",
+        "Active",
+    ),
+    Break(
+        saga.each_end_leaves_the_account_and_its_address_as_they_should_be,
+        "not cancelled",
+        "States/DeprovisionAccounts/Next",
+        "PublishAccountNotProvisioned",
+    ),
+    Break(saga.a_failure_tells_which_systems_failed_and_how, "none", f"{NOT_PROVISIONED}/Detail/systems", GONE),
+    Break(
+        saga.a_failure_tells_which_systems_failed_and_how,
+        "all",
+        f"{NOT_PROVISIONED}/Detail/systems",
+        "{% [$systems] %}",
+    ),
+    Break(
+        saga.a_failure_tells_which_systems_failed_and_how,
+        "the wrong way",
+        f"{IN_MAP}/Catch/*/Output/status",
+        lambda it: {"REFUSED": "UNAVAILABLE", "UNAVAILABLE": "REFUSED"}[it],
+    ),
+    Break(
+        saga.a_failure_tells_which_systems_failed_and_how,
+        "all in the Cause",
+        "States/AccountNotProvisioned/Cause",
+        "{% $join([$systems.system], ', ') %}",
+    ),
+    Break(
+        saga.a_failure_tells_which_systems_failed_and_how,
+        "none in the Cause",
+        "States/AccountNotProvisioned/Cause",
+        "It was not.",
+    ),
+    Break(
+        saga.a_failure_tells_nothing_personal,
+        "whose it is",
+        "States/AccountNotProvisioned/Cause",
+        "{% 'No account for ' & $customer.email %}",
+    ),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 
 from tests.wiring import functions, template
@@ -32,6 +34,7 @@ def test_the_functions_samples_lead_to_calls_of_aws() -> None:
     actions = {permission.action for function in FUNCTIONS for permission in called(function)}
 
     assert actions >= {"sqs:SendMessage", "states:StartExecution", "dynamodb:PutItem", "ses:SendEmail"}
+    assert actions >= {"ssm:GetParameter", "secretsmanager:GetSecretValue"}
 
 
 @pytest.mark.parametrize("logical_id", STATE_MACHINES)
@@ -47,6 +50,22 @@ def test_only_actions_that_take_no_resource_are_allowed_on_all() -> None:
 
     assert {it for it in permissions if "*" in it.action} == set()
     assert {it for it in permissions if it.resource == "*"} <= DELIVER_LOGS | TRACE | SAMPLE_TRACES
+
+
+def test_without_queues_of_downstream_systems_no_function_may_send_to_any_other() -> None:
+    with patch.dict(template.CHOSEN, {"DownstreamQueueArns": ""}):
+        roles = template.resolve(template.transformed()["Resources"])
+    allowed = {
+        (name, resource)
+        for name, role in roles.items()
+        if role["Type"] == "AWS::IAM::Role"
+        for policy in role["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "sqs:SendMessage" in statement["Action"]
+        for resource in [statement["Resource"]]
+    }
+
+    assert allowed == {("RegisterCustomerRole", template.arn_of("RegistrationQueue"))}
 
 
 def test_no_statement_allows_by_exclusion_or_denies() -> None:

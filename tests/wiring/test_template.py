@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.wiring import functions, template
 
 
@@ -18,6 +20,8 @@ def test_a_reference_that_leads_nowhere_would_be_found() -> None:
         {"Fn::Sub": "${Nothing}"},
         {"Fn::Sub": ["${Nothing.Arn}", {"Something": "else"}]},
         {"Fn::Join": ["", [{"Ref": "Nothing"}]]},
+        {"Fn::If": ["Nothing", 1, 2]},
+        {"Fn::Not": [{"Fn::Equals": [{"Ref": "Nothing"}, ""]}]},
     ):
         try:
             template.resolve(broken)
@@ -25,6 +29,12 @@ def test_a_reference_that_leads_nowhere_would_be_found() -> None:
             assert "Nothing" in str(unresolved)  # noqa: PT017
         else:
             raise AssertionError(broken)
+
+
+def test_every_condition_is_used() -> None:
+    written = template.written()
+
+    assert written["Conditions"].keys() <= set(template.references([written["Resources"], written["Outputs"]]))
 
 
 def test_every_parameter_is_used() -> None:
@@ -39,6 +49,13 @@ def test_every_parameter_is_shown_in_a_group() -> None:
     grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
 
     assert sorted(grouped) == sorted(template.written()["Parameters"])
+
+
+def test_what_is_chosen_instead_of_a_default_is_a_parameter_and_one_that_it_takes() -> None:
+    for name, value in template.CHOSEN.items():
+        parameter = template.written()["Parameters"][name]
+        for each in value.split(","):
+            assert re.fullmatch(parameter.get("AllowedPattern", ".*"), each)
 
 
 def test_every_parameter_has_a_default_or_is_asked_for() -> None:

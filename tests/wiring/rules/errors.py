@@ -10,6 +10,13 @@ from tests.wiring.rules.retries import attempts_of, retrier_for
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html and .../connect-lambda.html
 OF_AWS = frozenset(
     {
+        "DynamoDB.AmazonDynamoDBException",
+        "DynamoDB.ConditionalCheckFailedException",
+        "DynamoDB.InternalServerError",
+        "DynamoDB.ProvisionedThroughputExceededException",
+        "DynamoDB.RequestLimitExceeded",
+        "DynamoDB.ThrottlingException",
+        "DynamoDB.TransactionConflictException",
         "EventBridge.FailedEntry",
         "Lambda.AWSLambdaException",
         "Lambda.ClientExecutionTimeoutException",
@@ -37,7 +44,7 @@ CATCH_ALL = frozenset({"States.ALL", "States.TaskFailed"})
 @rule
 def each_error_is_aws_s_or_one_that_the_function_raises(machine: Machine) -> Iterator[str]:
     for name, state, error in error_names(machine):
-        if error not in OF_AWS and error not in _errors_of(state):
+        if error not in OF_AWS and error not in errors_of(state):
             yield f"{name}: nothing raises {error}"
 
 
@@ -45,7 +52,7 @@ def each_error_is_aws_s_or_one_that_the_function_raises(machine: Machine) -> Ite
 def each_business_error_is_named_where_it_is_raised(machine: Machine) -> Iterator[str]:
     named = {(name, error) for name, _, error in error_names(machine)}
     for name, state in tasks(machine, INVOKE):
-        for error in _errors_of(state) & business_errors().keys():
+        for error in errors_of(state) & business_errors().keys():
             if (name, error) not in named:
                 yield f"{name} does not name {error}"
 
@@ -60,7 +67,7 @@ def each_business_error_has_a_task_that_names_it(machine: Machine) -> Iterator[s
 def each_named_error_of_a_function_has_a_retrier_of_its_own(machine: Machine) -> Iterator[str]:
     # Else States.ALL would decide how often, whatever the error means.
     for name, state in tasks(machine, INVOKE):
-        for error in _errors_of(state):
+        for error in errors_of(state):
             retrier = retrier_for(state, error)
             if not retrier or error not in retrier["ErrorEquals"]:
                 yield f"{name}: no retrier names {error}"
@@ -68,7 +75,7 @@ def each_named_error_of_a_function_has_a_retrier_of_its_own(machine: Machine) ->
 
 @rule
 def what_the_workflow_catches_is_not_retried(machine: Machine) -> Iterator[str]:
-    # Inside a Map an iteration catches what its retries could not mend; see the saga in docs/design.md.
+    # Inside a Map an iteration catches what its retries could not mend (rules/saga.py).
     for name, state in machine["States"].items():
         for catcher in state.get("Catch", []):
             for error in catcher["ErrorEquals"]:
@@ -102,7 +109,7 @@ def no_error_is_named_twice_in_one_list(machine: Machine) -> Iterator[str]:
             yield from (f"{name}: the second {error} never matches" for error in set(names) if names.count(error) > 1)
 
 
-def _errors_of(state: State) -> frozenset[str]:
+def errors_of(state: State) -> frozenset[str]:
     """What the docstring of the handler lists and its code, or a library's that it imports, really raises."""
     function = deployed().get(state.get("Arguments", {}).get("FunctionName", ""))
     if not function:

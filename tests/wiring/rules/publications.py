@@ -83,13 +83,12 @@ def each_event_tells_of_its_registration_and_when_it_happened(machine: Machine) 
 @rule
 def no_path_publishes_an_event_twice(machine: Machine) -> Iterator[str]:
     for walk in walks(machine):
-        names = {name: visit for visit in walk.visits if (name := visit.name)}
         for end in walk.ends:
             types = [
                 entry["DetailType"]
-                for name in end.path
-                if name in names and names[name].state["Resource"] == PUT_EVENTS
-                for entry in names[name].arguments["Entries"]
+                for visit in end.visits
+                if visit.state["Resource"] == PUT_EVENTS
+                for entry in visit.arguments["Entries"]
             ]
             yield from (f"{' > '.join(end.path)}: {one} twice" for one in set(types) if types.count(one) > 1)
 

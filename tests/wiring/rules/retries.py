@@ -5,11 +5,22 @@ from collections.abc import Iterator
 from math import inf
 from typing import Any
 
-from tests.wiring.definition import INVOKE, PUT_EVENTS, Machine, State, inner_machines, states, tasks, transitions
+from tests.wiring.definition import (
+    INVOKE,
+    PUT_EVENTS,
+    UPDATE_ITEM,
+    Machine,
+    State,
+    inner_machines,
+    states,
+    tasks,
+    transitions,
+)
 from tests.wiring.functions import deployed
 from tests.wiring.rules.registry import rule
 
 DEFAULT_MAX_ATTEMPTS = 3
+MOST_AT_ONCE = 40  # iterations of an inline Map
 NOT_MATCHED_BY_ALL = frozenset({"States.DataLimitExceeded", "States.Runtime"})
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html, and a function's time-out, which is
@@ -26,6 +37,16 @@ TRANSIENT = {
         "Sandbox.Timedout",
     ),
     PUT_EVENTS: ("States.Timeout", "EventBridge.FailedEntry"),
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+    UPDATE_ITEM: (
+        "States.Timeout",
+        "DynamoDB.AmazonDynamoDBException",
+        "DynamoDB.InternalServerError",
+        "DynamoDB.ProvisionedThroughputExceededException",
+        "DynamoDB.RequestLimitExceeded",
+        "DynamoDB.ThrottlingException",
+        "DynamoDB.TransactionConflictException",
+    ),
 }
 
 
@@ -60,7 +81,10 @@ def waits_of(retrier: State) -> float:
 
 
 def worst_case(state: State) -> float:
-    """The longest that a state takes, in seconds: every try times out, and every retrier is used up."""
+    """The longest that a state takes, in seconds: every try times out, and every retrier is used up.
+
+    Of a Map, it is the time for as many items as are in work at once.
+    """
     match state["Type"]:
         case "Task":
             once = state.get("TimeoutSeconds", inf)
@@ -102,6 +126,15 @@ def each_task_says_its_worst_case(machine: Machine) -> Iterator[str]:
         says = re.search(r"[Ww]orst case (\d+) s\b", state.get("Comment", ""))
         if not says or int(says[1]) != worst_case(state):
             yield f"{name} takes at most {worst_case(state):g} s, and its Comment doesn't say so"
+
+
+@rule
+def each_map_says_for_how_many_items_its_worst_case_is(machine: Machine) -> Iterator[str]:
+    for name, state in states(machine, "Map"):
+        at_once = state.get("MaxConcurrency", 0)
+        says = re.search(r"[Ww]orst case \d+ s for each (\d+) ", state.get("Comment", ""))
+        if not 1 <= at_once <= MOST_AT_ONCE or not says or int(says[1]) != at_once:
+            yield f"{name} has {at_once} items in work at once, and its Comment doesn't say so"
 
 
 @rule

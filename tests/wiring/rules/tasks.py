@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from tests.wiring.definition import INVOKE, PUT_EVENTS, Machine, states
+from tests.wiring.definition import INVOKE, PUT_EVENTS, UPDATE_ITEM, Machine, states, transitions
 from tests.wiring.functions import deployed, parse
 from tests.wiring.rules.registry import rule
 from tests.wiring.walk import walks
@@ -13,7 +13,7 @@ from tests.wiring.walk import walks
 @rule
 def each_task_calls_an_integration_that_is_looked_into_here(machine: Machine) -> Iterator[str]:
     for name, state in states(machine, "Task"):
-        if state["Resource"] not in {INVOKE, PUT_EVENTS}:
+        if state["Resource"] not in {INVOKE, PUT_EVENTS, UPDATE_ITEM}:
             yield f"{name} calls {state['Resource']}, of which these rules know nothing"
 
 
@@ -23,6 +23,15 @@ def each_function_that_is_called_is_the_template_s(machine: Machine) -> Iterator
         for visit in walk.visits:
             if visit.state["Resource"] == INVOKE and visit.arguments["FunctionName"] not in deployed():
                 yield f"{visit.name} calls {visit.arguments['FunctionName']}"
+
+
+@rule
+def each_way_out_of_a_state_is_taken_on_some_path(machine: Machine) -> Iterator[str]:
+    taken = {way for walk in walks(machine) for way in walk.taken}
+    for name, state in states(machine):
+        for transition in transitions(state):
+            if (name, transition.target) not in taken:
+                yield f"{name} never leads to {transition.target}"
 
 
 @rule

@@ -1,0 +1,24 @@
+"""Task CancelAccount: cancel the customer's account and free the e-mail address."""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from onboarding import aws
+from onboarding.accounts import cancel_account
+from onboarding.tasks import CustomerTask
+
+TABLE_NAME = os.environ["CUSTOMERS_TABLE"]
+logger = Logger(use_rfc3339=True, utc=True)
+dynamodb = aws.client("dynamodb")
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], _: LambdaContext) -> None:
+    """Return nothing, each time."""
+    task = CustomerTask.model_validate(event)
+    logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
+    cancel_account(task.customer_id, task.customer_data, dynamodb=dynamodb, table_name=TABLE_NAME)
+    logger.info("Account cancelled")

@@ -1,0 +1,38 @@
+"""Task DeprovisionAccount: delete the customer's account in one downstream system."""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from onboarding import aws
+from onboarding.downstream import AccountTask, connect
+
+PREFIX = os.environ["DOWNSTREAM_PREFIX"]
+logger = Logger(use_rfc3339=True, utc=True)
+settings = SSMProvider(boto3_client=aws.client("ssm"))
+secrets = SecretsProvider(boto3_client=aws.client("secretsmanager"))
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Return `{system, status: DEPROVISIONED}`, each time; that there was no account is success.
+
+    Raises:
+        DownstreamRefused: the system will not delete the account.
+        DownstreamUnavailable: the system is out of reach for now.
+    """
+    task = AccountTask.model_validate(event)
+    logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id, system=task.system)
+    system = connect(
+        task.system,
+        PREFIX,
+        settings=settings,
+        secrets=secrets,
+        remaining=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
+    system.deprovision(task.customer_id)
+    logger.info("Account deprovisioned")
+    return {"system": task.system, "status": "DEPROVISIONED"}

@@ -1,0 +1,116 @@
+"""The company's other systems, in each of which a customer gets an account.
+
+A downstream system is configured, not coded: its settings are a parameter and its credentials a secret, both named
+`{prefix}{system}`. Its `kind` names the module of `onboarding.downstream.adapters` that speaks its language; to add a
+kind is to add a module there.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+from pydantic import ConfigDict, StringConstraints
+
+from onboarding.downstream import adapters
+from onboarding.models import CustomerData, CustomerId, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KINDS = frozenset(module.name for module in pkgutil.iter_modules(adapters.__path__))
+CACHE_SECONDS = 300
+
+# Names of parameters and secrets, less the separators.
+SystemName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,40}$")]
+Credentials = dict[str, str]
+
+
+class Account(CustomerData):
+    """An account as a downstream system is told of it."""
+
+    account_id: str
+
+
+class AccountTask(Message):
+    """Input of the tasks that concern one customer in one system."""
+
+    customer_id: CustomerId
+    correlation_id: str
+    system: SystemName
+
+
+class ProvisionTask(AccountTask):
+    """Input of the task that provisions an account."""
+
+    account: Account
+
+
+class Adapter(Protocol):
+    """Speaks with one downstream system. Both calls may be repeated, and have the same effect as one."""
+
+    def provision(self, customer_id: str, account: Account) -> None:
+        """Create the account.
+
+        Raises:
+            DownstreamRefused: the system will not have it, however often it is asked.
+            DownstreamUnavailable: the system is out of reach, failing or throttling.
+        """
+
+    def deprovision(self, customer_id: str) -> None:
+        """Delete the account; that there is none is success.
+
+        Raises:
+            DownstreamRefused: the system will not delete it, however often it is asked.
+            DownstreamUnavailable: the system is out of reach, failing or throttling.
+        """
+
+
+class Settings(Message):
+    """What every system's settings have; the adapter's own model knows the rest."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str
+
+
+class Parameters(Protocol):
+    """Where settings and credentials are: a Powertools provider of parameters or of secrets."""
+
+    def get(self, name: str, max_age: int | None, transform: Any, *, force_fetch: bool) -> Any:  # noqa: ANN401
+        """Return the JSON of that name, cached for so many seconds."""
+
+
+class UnknownKind(Exception):
+    """A system's settings name a kind that no adapter speaks."""
+
+
+def connect(
+    system: str,
+    prefix: str,
+    *,
+    settings: Parameters,
+    secrets: Parameters,
+    remaining: Callable[[], float],
+) -> Adapter:
+    """Return the adapter of a system.
+
+    `remaining` tells the seconds that the caller has left.
+
+    Raises:
+        UnknownKind: see there.
+        pydantic.ValidationError: the settings are not what the adapter needs.
+    """
+    name = f"{prefix}{system}"
+    document = settings.get(name, CACHE_SECONDS, "json", force_fetch=False)
+    kind = Settings.model_validate(document).kind
+    if kind not in KINDS:
+        raise UnknownKind(kind)
+
+    def credentials(*, anew: bool = False) -> Credentials:
+        found: Credentials = secrets.get(name, CACHE_SECONDS, "json", force_fetch=anew)
+        return found
+
+    adapter: Adapter = import_module(f"{adapters.__name__}.{kind}").adapter(document, credentials, remaining)
+    return adapter

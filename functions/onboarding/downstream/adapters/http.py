@@ -1,0 +1,199 @@
+"""Kind `http`: systems that implement the HTTP contract, docs/downstream.openapi.json."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPMethod, HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote_plus, urlencode
+
+import urllib3
+from pydantic import Field, ValidationError
+
+from onboarding.errors import DownstreamRefused, DownstreamUnavailable
+from onboarding.models import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from onboarding.downstream import Account
+
+# Plain HTTP stays on the machine.
+URL = r"^(https://|http://(127\.0\.0\.1|localhost)[:/])\S+[^/]$"
+# Statuses below 500 that another attempt may change; 401 after the credentials were fetched anew.
+TRANSIENT = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.TOO_EARLY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+}
+GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+# What the authorization server answers to a client that it doesn't know (RFC 6749, 5.2).
+UNKNOWN_CLIENT = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}
+# What a header takes; an error of http.client would show the rest, and with it the credentials.
+HeaderValue = Annotated[str, Field(pattern=r"^[!-~]+$")]
+
+http = urllib3.PoolManager(retries=False)
+# Access tokens by token URL, client and scope, each with the time (of time.monotonic) until which it is used.
+tokens: dict[tuple[str, str, str | None], tuple[str, float]] = {}
+
+
+class ApiKey(Message):
+    """Authentication by a header; the secret is `{"apiKey"}`."""
+
+    type: Literal["apiKey"]
+    header: Annotated[str, Field(pattern=r"^[0-9A-Za-z-]+$")] = "X-Api-Key"
+
+
+class ApiKeySecret(Message):
+    """What the secret of such a system has."""
+
+    api_key: HeaderValue
+
+
+class ClientCredentials(Message):
+    """OAuth 2 client credentials (RFC 6749, 4.4); the secret is `{"clientId", "clientSecret"}`."""
+
+    type: Literal["oauth2"]
+    token_url: Annotated[str, Field(pattern=URL)]
+    scope: str | None = None
+
+
+class ClientSecret(Message):
+    """What the secret of such a system has."""
+
+    client_id: str
+    client_secret: str
+
+
+class Grant(Message):
+    """What the authorization server grants (RFC 6749, 5.1)."""
+
+    access_token: HeaderValue
+    expires_in: float = 0
+
+
+class HttpSettings(Message):
+    """Settings of a system of this kind: its base URL, its time-outs, how to authenticate."""
+
+    kind: Literal["http"]
+    url: Annotated[str, Field(pattern=URL)]
+    # Within the functions' 35 s fit the settings and the secret, at 9 s each, a token and the account, at 8 s each.
+    connect_timeout_seconds: Annotated[float, Field(gt=0, le=2)] = 2
+    read_timeout_seconds: Annotated[float, Field(gt=0, le=6)] = 5
+    authentication: Annotated[ApiKey | ClientCredentials, Field(discriminator="type")]
+
+
+class HttpSystem:
+    """A system that is spoken to by HTTP."""
+
+    def __init__(
+        self, settings: HttpSettings, credentials: Callable[..., Mapping[str, str]], remaining: Callable[[], float]
+    ) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._remaining = remaining
+        self._timeout = urllib3.Timeout(connect=settings.connect_timeout_seconds, read=settings.read_timeout_seconds)
+
+    def provision(self, customer_id: str, account: Account) -> None:
+        """PUT the account."""
+        body = account.model_dump(mode="json", by_alias=True, exclude_none=True)
+        status = self._call(HTTPMethod.PUT, customer_id, "provision", body)
+        if not _is_success(status):
+            raise DownstreamRefused(f"HTTP {status}")
+
+    def deprovision(self, customer_id: str) -> None:
+        """DELETE the account."""
+        status = self._call(HTTPMethod.DELETE, customer_id, "deprovision", None)
+        if not _is_success(status) and status not in GONE:
+            raise DownstreamRefused(f"HTTP {status}")
+
+    def _call(self, method: str, customer_id: str, action: str, body: object) -> int:
+        """Return the status of the last answer; what another attempt may change is raised."""
+        renewed = anew = False
+        while True:
+            answer = self._send(
+                method,
+                f"{self._settings.url}/accounts/{customer_id}",
+                headers=self._authentication(anew=anew) | {"Idempotency-Key": f"{customer_id}:{action}"},
+                json=body,
+            )
+            # The credentials may have been rotated.
+            anew = answer.status == HTTPStatus.UNAUTHORIZED and not renewed and self._has_time()
+            renewed |= anew
+            if not anew and not self._waited_out(answer):
+                break
+        if answer.status in TRANSIENT or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise DownstreamUnavailable(f"HTTP {answer.status}")
+        return answer.status
+
+    def _waited_out(self, answer: urllib3.BaseHTTPResponse) -> bool:
+        """Wait as long as a 429 or 503 asks for, where the time that is left allows for it and one more attempt."""
+        if answer.status not in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+            return False
+        try:
+            seconds = urllib3.Retry().get_retry_after(answer)
+        except urllib3.exceptions.InvalidHeader:
+            return False
+        if not seconds or not self._has_time(seconds):
+            return False
+        time.sleep(seconds)
+        return True
+
+    def _has_time(self, seconds: float = 0) -> bool:
+        """Whether one more attempt fits the time that is left, after so many seconds; a token may be part of it."""
+        calls = 2 if isinstance(self._settings.authentication, ClientCredentials) else 1
+        attempt = self._settings.connect_timeout_seconds + self._settings.read_timeout_seconds
+        return seconds + calls * attempt <= self._remaining()
+
+    def _authentication(self, *, anew: bool) -> dict[str, str]:
+        match self._settings.authentication:
+            case ApiKey(header=header):
+                return {header: ApiKeySecret.model_validate(self._credentials(anew=anew)).api_key}
+            case ClientCredentials() as oauth:
+                return {"Authorization": f"Bearer {self._token(oauth, anew=anew)}"}
+
+    def _token(self, oauth: ClientCredentials, *, anew: bool) -> str:
+        client = ClientSecret.model_validate(self._credentials(anew=anew))
+        key = (oauth.token_url, client.client_id, oauth.scope)
+        token, until = tokens.get(key, ("", 0.0))
+        if anew or time.monotonic() >= until:
+            form = {"grant_type": "client_credentials"} | ({"scope": oauth.scope} if oauth.scope else {})
+            # RFC 6749, 2.3.1: each is encoded like a form before it is encoded like a password.
+            basic = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+            answer = self._send(
+                HTTPMethod.POST,
+                oauth.token_url,
+                headers=urllib3.make_headers(basic_auth=basic) | {"Content-Type": "application/x-www-form-urlencoded"},
+                body=urlencode(form),
+            )
+            if answer.status in UNKNOWN_CLIENT and not anew and self._has_time():
+                return self._token(oauth, anew=True)
+            if answer.status != HTTPStatus.OK:
+                raise DownstreamUnavailable(f"token: HTTP {answer.status}")
+            try:
+                grant = Grant.model_validate_json(answer.data)
+            except ValidationError:
+                raise DownstreamUnavailable("token: malformed") from None
+            # A token that runs out on its way would be refused; one without a lifetime is used once.
+            token = grant.access_token
+            tokens[key] = token, time.monotonic() + grant.expires_in - 30
+        return token
+
+    def _send(self, method: str, url: str, **request: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401 - urllib3's own
+        try:
+            return http.request(method, url, timeout=self._timeout, redirect=False, **request)
+        except urllib3.exceptions.HTTPError as error:
+            # Its message has the URL, and nothing else that helps.
+            raise DownstreamUnavailable(type(error).__name__) from None
+
+
+def adapter(
+    settings: Mapping[str, Any], credentials: Callable[..., Mapping[str, str]], remaining: Callable[[], float]
+) -> HttpSystem:
+    """Return the adapter of a system with these settings."""
+    return HttpSystem(HttpSettings.model_validate(settings), credentials, remaining)
+
+
+def _is_success(status: int) -> bool:
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES

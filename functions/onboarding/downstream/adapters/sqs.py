@@ -1,0 +1,65 @@
+"""Kind `sqs`: systems that take commands from a FIFO queue, and confirm none.
+
+A command is `{"command": "CreateAccount" | "DeleteAccount", "customerId", "account"?}`. The queue keeps a customer's
+commands in order, so that a deletion never overtakes the creation that it makes undone.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
+from pydantic import Field
+
+from onboarding import aws
+from onboarding.errors import DownstreamUnavailable
+from onboarding.models import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from onboarding.downstream import Account
+
+sqs = aws.client("sqs")
+
+
+class QueueSettings(Message):
+    """Settings of a system of this kind: its queue."""
+
+    kind: Literal["sqs"]
+    queue_url: Annotated[str, Field(pattern=r"^https?://\S+\.fifo$")]
+
+
+class QueueSystem:
+    """A system that is commanded through a queue. It refuses nothing: nobody is there to do so."""
+
+    def __init__(self, settings: QueueSettings) -> None:
+        self._queue_url = settings.queue_url
+
+    def provision(self, customer_id: str, account: Account) -> None:
+        """Queue the creation."""
+        document = account.model_dump(mode="json", by_alias=True, exclude_none=True)
+        self._send("CreateAccount", customer_id, {"account": document})
+
+    def deprovision(self, customer_id: str) -> None:
+        """Queue the deletion."""
+        self._send("DeleteAccount", customer_id, {})
+
+    def _send(self, command: str, customer_id: str, details: Mapping[str, Any]) -> None:
+        try:
+            sqs.send_message(
+                QueueUrl=self._queue_url,
+                MessageBody=json.dumps({"command": command, "customerId": customer_id, **details}),
+                MessageGroupId=customer_id,
+                MessageDeduplicationId=f"{customer_id}-{command}",
+            )
+        except ClientError as error:
+            raise DownstreamUnavailable(error.response["Error"]["Code"]) from None
+        except (ConnectionError, HTTPClientError) as error:
+            raise DownstreamUnavailable(type(error).__name__) from None
+
+
+def adapter(settings: Mapping[str, Any], _credentials: object, _remaining: object) -> QueueSystem:
+    """Return the adapter of a system with these settings; the function's own role lets it in."""
+    return QueueSystem(QueueSettings.model_validate(settings))

@@ -1,0 +1,29 @@
+"""`python -m local.partner FOLDER`: the two partners, until the emulator of this folder is gone.
+
+The first line on standard output is the JSON list of how the stack is told of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+from local.keeper import await_end
+from local.systems import partners
+
+
+def main(folder: Path) -> None:
+    """Run them, and log to a file in the folder."""
+    logging.basicConfig(filename=folder / "partners.log", level=logging.INFO, format="%(asctime)s %(message)s")
+    with partners(folder) as started:
+        print(json.dumps([dataclasses.asdict(partner.system) for partner in started]), flush=True)
+        os.close(sys.stdout.fileno())
+        await_end(folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

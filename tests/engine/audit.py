@@ -1,0 +1,78 @@
+"""Reads the whole truth about a customer from where it is: the table, the partners' own books, the bus, the outbox."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from threading import Lock
+
+from onboarding import events
+from onboarding.accounts import email_key
+from tests.engine.world import Way, World
+from tests.onboardings import Onboarding, Onboardings, System
+
+
+class Auditor:
+    """Audits the customers of one stack."""
+
+    def __init__(self, onboardings: Onboardings, systems: Mapping[str, System]) -> None:
+        self.dynamodb = onboardings.stack.session.client("dynamodb")
+        self.table = onboardings.stack.outputs["CustomersTableName"]
+        self._systems = systems
+        self._reading = Lock()
+
+    def world(self, customer_id: str, email: str, onboarding: Onboarding) -> World:
+        """All that there is of the customer now; the accounts and the mails that count are those with the accountId."""
+        account, address = self._item(f"CUSTOMER#{customer_id}"), self._item(f"EMAIL#{email_key(email)}")
+        account_id, holder = str(account.get("accountId")), address.get("customerId")
+        with self._reading:
+            accounts = {name: system.accounts().get(customer_id) for name, system in self._systems.items()}
+            tombstones = {name for name, system in self._systems.items() if customer_id in system.tombstones()}
+        return World(
+            account=account.get("status"),
+            address="free" if holder is None else "theirs" if holder == customer_id else "another's",
+            accounts=frozenset(
+                name for name, document in accounts.items() if document and document["accountId"] == account_id
+            ),
+            tombstones=frozenset(tombstones),
+            # As a consumer sees them that drops what it has had.
+            events=tuple({detail["metadata"]["eventId"]: name for name, detail in onboarding.events}.values()),
+            mails=sum(account_id in mail["BodyText"] for mail in onboarding.mails),
+        )
+
+    def discrepancies(self) -> Iterator[str]:
+        """Each account in a system without an active customer, and each that an active customer lacks."""
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.table)
+        items = [item for page in pages for item in page["Items"]]
+        active = {item["customerId"]["S"] for item in items if item.get("status") == {"S": "ACTIVE"}}
+        for name, system in self._systems.items():
+            yield from (f"{name} has an orphan: {orphan}" for orphan in system.accounts().keys() - active)
+            yield from (f"{name} lacks a customer: {missing}" for missing in active - system.accounts().keys())
+
+    def _item(self, key: str) -> dict[str, str]:
+        found = self.dynamodb.get_item(TableName=self.table, Key={"pk": {"S": key}}, ConsistentRead=True)
+        return {name: value["S"] for name, value in found.get("Item", {}).items() if "S" in value}
+
+
+def assert_it_ended_once(onboarding: Onboarding, way: Way) -> None:
+    """It has one terminal outcome, the end of the way."""
+    assert onboarding.last_state == way.end
+    if way.output:
+        assert onboarding.ends == ["ExecutionSucceeded"]
+        assert {name: onboarding.output.get(name) for name in way.output} == way.output
+    else:
+        assert (onboarding.ends, onboarding.error) == (["ExecutionFailed"], "DownstreamFailed")
+
+
+def assert_it_can_be_redriven(onboarding: Onboarding, state: str, error: str) -> None:
+    """It has one terminal outcome: failed, at a state to which a redrive returns."""
+    assert (onboarding.ends, onboarding.error) == (["ExecutionFailed"], error)
+    assert onboarding.last_state == state
+
+
+def assert_each_event_keeps_its_contract(customer_id: str, onboarding: Onboarding) -> Counter[str]:
+    """Each event is what its model says, under its own id; return how often each came, by detail-type."""
+    for detail_type, detail in onboarding.events:
+        getattr(events, detail_type).model_validate(detail)
+        assert detail["metadata"]["eventId"] == f"{customer_id}:{detail_type}"
+    return Counter(onboarding.event_types)

@@ -1,0 +1,163 @@
+"""Every task of the definition, failing in every way in which it can, and what is to become of the customer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.definition import TASKS, Task
+from tests.engine.world import COMPENSATED, INVALID, TAKEN, WAYS, WITHOUT_EMAIL, Way, World, in_one_system
+from tests.wiring.definition import INVOKE
+from tests.wiring.rules.retries import TRANSIENT
+
+UNFORESEEN = "KeyError"
+# What the services behind the native tasks fail with; the last of each is one that will not pass.
+NATIVE_ERRORS = {
+    "events:putEvents": (
+        "States.Timeout",
+        "EventBridge.FailedEntry",
+        "EventBridge.InternalException",
+        "EventBridge.ResourceNotFoundException",
+    ),
+    "dynamodb:updateItem": (
+        "States.Timeout",
+        "DynamoDB.InternalServerError",
+        "DynamoDB.ProvisionedThroughputExceededException",
+        "DynamoDB.ConditionalCheckFailedException",
+    ),
+}
+FOR_GOOD = 50  # times: more than any task is tried
+
+# The foreseen errors and the ways that they lead to; all others fail the execution at the task.
+FORESEEN: dict[tuple[str, str], Way] = {
+    ("ValidateCustomer", "CustomerInvalid"): INVALID,
+    ("CreateAccount", "EmailAlreadyRegistered"): TAKEN,
+    ("SendWelcomeEmail", "EmailUndeliverable"): WITHOUT_EMAIL,
+    ("ProvisionAccount", "DownstreamRefused"): COMPENSATED,
+    ("ProvisionAccount", "DownstreamUnavailable"): COMPENSATED,
+    **{("ProvisionAccount", error): COMPENSATED for error in TRANSIENT[INVOKE]},
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One way in which a task fails: `faults` are what it meets, one a try (see faults.py).
+
+    `error` is what its last try fails with, None where a try succeeds in the end; `done` says whether it did its work
+    all the same. `mocked` failures are Step Functions' own mocks. `repeats` says whether the work was done more than
+    once, as far as the world can tell; `mails` what was mailed beyond the one.
+    """
+
+    what: str
+    faults: tuple[str, ...] = ()
+    error: str | None = None
+    done: bool = False
+    mocked: bool = False
+    repeats: bool = False
+    mails: int = 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """A task, a failure, and what is to become of it."""
+
+    task: Task
+    failure: Failure
+
+    def __str__(self) -> str:
+        return f"{self.task.name}-{self.failure.what}"
+
+    @property
+    def way(self) -> Way:
+        """The way that the execution takes: to the task at least."""
+        foreseen = FORESEEN.get((self.task.name, self.failure.error or ""))
+        return foreseen or next(way for way in WAYS if self.task.name in way.tasks)
+
+    @property
+    def failed_at(self) -> Task | None:
+        """The task that the execution fails at, if it does."""
+        foreseen = (self.task.name, self.failure.error) in FORESEEN
+        return self.task if self.failure.error and not foreseen else None
+
+    @property
+    def is_compensated(self) -> bool:
+        """Whether the failure itself leads to the compensation, and that is done."""
+        return self.way is COMPENSATED and self.task.name == COMPENSATED.fails
+
+    @property
+    def faults(self) -> dict[str, list[str]]:
+        """The faults to plan, by task: those that lead to the task, and its own."""
+        own = {} if self._is_the_ways_own else {in_one_system(self.task.name): list(self.failure.faults)}
+        return self.way.faults | own
+
+    @property
+    def met(self) -> int:
+        """How many of the task's planned faults it meets."""
+        if self._is_the_ways_own:
+            return len(self.way.faults)  # one, where it isn't the customer that makes the task fail
+        return self.task.tries(self.failure.error) if self.failure.error else len(self.failure.faults)
+
+    @property
+    def test_case(self) -> str:
+        return mocked(self.task.name, self.failure.error) if self.failure.mocked and self.failure.error else ""
+
+    @property
+    def leaves(self) -> World:
+        """What is there of the customer afterwards."""
+        failed_at = self.failed_at.name if self.failed_at else None
+        world = self.way.leaves(failed_at, done=self.failure.done)
+        return world.with_mails(self.failure.mails)
+
+    @property
+    def _is_the_ways_own(self) -> bool:
+        return (self.task.name, self.failure.error) == (self.way.fails, self.way.by)
+
+
+def mocked(task: str, error: str) -> str:
+    """The name of the test case in which a native task fails."""
+    return f"{task}-{error}"
+
+
+def failures(task: Task) -> Iterator[Failure]:
+    """The ways in which a task can fail."""
+    yield from _native_failures(task) if task.is_native else _function_failures(task)
+
+
+def _function_failures(task: Task) -> Iterator[Failure]:
+    passing = [*TRANSIENT[INVOKE], *(error for error in sorted(task.typed_errors) if task.tries(error) > 1)]
+    for error in passing:
+        yield Failure(f"{error} once", (f"raise {error}",))
+    for error in [*passing, UNFORESEEN]:
+        yield Failure(f"{error} until the retries are used up", (f"raise {error}",) * FOR_GOOD, error)
+    for error in sorted(task.typed_errors.difference(passing)):
+        yield Failure(error, (f"raise {error}",) * FOR_GOOD, error)
+    yield Failure("hang", ("hang",))
+    yield Failure("crash before the work", ("exit",))
+    yield Failure("crash after the work", ("work, then exit",))
+    yield Failure(
+        "work done but never reported", ("work, then raise Lambda.Unknown",) * FOR_GOOD, "Lambda.Unknown", done=True
+    )
+    yield Failure("same input twice", ("work twice",))
+    if task.name == "SendWelcomeEmail":
+        # The one window that no protocol closes: docs/design.md, rule 4.
+        crash = ("exit after onboarding.welcome_email.send",)
+        yield Failure("crash after the mail before it is recorded", crash, mails=1)
+
+
+def _native_failures(task: Task) -> Iterator[Failure]:
+    for error in NATIVE_ERRORS.get(task.integration, ()):
+        yield Failure(f"{error} until the retries are used up", (), error, mocked=True)
+    for error in NATIVE_ERRORS.get(task.integration, ())[:-1]:
+        yield Failure(f"{error} once", (f"raise {error}",))
+    yield Failure("crash after the work", ("work, then exit",), repeats=True)
+    yield Failure(
+        "work done but never reported",
+        ("work, then raise States.Timeout",) * FOR_GOOD,
+        "States.Timeout",
+        done=True,
+        repeats=True,
+    )
+    yield Failure("same input twice", ("work twice",), repeats=True)
+
+
+MATRIX = [Row(task, failure) for task in TASKS.values() for failure in failures(task)]

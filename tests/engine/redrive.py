@@ -1,0 +1,86 @@
+"""RedriveExecution, which the emulator lacks: a failed execution is taken up at the state that failed.
+
+As on AWS the state gets the input that it had, and the workflow's variables have the values that they had. A Map runs
+all its iterations again, where AWS runs those that failed: more is repeated here, which has to do no harm.
+https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from itertools import pairwise
+from typing import Any
+
+from tests.wiring.definition import State
+from tests.wiring.expressions import evaluate
+
+
+def redrivable(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The machine, to be started anywhere: its input is what `taken_up` returns."""
+    machine = deepcopy(dict(definition))
+    names = {name for state in machine["States"].values() for name in _assigned(state)}
+    machine["States"] |= {
+        "TakeUp": {
+            "Type": "Pass",
+            "Assign": {name: f"{{% $states.input.variables.{name} %}}" for name in sorted(names)},
+            "Output": "{% $states.input.input %}",
+            "Next": "Where",
+        },
+        "Where": {
+            "Type": "Choice",
+            "Choices": [
+                {"Condition": f"{{% $states.context.Execution.Input.state = '{name}' %}}", "Next": name}
+                for name in machine["States"]
+            ],
+            "Default": machine["StartAt"],
+        },
+    }
+    machine["StartAt"] = "TakeUp"
+    return machine
+
+
+def taken_up(definition: Mapping[str, Any], history: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Where a failed execution stood: its last state, that state's input, and the variables."""
+    states: Mapping[str, State] = definition["States"]
+    variables: dict[str, Any] = {name: None for state in states.values() for name in _assigned(state)}
+    entered = [event["stateEnteredEventDetails"] for event in history if "stateEnteredEventDetails" in event]
+    exits = {
+        event["stateExitedEventDetails"]["name"]: event["stateExitedEventDetails"]
+        for event in history
+        if "stateExitedEventDetails" in event
+    }
+    results, errors = _answers(history)
+    for left, following in pairwise(entered):
+        name, state = left["name"], states[left["name"]]
+        given = {"input": json.loads(left["input"]), "result": results.get(name), "errorOutput": errors.get(name)}
+        if state["Type"] == "Map":
+            given["result"] = json.loads(exits[name]["output"])
+        leaving = next(
+            (catcher for catcher in state.get("Catch", []) if catcher["Next"] == following["name"]),
+            state,
+        )
+        variables |= evaluate(leaving.get("Assign", {}), given, variables)
+    last = entered[-1]
+    return {"state": last["name"], "input": json.loads(last["input"]), "variables": variables}
+
+
+def _answers(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The last result and the last error of each state's task."""
+    results: dict[str, Any] = {}
+    errors: dict[str, Any] = {}
+    name = ""
+    for event in history:
+        if "stateEnteredEventDetails" in event:
+            name = event["stateEnteredEventDetails"]["name"]
+        elif "taskSucceededEventDetails" in event:
+            results[name] = json.loads(event["taskSucceededEventDetails"]["output"])
+        elif "taskFailedEventDetails" in event:
+            failed = event["taskFailedEventDetails"]
+            errors[name] = {"Error": failed["error"], "Cause": failed["cause"]}
+    return results, errors
+
+
+def _assigned(state: State) -> set[str]:
+    return {name for leaving in (state, *state.get("Catch", [])) for name in leaving.get("Assign", {})}

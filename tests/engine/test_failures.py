@@ -1,0 +1,145 @@
+"""Every task fails in every way, and the whole truth is told each time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from onboarding.accounts import create_account
+from onboarding.models import CustomerData
+from tests.conftest import SUMMARY
+from tests.customers import a_customer
+from tests.definition import TASKS
+from tests.engine.audit import (
+    Auditor,
+    assert_each_event_keeps_its_contract,
+    assert_it_can_be_redriven,
+    assert_it_ended_once,
+)
+from tests.engine.conftest import FailingWorkflow
+from tests.engine.matrix import FORESEEN, MATRIX, NATIVE_ERRORS, Row
+from tests.engine.world import ONBOARDED, PUBLISHED, WAYS, World, in_one_system
+from tests.onboardings import Onboarding
+
+# Executions at a time: each has at most three functions at work, and the emulator runs 16.
+AT_A_TIME = 5
+
+
+@dataclass(frozen=True)
+class Run:
+    """A customer's onboarding, and all that there was of the customer when it had ended."""
+
+    customer_id: str
+    onboarding: Onboarding
+    world: World
+
+
+@dataclass
+class Matrix:
+    """What became of each row: as it failed; taken up where it failed; of the same customer, registered again.
+
+    `met` counts the faults that the row's task met of those that were planned for it.
+    """
+
+    failed: dict[Row, Run] = field(default_factory=dict)
+    redriven: dict[Row, Run] = field(default_factory=dict)
+    again: dict[Row, Run] = field(default_factory=dict)
+    met: dict[Row, int] = field(default_factory=dict)
+    seconds: float = 0
+
+
+@pytest.fixture(scope="module")
+def matrix(request: pytest.FixtureRequest, workflow: FailingWorkflow, auditor: Auditor) -> Matrix:
+    """All the rows that were selected, run some at a time."""
+    selected = {parameters["row"] for item in request.session.items if "row" in (parameters := _parameters(item))}
+    done, began = Matrix(), time.monotonic()
+
+    def run(row: Row) -> None:
+        customer = a_customer(**row.way.customer)
+        if row.way.taken:
+            _give_to_another(customer["email"], auditor)
+        machine = workflow.stand_in if row.task.is_native and not row.failure.mocked else workflow.machine
+        customer_id = workflow.start(customer, row.faults, machine=machine, test_case=row.test_case)
+        done.failed[row] = ended(customer_id, machine, customer)
+        done.met[row] = workflow.faults_met(customer_id, row.faults, in_one_system(row.task.name))
+        if row.failed_at:
+            workflow.redrive(customer_id, machine, row.faults)
+            done.redriven[row] = ended(customer_id, workflow.resuming, customer)
+        if row.is_compensated:
+            done.again[row] = ended(workflow.start(customer), workflow.machine, customer)
+
+    def ended(customer_id: str, machine: str, customer: Mapping[str, Any]) -> Run:
+        onboarding = workflow.onboardings.ended(customer_id, machine)
+        return Run(customer_id, onboarding, auditor.world(customer_id, customer["email"], onboarding))
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        list(pool.map(run, [row for row in MATRIX if row in selected]))
+    done.seconds = time.monotonic() - began
+    return done
+
+
+@pytest.mark.parametrize("row", MATRIX, ids=str)
+def test_a_task_that_fails_leaves_what_the_design_says(row: Row, matrix: Matrix) -> None:
+    run = matrix.failed[row]
+
+    if row.failed_at and row.failure.error:
+        assert_it_can_be_redriven(run.onboarding, row.failed_at.entered, row.failure.error)
+    else:
+        assert_it_ended_once(run.onboarding, row.way)
+    assert run.world == row.leaves
+    times = assert_each_event_keeps_its_contract(run.customer_id, run.onboarding)
+    repeated = {PUBLISHED[row.task.name]} if row.failure.repeats and row.task.name in PUBLISHED else set()
+    assert {detail_type for detail_type, count in times.items() if count > 1} == repeated
+    met = run.onboarding.tries[row.task.name] if row.failure.mocked else matrix.met[row]
+    assert met == row.met
+
+
+def test_what_failed_is_taken_up_where_it_failed_and_reaches_its_end(matrix: Matrix) -> None:
+    assert matrix.redriven.keys() == {row for row in matrix.failed if row.failed_at}
+    for row, run in matrix.redriven.items():
+        assert_it_ended_once(run.onboarding, row.way)
+        assert run.world == row.way.leaves(), str(row)
+        assert_each_event_keeps_its_contract(run.customer_id, run.onboarding)
+
+
+def test_whoever_was_not_provisioned_can_register_again(matrix: Matrix) -> None:
+    assert matrix.again.keys() == {row for row in matrix.failed if row.is_compensated}
+    for row, run in matrix.again.items():
+        assert_it_ended_once(run.onboarding, ONBOARDED)
+        assert run.world == ONBOARDED.leaves(), str(row)
+
+
+def test_no_system_has_an_account_without_a_customer_or_lacks_one(matrix: Matrix, auditor: Auditor) -> None:
+    assert list(auditor.discrepancies()) == []
+
+
+def test_each_task_fails_in_each_way(matrix: Matrix, record_property: Callable[[str, object], None]) -> None:
+    """A task that is new is in no way of `world.py` yet, and its service not among those that can fail."""
+    assert {task for way in WAYS for task in way.tasks} == TASKS.keys()
+    assert {task.integration for task in TASKS.values() if task.is_native} == NATIVE_ERRORS.keys()
+    typed = {(task.name, error) for task in TASKS.values() for error in task.typed_errors}
+    assert {(row.task.name, row.failure.error) for row in MATRIX} >= typed | FORESEEN.keys()
+    for task in TASKS.values():
+        assert len([row for row in MATRIX if row.task == task]) >= 10, task
+    record_property(
+        SUMMARY,
+        f"Failures: {len(matrix.failed)} of {len(MATRIX)}, in {len(TASKS)} tasks; taken up: {len(matrix.redriven)}; "
+        f"registered again: {len(matrix.again)}; {matrix.seconds:.0f} s",
+    )
+
+
+def _give_to_another(email: str, auditor: Auditor) -> None:
+    """Have another customer hold the e-mail address."""
+    customer = CustomerData.model_validate(a_customer(email=email))
+    create_account(str(uuid4()), customer, dynamodb=auditor.dynamodb, table_name=auditor.table)
+
+
+def _parameters(item: pytest.Item) -> Mapping[str, Any]:
+    """The parameters of a test that was collected."""
+    return item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}

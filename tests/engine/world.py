@@ -1,0 +1,152 @@
+"""What a customer's onboarding leaves behind, everywhere: the whole truth, as one value to compare.
+
+What each task does to it, and the ways through the workflow, are written down here a second time, from docs/design.md:
+the definition is what is tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+ALL = frozenset({"crm", "billing", "ledger"})
+
+# The system in which a task fails that is done in each.
+FAILING_SYSTEM = {"ProvisionAccount": "crm", "DeprovisionAccount": "billing"}
+
+# The detail-type that each task publishes.
+PUBLISHED = {
+    "PublishCustomerRegistered": "CustomerRegistered",
+    "PublishCustomerValidated": "CustomerValidated",
+    "PublishCustomerValidationFailed": "CustomerValidationFailed",
+    "PublishCustomerAccountCreated": "CustomerAccountCreated",
+    "PublishCustomerAccountCreationFailed": "CustomerAccountCreationFailed",
+    "PublishAccountNotProvisioned": "CustomerAccountCreationFailed",
+    "PublishWelcomeEmailSent": "WelcomeEmailSent",
+    "PublishWelcomeEmailFailed": "WelcomeEmailFailed",
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """What there is of one customer.
+
+    `account` is the status in the customers table; `address` is whose the e-mail address is: "free", "theirs" or
+    "another's". `accounts` and `tombstones` are the downstream systems that have one; `events` the detail-types that
+    were published, each once by its eventId.
+    """
+
+    account: str | None = None
+    address: str = "free"
+    accounts: frozenset[str] = frozenset()
+    tombstones: frozenset[str] = frozenset()
+    events: tuple[str, ...] = ()
+    mails: int = 0
+
+    def after(self, task: str, systems: frozenset[str]) -> World:
+        """The same customer's, once a task has done its work; `systems` are those in which a task of a Map has."""
+        changes: dict[str, Any] = {}
+        match task:
+            case "ValidateCustomer":
+                pass
+            case "CreateAccount":
+                changes = {"account": "PENDING", "address": "theirs"}
+            case "ProvisionAccount":
+                changes = {"accounts": self.accounts | systems}
+            case "ActivateAccount":
+                changes = {"account": "ACTIVE"}
+            case "SendWelcomeEmail":
+                changes = {"mails": self.mails + 1}
+            case "DeprovisionAccount":
+                changes = {"accounts": self.accounts - systems, "tombstones": self.tombstones | systems}
+            case "CancelAccount":
+                changes = {"account": "CANCELLED", "address": "free"}
+            case _:
+                changes = {"events": (*self.events, PUBLISHED[task])}
+        return replace(self, **changes)
+
+    def with_mails(self, more: int) -> World:
+        """The same, with so many mails more."""
+        return replace(self, mails=self.mails + more)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way through the workflow: its tasks up to the state that it ends in.
+
+    `fails`, if any, is the task that fails, with the error `by`, and so makes the way: by nature, because the customer
+    is as `customer` says or the address is another's (`taken`), or else because the test plans it.
+    """
+
+    end: str
+    tasks: tuple[str, ...]
+    output: Mapping[str, str] = field(default_factory=dict)
+    fails: str = ""
+    by: str = ""
+    customer: Mapping[str, str] = field(default_factory=dict)
+    taken: bool = False
+
+    @property
+    def faults(self) -> dict[str, list[str]]:
+        """The fault to plan for this way, by task."""
+        by_nature = not self.fails or self.customer or self.taken
+        return {} if by_nature else {in_one_system(self.fails): [f"raise {self.by}"]}
+
+    def leaves(self, failed_at: str | None = None, *, systems: frozenset[str] = ALL, done: bool = False) -> World:
+        """What the way leaves behind, or what had come of it where the execution failed at a task.
+
+        `done` says whether that task did its work all the same, and only never said so.
+        """
+        world = World(address="another's" if self.taken else "free")
+        for task in self.tasks:
+            if done if task == failed_at else task != self.fails:
+                world = world.after(task, systems)
+            elif task in FAILING_SYSTEM:
+                world = world.after(task, systems - {FAILING_SYSTEM[task]})
+            if task == failed_at:
+                break
+        return world
+
+
+def in_one_system(task: str) -> str:
+    """The name under which faults of a task are planned: in one system alone, where it is done in each."""
+    return f"{task}/{FAILING_SYSTEM[task]}" if task in FAILING_SYSTEM else task
+
+
+_TO_VALIDATION = ("PublishCustomerRegistered", "ValidateCustomer")
+_TO_ACCOUNT = (*_TO_VALIDATION, "PublishCustomerValidated", "CreateAccount")
+_TO_SYSTEMS = (*_TO_ACCOUNT, "ProvisionAccount")
+_TO_EMAIL = (*_TO_SYSTEMS, "ActivateAccount", "PublishCustomerAccountCreated", "SendWelcomeEmail")
+
+ONBOARDED = Way("Onboarded", (*_TO_EMAIL, "PublishWelcomeEmailSent"), {"status": "ONBOARDED"})
+WITHOUT_EMAIL = Way(
+    "OnboardedWithoutEmail",
+    (*_TO_EMAIL, "PublishWelcomeEmailFailed"),
+    {"status": "ONBOARDED_WITHOUT_EMAIL", "reason": "UNDELIVERABLE"},
+    fails="SendWelcomeEmail",
+    by="EmailUndeliverable",
+)
+INVALID = Way(
+    "Rejected",
+    (*_TO_VALIDATION, "PublishCustomerValidationFailed"),
+    {"status": "REJECTED", "reason": "INVALID"},
+    fails="ValidateCustomer",
+    by="CustomerInvalid",
+    customer={"firstName": "A"},
+)
+TAKEN = Way(
+    "Rejected",
+    (*_TO_ACCOUNT, "PublishCustomerAccountCreationFailed"),
+    {"status": "REJECTED", "reason": "EMAIL_TAKEN"},
+    fails="CreateAccount",
+    by="EmailAlreadyRegistered",
+    taken=True,
+)
+COMPENSATED = Way(
+    "AccountNotProvisioned",
+    (*_TO_SYSTEMS, "DeprovisionAccount", "CancelAccount", "PublishAccountNotProvisioned"),
+    fails="ProvisionAccount",
+    by="DownstreamRefused",
+)
+WAYS = (ONBOARDED, WITHOUT_EMAIL, INVALID, TAKEN, COMPENSATED)
