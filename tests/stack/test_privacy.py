@@ -1,11 +1,12 @@
-"""No personal data in the logs, after a whole run."""
+"""What is nobody's business stays where it belongs: no personal data in the logs, no credentials anywhere."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from local.partner import Partner
 from tests.customers import a_customer, an_address
 from tests.onboardings import Onboardings
 from tests.unit.personal_data import SHORTEST, found
@@ -50,6 +51,30 @@ def test_every_line_of_the_functions_names_its_customer_or_its_request(onboardin
     said = [line for line in lines if not line.get("cold_start")]
     assert len(said) >= 4
     assert [line["message"] for line in said if not line.keys() & {"customer_id", "correlation_id", "message_id"}] == []
+
+
+def test_no_credential_is_in_a_log_an_event_the_state_or_an_environment(
+    onboardings: Onboardings, partners: Mapping[str, Partner]
+) -> None:
+    session = onboardings.stack.session
+    credentials = {value for partner in partners.values() for value in partner.authentication.credentials().values()}
+
+    onboarding = onboardings.onboard(a_customer())
+
+    machine = onboardings.stack.outputs["StateMachineArn"]
+    arn = f"{machine.replace(':stateMachine:', ':execution:')}:{onboarding.output['customerId']}"
+    seen = {
+        "logs": list(_log_lines(onboardings)),
+        "events": onboarding.events,
+        "state": list(
+            session.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
+        ),
+        "environment": list(session.client("lambda").get_paginator("list_functions").paginate()),
+    }
+    assert onboarding.output["status"] == "ONBOARDED"
+    assert all(partner.accounts() for partner in partners.values())
+    assert len(credentials) >= 3
+    assert [place for place, content in seen.items() if found(credentials, repr(content))] == []
 
 
 def _texts(value: Any) -> Iterator[str]:
