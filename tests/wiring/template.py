@@ -6,6 +6,7 @@ and what a function calls can be compared as texts.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,9 @@ from samtranslator.translator.transform import transform  # type: ignore[import-
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 from local import PROJECT
+
+# It warns that a toggle, which only SAM on AWS has, is off.
+logging.getLogger("samtranslator.feature_toggle.feature_toggle").setLevel(logging.ERROR)
 
 Document = dict[str, Any]
 
