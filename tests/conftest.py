@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+import local.systems
 from local import emulator
 from local.deploy import Stack, deploy
 from local.emulator import Emulator
 from local.ledger import Ledger
-from local.partner import ApiKeys, ClientCredentials, Partner
-from local.partner.authentication import Authentication
+from local.partner import Partner
 from tests.definition import FAILING_MACHINE, TASKS
 from tests.engine.matrix import NATIVE_ERRORS, mocked
 from tests.onboardings import Onboardings, System
@@ -53,13 +52,8 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture(scope="session")
 def partners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Partner]]:
     """The downstream systems that speak HTTP; each authenticates in another way."""
-    folder = tmp_path_factory.mktemp("partners")
-    ways: Mapping[str, Authentication] = {"crm": ApiKeys(), "billing": ClientCredentials()}
-    with ExitStack() as running:
-        yield {
-            name: running.enter_context(Partner(name, folder / f"{name}.sqlite", authentication))
-            for name, authentication in ways.items()
-        }
+    with local.systems.partners(tmp_path_factory.mktemp("partners")) as running:
+        yield {partner.name: partner for partner in running}
 
 
 @pytest.fixture(scope="session")
@@ -71,11 +65,7 @@ def systems(aws: Emulator, partners: Mapping[str, Partner]) -> Mapping[str, Syst
 
 @pytest.fixture(scope="session")
 def stack(aws: Emulator, systems: Mapping[str, System]) -> Stack:
-    """The template as `sam deploy` deploys it.
-
-    A message that was taken from the queue by a worker that then could not start, which happens where two cores have
-    much to do, comes back after 3 s rather than 3 minutes. A partner that hangs costs 1 s.
-    """
+    """The template as `sam deploy` deploys it. A partner that hangs costs 1 s."""
     configured = [system.system for system in systems.values()]
     impatient = [
         replace(system, settings={**system.settings, "readTimeoutSeconds": 1})
@@ -83,11 +73,7 @@ def stack(aws: Emulator, systems: Mapping[str, System]) -> Stack:
         else system
         for system in configured
     ]
-    deployed = deploy(aws, systems=impatient)
-    aws.session.client("sqs").set_queue_attributes(
-        QueueUrl=deployed.outputs["RegistrationQueueUrl"], Attributes={"VisibilityTimeout": "3"}
-    )
-    return deployed
+    return deploy(aws, systems=impatient)
 
 
 @pytest.fixture(scope="session")

@@ -4,37 +4,18 @@ What none of them finds, the tests of the wiring do.
 """
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from docs.generate import DEFINITION
+from tests.wiring.definition import Machine, rendered
 
 BIN = Path(sys.executable).parent
 
-Machine = dict[str, Any]
 Lint = Callable[[Machine, Path], str]
-
-
-def rendered(definition: str) -> Machine:
-    """The definition with something fit in the place of each substitution."""
-
-    def fitting(substitution: re.Match[str]) -> str:
-        name = substitution[1]
-        if name == "Partition":
-            return "aws"
-        if name.endswith("FunctionArn"):
-            return f"arn:aws:lambda:us-east-1:123456789012:function:{name.removesuffix('FunctionArn')}"
-        return name
-
-    machine: Machine = yaml.safe_load(re.sub(r"\$\{(\w+)\}", fitting, definition))
-    return machine
 
 
 def statelint(machine: Machine, folder: Path) -> str:
@@ -62,18 +43,18 @@ def findings(linter: str, *arguments: str) -> str:
 @pytest.mark.parametrize("lint", [statelint, cfn_lint])
 class TestTheDefinition:
     def test_has_no_findings(self, lint: Lint, tmp_path: Path) -> None:
-        machine = rendered(DEFINITION.read_text(encoding="utf-8"))
+        machine = rendered()
 
         assert lint(machine, tmp_path) == ""
 
     def test_would_have_one_for_a_field_misspelt(self, lint: Lint, tmp_path: Path) -> None:
-        machine = rendered(DEFINITION.read_text(encoding="utf-8"))
+        machine = rendered()
         machine["States"][machine["StartAt"]]["Retyr"] = []
 
         assert "Retyr" in lint(machine, tmp_path)
 
     def test_would_have_one_for_a_jsonpath_field(self, lint: Lint, tmp_path: Path) -> None:
-        machine = rendered(DEFINITION.read_text(encoding="utf-8"))
+        machine = rendered()
         machine["States"][machine["StartAt"]]["ResultPath"] = "$.result"
 
         assert "ResultPath" in lint(machine, tmp_path)
