@@ -51,15 +51,23 @@ $(VENV)/.installed: requirements-dev.txt
 
 .PHONY: demo
 demo: setup ## Bring AWS up on this machine, deploy, onboard customers, show it, end it
-	@$(ON_THIS_MACHINE) $(BIN)/python -m local demo
+	@PYTHONPATH=functions $(ON_THIS_MACHINE) $(BIN)/python -m local demo
 
 .PHONY: up
 up: setup ## Bring AWS up on this machine, deploy, and leave it running
-	@$(ON_THIS_MACHINE) $(BIN)/python -m local up
+	@PYTHONPATH=functions $(ON_THIS_MACHINE) $(BIN)/python -m local up
 
 .PHONY: down
 down: setup ## End what `make up` left running
-	@$(ON_THIS_MACHINE) $(BIN)/python -m local down
+	@PYTHONPATH=functions $(ON_THIS_MACHINE) $(BIN)/python -m local down
+
+STACK ?=
+FROM ?=
+TO ?=
+.PHONY: report
+report: setup ## Show the funnel and the times to onboard (of what is up, or STACK=… on AWS; FROM=, TO=)
+	@PYTHONPATH=functions $(if $(STACK),,$(ON_THIS_MACHINE)) $(BIN)/python -m report \
+		$(if $(STACK),--stack $(STACK)) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
 
 
 ##@ Check
@@ -87,6 +95,11 @@ lint-layers: setup
 	@PYTHONPATH=functions $(BIN)/lint-imports --no-logo
 lint-template: setup
 	@$(ON_THIS_MACHINE) $(BIN)/sam validate --lint
+
+AGAINST ?= HEAD
+.PHONY: contracts
+contracts: setup ## Compare the events' contracts with those of a Git revision (AGAINST=…)
+	@PYTHONPATH=functions $(BIN)/python -m docs.compatibility $(AGAINST)
 
 .PHONY: format
 format: setup ## Format the code and mend what can be mended

@@ -53,9 +53,12 @@ def _environment(template: Mapping[str, Any]) -> dict[str, str]:
     """Every variable that a function gets from the template, with a value that serves to import it."""
     functions = [template["Globals"]["Function"]]
     functions += [r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
-    names = {name for function in functions for name in function.get("Environment", {}).get("Variables", {})}
+    variables: dict[str, Any] = {}
+    for function in functions:
+        variables |= function.get("Environment", {}).get("Variables", {})
     aws = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "key", "AWS_DEFAULT_REGION": "us-east-1"}
-    return aws | dict.fromkeys(names - {"POWERTOOLS_LOG_LEVEL"}, "value")
+    written = {name: value if isinstance(value, str) else "value" for name, value in variables.items()}
+    return aws | {name: value for name, value in written.items() if name != "POWERTOOLS_LOG_LEVEL"}
 
 
 def _unpack(folder: Path, environment: Mapping[str, str], *, compiled: bool) -> Package:

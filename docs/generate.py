@@ -3,10 +3,14 @@
 A generated file is one entry in `GENERATED`; a test compares each of them with what its function returns.
 """
 
+import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from docs import compatibility, event_contracts
 from docs.downstream_contract import downstream_contract
+from docs.fraud_rules import fraud_rules
 from docs.openapi import openapi
 from docs.workflow_picture import mermaid
 
@@ -27,9 +31,25 @@ def readme() -> str:
 
 GENERATED: Mapping[Path, Callable[[], str]] = {
     ROOT / "README.md": readme,
+    ROOT / "docs" / "fraud.md": fraud_rules,
+    ROOT / "docs" / "events.md": event_contracts.page,
+    ROOT / "docs" / "asyncapi.json": event_contracts.asyncapi,
+    **event_contracts.schemas(),
+    ROOT / "events" / "registry.template.json": event_contracts.registry,
     ROOT / "docs" / "openapi.json": openapi,
     ROOT / "docs" / "downstream.openapi.json": downstream_contract,
 }
+
+
+def refuse_to_rewrite(path: Path, text: str) -> None:
+    """Exit where an event would no longer be what its released schema says."""
+    released = json.loads(path.read_text(encoding="utf-8"))
+    if changes := list(compatibility.changes(released, json.loads(text))):
+        reasons = "\n".join(f"  {change}" for change in changes)
+        sys.exit(
+            f"{path.relative_to(ROOT)} is released, and its readers rely on it:\n{reasons}\n"
+            "With optional fields alone, count up the event's VERSION; with anything else, write a new event beside it."
+        )
 
 
 def main() -> None:
@@ -37,6 +57,9 @@ def main() -> None:
         text = render()
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
+        if path.parent == event_contracts.CONTRACTS and path.exists():
+            refuse_to_rewrite(path, text)
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
         print(f"wrote {path.relative_to(ROOT)}")
 

@@ -6,10 +6,12 @@ import json
 from base64 import b64encode
 from copy import deepcopy
 from typing import Any
+from uuid import uuid4
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from local import PROJECT
+from onboarding.events import SOURCE, Event
 from tests.customers import a_customer
 
 SAMPLES = PROJECT / "events"
@@ -36,6 +38,14 @@ def an_api_request(
     return request
 
 
+def a_status_request(customer_id: str, **headers: str) -> dict[str, Any]:
+    """A GET of a customer's onboarding that API Gateway passes on."""
+    request = sample("get_onboarding/plain")
+    request["pathParameters"] = {"customerId": customer_id}
+    request["headers"] |= headers
+    return request
+
+
 def a_registration(**changes: Any) -> dict[str, Any]:
     """A message of the registration queue."""
     registration = json.loads(sample("start_onboarding/one-registration")["Records"][0]["body"])
@@ -52,6 +62,21 @@ def a_batch(*bodies: object) -> dict[str, Any]:
         for number, body in enumerate(bodies)
     ]
     return batch
+
+
+def an_envelope(event: Event, **changes: Any) -> dict[str, Any]:
+    """What EventBridge delivers of an event of ours."""
+    return {
+        "version": "0",
+        "id": str(uuid4()),
+        "detail-type": type(event).__name__,
+        "source": SOURCE,
+        "account": "123456789012",
+        "time": event.metadata.occurred_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": "us-east-1",
+        "resources": [],
+        "detail": event.model_dump(mode="json", by_alias=True, exclude_none=True),
+    } | changes
 
 
 def a_customer_task(**changes: Any) -> dict[str, Any]:

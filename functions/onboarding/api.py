@@ -2,17 +2,24 @@
 
 import re
 from base64 import b64decode
+from datetime import date, timedelta
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from onboarding.errors import FieldError
-from onboarding.models import CustomerData, Message
+from onboarding.models import CustomerData, CustomerId, Message
 
 MAX_BODY_BYTES = 16 * 1024
+MAX_DAYS = 92
 IDEMPOTENCY_KEY = r"^[!-~]{1,255}$"
+
+_CUSTOMER_ID = TypeAdapter(CustomerId)
+# https://www.rfc-editor.org/rfc/rfc9110#name-etag
+_OPAQUE_TAG = re.compile(r'"[!#-~\x80-\xff]*"')
 
 
 # RFC 9110's names, which Python has from 3.13 on.
@@ -67,7 +74,7 @@ def parse_request(event: dict[str, Any]) -> RegistrationRequest:
     Raises:
         RequestRefused: 400, 413 or 415, and what is wrong with which field.
     """
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    headers = _headers(event)
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json")
@@ -86,6 +93,62 @@ def parse_request(event: dict[str, Any]) -> RegistrationRequest:
     return RegistrationRequest(customer=customer, idempotency_key=key)
 
 
+def customer_id_in(event: dict[str, Any]) -> str:
+    """Read the customerId in the path of an API Gateway proxy event.
+
+    Raises:
+        RequestRefused: 404, since no customer can have it.
+    """
+    try:
+        return _CUSTOMER_ID.validate_python(event["pathParameters"]["customerId"])
+    except ValidationError:
+        raise RequestRefused(HTTPStatus.NOT_FOUND, "No such onboarding") from None
+
+
+def period_in(event: dict[str, Any], today: date) -> tuple[date, date]:
+    """Read `from` and `to` in the query of an API Gateway proxy event: the first and the last day, both included.
+
+    Without them, the period is the seven days up to `to`, and `to` is today.
+
+    Raises:
+        RequestRefused: 400, and what is wrong with which parameter.
+    """
+    query: dict[str, str] = event.get("queryStringParameters") or {}
+    errors: list[FieldError] = [
+        {"field": name, "code": "extra_forbidden", "message": "Is no parameter here"}
+        for name in sorted(query.keys() - {"from", "to"})
+    ]
+    last = _day(query, "to", errors) or today
+    first = _day(query, "from", errors) or last - timedelta(days=6)
+    if not errors and not timedelta(0) <= last - first < timedelta(days=MAX_DAYS):
+        message = f"Must be at most {MAX_DAYS} days long, and not end before it begins"
+        errors.append({"field": "to", "code": "period_invalid", "message": message})
+    if errors:
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, "The period is not valid: see errors", errors)
+    return first, last
+
+
+def _day(query: dict[str, str], name: str, errors: list[FieldError]) -> date | None:
+    if name not in query:
+        return None
+    try:
+        day = date.fromisoformat(query[name])
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != query[name]:  # ISO 8601 has other forms, which Python takes too
+        errors.append({"field": name, "code": "date_invalid", "message": "Must be a day, such as 2026-11-23"})
+    return day
+
+
+def onboarding_of(customer_id: str) -> str:
+    """Return where a customer's onboarding is, as a reference from the URL to which the registration was posted.
+
+    A relative one leads there whatever stands before that path: a stage, or a custom domain's base path.
+    https://www.rfc-editor.org/rfc/rfc9110#name-location
+    """
+    return f"customers/{customer_id}/onboarding"
+
+
 def respond(status: int, document: Message, *, allow_origin: str, **headers: str) -> dict[str, Any]:
     """Return an API Gateway proxy response that carries the document as JSON."""
     media_type = "application/problem+json" if isinstance(document, Problem) else "application/json"
@@ -94,11 +157,33 @@ def respond(status: int, document: Message, *, allow_origin: str, **headers: str
         "headers": {
             "Content-Type": media_type,
             "Access-Control-Allow-Origin": allow_origin,
-            "Access-Control-Expose-Headers": "Retry-After",
+            "Access-Control-Expose-Headers": "ETag,Location,Retry-After",
             **headers,
         },
         "body": document.model_dump_json(by_alias=True, exclude_none=True),
     }
+
+
+def respond_if_changed(
+    event: dict[str, Any], document: Message, *, allow_origin: str, **headers: str
+) -> dict[str, Any]:
+    """Return 200 with the document and its ETag; 304 without it where the request's If-None-Match has that tag.
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-if-none-match
+    """
+    response = respond(HTTPStatus.OK, document, allow_origin=allow_origin, **headers)
+    etag = f'"{sha256(response["body"].encode()).hexdigest()}"'
+    response["headers"] |= {"ETag": etag, "Cache-Control": "no-cache"}
+    headers = _headers(event)
+    known = headers.get("if-none-match", "")
+    if known.strip() == "*" or etag in _OPAQUE_TAG.findall(known):  # weak or not: W/ stands before the quotes
+        del response["headers"]["Content-Type"]
+        response |= {"statusCode": int(HTTPStatus.NOT_MODIFIED), "body": ""}
+    return response
+
+
+def _headers(event: dict[str, Any]) -> dict[str, str]:
+    return {name.lower(): value for name, value in (event.get("headers") or {}).items()}
 
 
 def _body(event: dict[str, Any]) -> bytes:

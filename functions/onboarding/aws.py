@@ -22,7 +22,7 @@ class _Loader(Loader):
     """
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore's signature
-        return ["dynamodb", "secretsmanager", "sesv2", "sqs", "ssm", "stepfunctions"]
+        return ["dynamodb", "events", "secretsmanager", "sesv2", "sqs", "ssm", "stepfunctions"]
 
 
 _session = botocore.session.get_session()

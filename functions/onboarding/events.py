@@ -1,15 +1,16 @@
-"""The events that the workflow publishes: the contract with every consumer.
+"""The events on the bus: the contract with every consumer.
 
-An event's detail-type is the name of its class, its `detail` the model as JSON. The state machine writes them, so no
-code here sends one; the tests hold what it publishes against these models.
+An event's detail-type is the name of its class, its `detail` the model as JSON. The state machine writes those of the
+workflow itself, and the tests hold what it publishes against these models; the consumers here that publish build them.
 """
 
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field
 
 from onboarding.errors import FieldError
-from onboarding.models import CustomerData, CustomerId, Message
+from onboarding.models import PERSONAL, CustomerData, CustomerId, Message
 
 SOURCE = "custom.customerService"
 
@@ -18,21 +19,35 @@ class Metadata(Message):
     """What every event says of itself. The eventId is the same each time an event is published again."""
 
     event_id: Annotated[str, Field(description="{customerId}:{detail-type}")]
-    schema_version: Literal["1.0"]
+    schema_version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
     correlation_id: str
     occurred_at: AwareDatetime
 
 
 class Event(Message):
-    """Base of the details of all events."""
+    """Base of the details of all events; `VERSION` is that of its published schema."""
+
+    VERSION: ClassVar[str] = "1.0"
 
     customer_id: CustomerId
     metadata: Metadata
+
+    @classmethod
+    def of(cls, customer_id: str, *, correlation_id: str, occurred_at: datetime, **fields: object) -> Self:
+        """Build the event with its metadata; raises `pydantic.ValidationError` where a field is not of its type."""
+        metadata = Metadata(
+            event_id=f"{customer_id}:{cls.__name__}",
+            schema_version=cls.VERSION,
+            correlation_id=correlation_id,
+            occurred_at=occurred_at,
+        )
+        return cls.model_validate({"customer_id": customer_id, "metadata": metadata, **fields})
 
 
 class CustomerRegistered(Event):
     """A registration was accepted; its data is as typed."""
 
+    registered_at: Annotated[AwareDatetime, Field(description="When the API accepted the registration")]
     customer_data: CustomerData
 
 
@@ -55,8 +70,8 @@ class CustomerAccountCreated(Event):
     """The customer has an account."""
 
     account_id: str
-    email: str
-    name: str
+    email: Annotated[str, Field(json_schema_extra={PERSONAL: True})]
+    name: Annotated[str, Field(json_schema_extra={PERSONAL: True})]
 
 
 class FailedSystem(Message):
@@ -84,7 +99,54 @@ class WelcomeEmailSent(Event):
 
 
 class WelcomeEmailFailed(Event):
-    """The welcome e-mail can't be delivered; the customer is onboarded without it."""
+    """The welcome e-mail can't be delivered, bounced, or its recipient complained; the customer is onboarded.
+
+    A bounce and a complaint come after WelcomeEmailSent, hours or days later.
+    """
 
     account_id: str
-    reason: Literal["UNDELIVERABLE"]
+    reason: Literal["UNDELIVERABLE", "BOUNCED", "COMPLAINED"]
+
+
+class FraudReason(Message):
+    """A rule of fraud detection that applied: its name, what it adds to the score, and a sentence for people."""
+
+    rule: str
+    weight: int
+    message: str
+
+
+class CustomerFraudSuspected(Event):
+    """A customer's score is at or over the threshold. Nothing is decided by it: someone, or another consumer, looks."""
+
+    score: int
+    reasons: Annotated[list[FraudReason], Field(min_length=1)]
+
+
+EVENTS = {event.__name__: event for event in Event.__subclasses__()}
+
+
+class Envelope(Message):
+    """What EventBridge delivers, as far as it is read here.
+
+    https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
+    """
+
+    id: str
+    source: str
+    detail_type: Annotated[str, Field(alias="detail-type")]
+    time: AwareDatetime
+    detail: dict[str, Any]
+
+
+def read(body: str) -> Event | None:
+    """Return the event in an envelope; None where its detail-type is not of this contract.
+
+    Fields that are not known here are ignored: a later minor version may have more.
+
+    Raises:
+        pydantic.ValidationError: it is no envelope, or its detail is not what the contract says.
+    """
+    envelope = Envelope.model_validate_json(body)
+    event = EVENTS.get(envelope.detail_type)
+    return event.model_validate(envelope.detail) if event else None

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 # Directional formatting can reorder the text around a name, so it is refused like a control character. The marks that
@@ -48,7 +49,9 @@ def _one_line(value: str) -> str:
 
 
 _ONE_LINE = AfterValidator(_one_line)
-_ONE_LINE_SCHEMA = {"pattern": _ONE_LINE_PATTERN}
+# How a published schema marks what is a customer's personal data.
+PERSONAL = "x-personal-data"
+_ONE_LINE_SCHEMA: JsonDict = {"pattern": _ONE_LINE_PATTERN, PERSONAL: True}
 
 Name = Annotated[str, Field(min_length=1, max_length=100, json_schema_extra=_ONE_LINE_SCHEMA), _ONE_LINE]
 Line = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=_ONE_LINE_SCHEMA), _ONE_LINE]

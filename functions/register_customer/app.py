@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  #
 
 from onboarding import acceptance, aws
 from onboarding.acceptance import Accepted
-from onboarding.api import RegistrationRequest, RequestRefused, parse_request, respond
+from onboarding.api import RegistrationRequest, RequestRefused, onboarding_of, parse_request, respond
 
 ALLOWED_ORIGIN = os.environ["ALLOWED_ORIGIN"]
 QUEUE_URL = os.environ["REGISTRATION_QUEUE_URL"]
@@ -53,7 +53,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return respond(refused.problem.status, refused.problem, allow_origin=ALLOWED_ORIGIN, **refused.headers)
     logger.info("Registration accepted", customer_id=accepted.customer_id)
     metrics.add_metric("RegistrationAccepted", MetricUnit.Count, 1)
-    return respond(HTTPStatus.ACCEPTED, accepted, allow_origin=ALLOWED_ORIGIN)
+    location = onboarding_of(accepted.customer_id)
+    return respond(HTTPStatus.ACCEPTED, accepted, allow_origin=ALLOWED_ORIGIN, Location=location)
 
 
 def accept(request: RegistrationRequest, correlation_id: str) -> Accepted:

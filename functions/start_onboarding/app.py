@@ -5,11 +5,11 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws
+from onboarding import aws, batch
 from onboarding.registration import Registration
 from onboarding.start import start_execution
 
@@ -17,12 +17,7 @@ STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
 logger = Logger(use_rfc3339=True, utc=True)
 metrics = Metrics()
 sfn = aws.client("stepfunctions")
-# A batch that fails as a whole is reported message by message, like any other.
-processor = BatchProcessor(
-    EventType.SQS,
-    raise_on_entire_batch_failure=False,
-    logger=logger,  # type: ignore[arg-type]  # it calls what Powertools' Logger shares with logging's
-)
+processor = batch.processor(logger)
 
 
 @metrics.log_metrics

@@ -61,6 +61,36 @@ def customers_table(functions: Functions, runtime: Runtime) -> Table:
 
 
 @pytest.fixture
+def timelines_table(functions: Functions, runtime: Runtime) -> Table:
+    return Table("TimelinesTable", functions["track_onboarding"].dynamodb)
+
+
+@pytest.fixture
+def fraud_table(functions: Functions, runtime: Runtime) -> Table:
+    return Table("FraudTable", functions["detect_fraud"].dynamodb)
+
+
+@pytest.fixture
+def analytics_table(functions: Functions, runtime: Runtime) -> Table:
+    return Table("AnalyticsTable", functions["record_analytics"].dynamodb)
+
+
+@pytest.fixture
+def published(runtime: Runtime) -> Callable[[], list[dict[str, Any]]]:
+    """The bus: the envelope of each event that was put on it, in order."""
+    events, sqs = boto3.client("events", region_name=REGION), boto3.client("sqs", region_name=REGION)
+    queue = sqs.create_queue(QueueName="observer")["QueueUrl"]
+    bus = REFERENCES["EventBus"]
+    events.create_event_bus(Name=bus)
+    events.put_rule(Name="observer", EventBusName=bus, EventPattern='{"source": [{"prefix": ""}]}')
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:observer"
+    events.put_targets(Rule="observer", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+    assert queue.endswith(f"/{ACCOUNT}/observer")
+    observer = get_backend("sqs")[ACCOUNT][REGION].queues["observer"]
+    return lambda: [json.loads(message.body) for message in observer._messages]
+
+
+@pytest.fixture
 def systems(functions: Functions, runtime: Runtime) -> Systems:
     """The downstream systems: none, until they are configured."""
     return Systems(functions)

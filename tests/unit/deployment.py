@@ -29,6 +29,10 @@ REFERENCES = {
     "RegistrationQueue": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/registrations",
     "IdempotencyTable": "idempotency",
     "CustomersTable": "customers",
+    "TimelinesTable": "timelines",
+    "FraudTable": "fraud",
+    "AnalyticsTable": "analytics",
+    "EventBus": "onboarding-events",
     "EmailConfigurationSet": "welcome-email",
     "CustomerOnboardingStateMachine": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:CustomerOnboarding",
 }

@@ -7,6 +7,8 @@ from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from onboarding.events import SOURCE
+
 # Shorter values, such as a country's code, are in any text by chance.
 SHORTEST = 3
 
@@ -18,7 +20,7 @@ def typed(event: dict[str, Any]) -> set[str]:
         documents = [_parsed(b64decode(body).decode(errors="replace") if event["isBase64Encoded"] else body)]
     elif "Records" in event:
         messages = [_parsed(record["body"]) for record in event["Records"]]
-        documents = [message.get("data") if isinstance(message, dict) else message for message in messages]
+        documents = [_personal(message) if isinstance(message, dict) else message for message in messages]
     else:
         account = {name: value for name, value in event.get("account", {}).items() if name != "accountId"}
         documents = [account, *(event.get(field) for field in ("customerData", "firstName", "email"))]
@@ -28,6 +30,16 @@ def typed(event: dict[str, Any]) -> set[str]:
 def found(values: Iterable[str], text: str) -> set[str]:
     """Those of the values that the text holds, as they are or as JSON or Python writes them."""
     return {value for value in values if any(form in text for form in _forms(value))}
+
+
+def _personal(message: dict[str, Any]) -> list[Any]:
+    """The personal parts of a registration, of an event of ours, and of SES's feedback."""
+    detail = message.get("detail") or {}
+    if message.get("source") == SOURCE:
+        return [detail.get(field) for field in ("customerData", "email", "name")]
+    if message.get("source") == "aws.ses":
+        return [detail.get("mail", {}).get("destination")]
+    return [message.get("data")]
 
 
 def _forms(value: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ class Table:
         self._dynamodb = dynamodb
         self.name = REFERENCES[logical_id]
         properties = RESOURCES[logical_id]["Properties"]
-        (self._key,) = (key["AttributeName"] for key in properties["KeySchema"])
+        self._key = [key["AttributeName"] for key in properties["KeySchema"]]
         dynamodb.create_table(
             TableName=self.name,
             **{name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")},
@@ -22,14 +22,14 @@ class Table:
 
     @property
     def items(self) -> dict[str, dict[str, Any]]:
-        """The items by their key, in DynamoDB's JSON."""
+        """The items by their key, its parts joined by a space, in DynamoDB's JSON."""
         found = self._dynamodb.scan(TableName=self.name)["Items"]
-        return {item[self._key]["S"]: item for item in found}
+        return {" ".join(item[part]["S"] for part in self._key): item for item in found}
 
     def forget(self) -> None:
         """Delete all items."""
-        for key in self.items:
-            self._dynamodb.delete_item(TableName=self.name, Key={self._key: {"S": key}})
+        for item in self.items.values():
+            self._dynamodb.delete_item(TableName=self.name, Key={part: item[part] for part in self._key})
 
     def let_locks_expire(self) -> None:
         """Make what is in progress as old as if the function that began it had run out of time."""

@@ -269,7 +269,7 @@ def test_a_document_is_answered_as_json() -> None:
         "headers": {
             "Content-Type": "application/json",
             "Access-Control-Allow-Origin": "*",
-            "Access-Control-Expose-Headers": "Retry-After",
+            "Access-Control-Expose-Headers": "ETag,Location,Retry-After",
         },
         "body": '{"message":"Registration accepted","customerId":"c","trackingId":"t"}',
     }
@@ -285,7 +285,7 @@ def test_a_problem_is_answered_as_a_problem_document() -> None:
         "headers": {
             "Content-Type": "application/problem+json",
             "Access-Control-Allow-Origin": "*",
-            "Access-Control-Expose-Headers": "Retry-After",
+            "Access-Control-Expose-Headers": "ETag,Location,Retry-After",
             "Retry-After": "1",
         },
         "body": '{"title":"Conflict","status":409,"detail":"In progress"}',

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urljoin
 from uuid import UUID
 
 import pytest
@@ -56,7 +57,8 @@ def test_a_registration_is_accepted_and_queued_as_typed(register: Register, queu
         "headers": {
             "Content-Type": "application/json",
             "Access-Control-Allow-Origin": "https://www.example.com",
-            "Access-Control-Expose-Headers": "Retry-After",
+            "Access-Control-Expose-Headers": "ETag,Location,Retry-After",
+            "Location": f"customers/{message['customerId']}/onboarding",
         },
         "body": {
             "message": "Registration accepted",
@@ -72,6 +74,19 @@ def test_a_registration_is_accepted_and_queued_as_typed(register: Register, queu
         "correlationId": an_api_request("")["requestContext"]["requestId"],
         "data": customer,
     }
+
+
+@pytest.mark.parametrize(
+    "base", ["https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/v1", "https://api.example.com", "http://host/a/b"]
+)
+def test_the_location_of_the_onboarding_is_right_behind_every_base_path(
+    base: str, register: Register, queued: Queued
+) -> None:
+    response = register(a_customer())
+
+    assert urljoin(f"{base}/api/customers", response["headers"]["Location"]) == (
+        f"{base}/api/customers/{response['body']['customerId']}/onboarding"
+    )
 
 
 def test_without_a_key_each_request_is_a_registration(register: Register, queued: Queued) -> None:
@@ -242,7 +257,7 @@ def test_a_queue_out_of_reach_is_answered_with_a_problem_and_a_retry_is_accepted
     assert response["headers"] == {
         "Content-Type": "application/problem+json",
         "Access-Control-Allow-Origin": "https://www.example.com",
-        "Access-Control-Expose-Headers": "Retry-After",
+        "Access-Control-Expose-Headers": "ETag,Location,Retry-After",
         "Retry-After": "5",
     }
     assert response["body"] == TRY_AGAIN

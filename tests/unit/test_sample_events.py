@@ -91,6 +91,48 @@ SENT = {
     "html-in-name": "Hello <bdi>&lt;b&gt;Mallory&lt;/b&gt;&lt;script&gt;alert(1)&lt;/script&gt;</bdi>,",
     "name-in-another-script": "Hello <bdi>فاطمة</bdi>,",
 }
+# What becomes of the messages of each sample: the status that they tell together, and which of them are reported as
+# failed.
+TRACKED = {
+    "registered": ("REGISTERED", []),
+    "onboarded-in-any-order-and-twice": ("ONBOARDED", []),
+    "invalid": ("REJECTED", []),
+    "email-taken": ("REJECTED", []),
+    "failed-execution": ("FAILED", []),
+    "redriven-execution": ("REGISTERED", []),
+    "batch-with-malformed-message": ("VALIDATED", [1]),
+}
+# How the status is answered once a customer is onboarded.
+ANSWERED = {
+    "plain": HTTPStatus.OK,
+    "if-none-match": HTTPStatus.NOT_MODIFIED,
+    "malformed-customer-id": HTTPStatus.NOT_FOUND,
+}
+# The reasons that are published, and which messages are reported as failed.
+REPORTED = {
+    "bounce": (["BOUNCED"], []),
+    "complaint": (["COMPLAINED"], []),
+    "out-of-office": ([], []),
+    "other-e-mail": ([], []),
+    "batch-with-malformed-message": (["BOUNCED"], [0]),
+}
+# Who is suspected, and which messages are reported as failed.
+SUSPECTED = {
+    "nothing-suspicious": ([], []),
+    "disposable-domain": (["0d9f2f0a-3a9e-4f8e-8f43-5f2f1f3c9b11"], []),
+    "phone-burst-in-any-order-and-twice": (["0d9f2f0a-3a9e-4f8e-8f43-5f2f1f3c9b22"], []),
+    "batch-with-malformed-message": (["0d9f2f0a-3a9e-4f8e-8f43-5f2f1f3c9b11"], [0]),
+}
+# What the funnel of the day then is: registered, onboarded, rejected; and which messages are reported as failed.
+COUNTED = {
+    "registered": ((1, 0, 0), []),
+    "onboarded-in-any-order-and-twice": ((1, 1, 0), []),
+    "rejected": ((1, 0, 1), []),
+    "batch-with-malformed-message": ((1, 0, 0), [0]),
+}
+# How many days are answered.
+PERIODS = {"period": 2, "last-seven-days": 7}
+INVALID_PERIOD = "invalid-period"
 # The fields that are missing.
 MALFORMED = {
     "validate_customer/malformed": ["correlationId", "customerData.lastName", "customerData.email"],
@@ -109,12 +151,19 @@ EXPECTED = {
     *(f"deprovision_account/{kind}" for kind in KINDS),
     *(f"cancel_account/{case}" for case in CANCELLED),
     *(f"send_welcome_email/{case}" for case in SENT),
+    *(f"track_onboarding/{case}" for case in TRACKED),
+    *(f"get_onboarding/{case}" for case in ANSWERED),
+    *(f"publish_email_feedback/{case}" for case in REPORTED),
+    *(f"detect_fraud/{case}" for case in SUSPECTED),
+    *(f"record_analytics/{case}" for case in COUNTED),
+    *(f"get_analytics/{case}" for case in (*PERIODS, INVALID_PERIOD)),
     *MALFORMED,
 }
 
 
 def test_every_sample_has_an_expected_outcome_and_every_function_a_sample(functions: Functions) -> None:
     there = {path.relative_to(SAMPLES).with_suffix("").as_posix() for path in SAMPLES.glob("*/*.json")}
+    there = {name for name in there if not name.startswith("contracts/")}
 
     assert there == EXPECTED
     assert {Path(name).parent.name for name in there} == functions.keys()
@@ -259,6 +308,97 @@ def test_the_welcome_e_mail_is_sent(case: str, runtime: Runtime, outbox: list[An
     assert answer == {"messageId": email.id}
     assert email.destinations == {"ToAddresses": [task["email"]]}
     assert SENT[case] in email.body
+
+
+@pytest.mark.parametrize("case", TRACKED)
+def test_events_are_tracked_and_malformed_ones_are_reported(
+    case: str, runtime: Runtime, timelines_table: Table
+) -> None:
+    batch = sample(f"track_onboarding/{case}")
+    status, failed = TRACKED[case]
+
+    answer = runtime.invoke("track_onboarding", batch)
+
+    response = runtime.invoke("get_onboarding", sample("get_onboarding/plain"))
+    assert json.loads(response["body"])["status"] == status
+    assert answer == {
+        "batchItemFailures": [{"itemIdentifier": batch["Records"][number]["messageId"]} for number in failed]
+    }
+
+
+@pytest.mark.parametrize("case", ANSWERED)
+def test_the_status_of_an_onboarded_customer_is_answered(case: str, runtime: Runtime, timelines_table: Table) -> None:
+    runtime.invoke("track_onboarding", sample("track_onboarding/onboarded-in-any-order-and-twice"))
+
+    response = runtime.invoke("get_onboarding", sample(f"get_onboarding/{case}"))
+
+    assert response["statusCode"] == ANSWERED[case]
+
+
+@pytest.mark.parametrize("case", REPORTED)
+def test_feedback_on_a_welcome_e_mail_is_published(
+    case: str, runtime: Runtime, published: Callable[[], list[dict[str, Any]]]
+) -> None:
+    batch = sample(f"publish_email_feedback/{case}")
+    reasons, failed = REPORTED[case]
+
+    answer = runtime.invoke("publish_email_feedback", batch)
+
+    assert [event["detail"]["reason"] for event in published()] == reasons
+    assert answer == {
+        "batchItemFailures": [{"itemIdentifier": batch["Records"][number]["messageId"]} for number in failed]
+    }
+
+
+@pytest.mark.parametrize("case", SUSPECTED)
+def test_who_is_suspected_is_published(
+    case: str, runtime: Runtime, fraud_table: Table, published: Callable[[], list[dict[str, Any]]]
+) -> None:
+    batch = sample(f"detect_fraud/{case}")
+    suspected, failed = SUSPECTED[case]
+
+    answer = runtime.invoke("detect_fraud", batch)
+
+    assert [event["detail"]["customerId"] for event in published()] == suspected
+    assert answer == {
+        "batchItemFailures": [{"itemIdentifier": batch["Records"][number]["messageId"]} for number in failed]
+    }
+
+
+@pytest.mark.parametrize("case", COUNTED)
+def test_events_are_counted_and_malformed_ones_are_reported(
+    case: str, runtime: Runtime, analytics_table: Table
+) -> None:
+    batch = sample(f"record_analytics/{case}")
+    counts, failed = COUNTED[case]
+
+    answer = runtime.invoke("record_analytics", batch)
+
+    total = json.loads(runtime.invoke("get_analytics", sample("get_analytics/period"))["body"])["total"]
+    assert (total["registered"], total["onboarded"], total["rejected"]) == counts
+    assert answer == {
+        "batchItemFailures": [{"itemIdentifier": batch["Records"][number]["messageId"]} for number in failed]
+    }
+
+
+@pytest.mark.parametrize("case", PERIODS)
+def test_the_analytics_of_a_period_are_answered(case: str, runtime: Runtime, analytics_table: Table) -> None:
+    response = runtime.invoke("get_analytics", sample(f"get_analytics/{case}"))
+
+    assert response["statusCode"] == HTTPStatus.OK
+    assert len(json.loads(response["body"])["days"]) == PERIODS[case]
+
+
+def test_an_invalid_period_is_answered_with_every_error(runtime: Runtime, analytics_table: Table) -> None:
+    response = runtime.invoke("get_analytics", sample(f"get_analytics/{INVALID_PERIOD}"))
+
+    assert response["statusCode"] == HTTPStatus.BAD_REQUEST
+    errors = json.loads(response["body"])["errors"]
+    assert [(error["field"], error["code"]) for error in errors] == [
+        ("until", "extra_forbidden"),
+        ("to", "date_invalid"),
+        ("from", "date_invalid"),
+    ]
 
 
 @pytest.mark.parametrize("name", MALFORMED)

@@ -59,7 +59,7 @@ def test_the_e_mail_is_sent_to_the_customer(runtime: Runtime, outbox: list[Any],
     assert task["accountId"] in email.body
 
 
-def test_the_e_mail_has_a_text_and_an_html_part_and_the_configuration_set(
+def test_the_e_mail_has_a_text_and_an_html_part_the_configuration_set_and_whose_it_is(
     runtime: Runtime, functions: Functions, idempotency_table: Table
 ) -> None:
     task = a_welcome_email_task()
@@ -82,6 +82,11 @@ def test_the_e_mail_has_a_text_and_an_html_part_and_the_configuration_set(
                     }
                 },
                 "ConfigurationSetName": REFERENCES["EmailConfigurationSet"],
+                "EmailTags": [
+                    {"Name": "customerId", "Value": task["customerId"]},
+                    {"Name": "accountId", "Value": task["accountId"]},
+                    {"Name": "correlationId", "Value": task["correlationId"]},
+                ],
             },
         )
         assert runtime.invoke(FUNCTION, task) == {"messageId": "message-1"}

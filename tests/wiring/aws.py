@@ -86,6 +86,8 @@ def stack() -> Iterator[Stack]:
             dynamodb.create_table(TableName=template.name_of(logical_id), **keys)
         for logical_id in template.resources("AWS::SQS::Queue"):
             client("sqs").create_queue(QueueName=template.name_of(logical_id))
+        for bus in template.resources("AWS::Events::EventBus"):
+            client("events").create_event_bus(Name=template.name_of(bus))
         for logical_id, machine in template.resources("AWS::StepFunctions::StateMachine").items():
             client("stepfunctions").create_state_machine(
                 name=template.name_of(logical_id),

@@ -149,17 +149,18 @@ def _permissions(call: aws.Call) -> Iterator[Permission]:
     """What a role needs for one call of AWS."""
     match call.service, call.operation, call.parameters:
         case "dynamodb", "TransactWriteItems", {"TransactItems": items}:
-            for item in items:
-                for kind, parameters in item.items():
-                    operation = "ConditionCheckItem" if kind == "ConditionCheck" else f"{kind}Item"
-                    yield from _permissions(aws.Call("dynamodb", operation, parameters))
+            for kind, parameters in (it for item in items for it in item.items()):
+                operation = "ConditionCheckItem" if kind == "ConditionCheck" else f"{kind}Item"
+                yield from _permissions(aws.Call("dynamodb", operation, parameters))
         case "dynamodb", operation, {"TableName": name}:
             yield Permission(f"dynamodb:{operation}", _arn_by_name("AWS::DynamoDB::Table", name))
         case "sqs", operation, {"QueueUrl": url}:
-            if url.endswith(f"/{systems.QUEUE_NAME}"):
-                yield Permission(f"sqs:{operation}", systems.QUEUE_ARN)
-            else:
-                yield Permission(f"sqs:{operation}", _arn_by_name("AWS::SQS::Queue", url.rpartition("/")[2]))
+            name = url.rpartition("/")[2]
+            theirs = name == systems.QUEUE_NAME
+            yield Permission(f"sqs:{operation}", systems.QUEUE_ARN if theirs else _arn_by_name("AWS::SQS::Queue", name))
+        case "events", "PutEvents", {"Entries": entries}:
+            for entry in entries:
+                yield Permission("events:PutEvents", _arn_by_name("AWS::Events::EventBus", entry["EventBusName"]))
         case "states", operation, {"stateMachineArn": arn}:
             yield Permission(f"states:{operation}", arn)
         case "ses", "SendEmail", {"ConfigurationSetName": configuration_set}:

@@ -202,6 +202,10 @@ def _attribute(name: str, attribute: str) -> str:
 
 
 def _arn(name: str, resource_type: str) -> str:
+    if resource_type == "AWS::Events::Rule":
+        bus = resolve(_resource(name)["Properties"].get("EventBusName", ""))
+        path = "/".join(part for part in ("rule", bus, name_of(name)) if part)  # the default bus goes unnamed
+        return f"arn:{PARTITION}:events:{_HERE}:{path}"
     if resource_type not in _ARNS:
         raise Unresolved(f"the ARN of {name}, a {resource_type}, is not known here")
     return _ARNS[resource_type].format(name_of(name))

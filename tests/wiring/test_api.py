@@ -6,10 +6,11 @@ import ast
 import json
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
-from onboarding.api import MAX_BODY_BYTES, title
+from onboarding.api import MAX_BODY_BYTES, onboarding_of, title
 from tests import invocations
 from tests.wiring import functions, template
 
@@ -107,6 +108,20 @@ def test_a_preflight_is_told_the_methods_and_headers_that_the_path_takes(path: s
     assert set(methods) == {method.upper() for method in PATHS[path]}
     assert set(headers) == _headers_read()
     assert answered["method.response.header.Access-Control-Allow-Origin"] == ORIGIN
+
+
+def test_a_preflight_needs_no_signature() -> None:
+    # A browser sends none with it.
+    for operations in PATHS.values():
+        assert "security" not in operations["options"]
+        assert "x-amazon-apigateway-auth" not in operations["options"]
+
+
+def test_the_status_is_asked_for_at_the_location_that_a_registration_is_answered() -> None:
+    # A reference is resolved against the path of the registrations.
+    path = urljoin("/api/customers", onboarding_of("{customerId}"))
+
+    assert "function:GetOnboardingFunction/" in ROUTES[path, "get"]["uri"]
 
 
 def _documents(kind: str) -> list[dict[str, Any]]:

@@ -505,6 +505,12 @@ BREAKS = [
         "{% $now() %}",
     ),
     Break(
+        publications.each_event_tells_of_its_registration_and_when_it_happened,
+        "registered now",
+        "States/PublishCustomerRegistered/Arguments/Entries/0/Detail/registeredAt",
+        "{% $states.context.State.EnteredTime %}",
+    ),
+    Break(
         publications.no_path_publishes_an_event_twice,
         "the same",
         "States/PublishCustomerV*ted/Arguments/Entries",

@@ -1,34 +1,84 @@
-"""Every rule on the bus matches an event that is published."""
+"""Every rule matches an event that is published: on our bus one of ours, on the default bus one of AWS's."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
 import boto3
+import pytest
 from moto import mock_aws
 from moto.events.models import EventPattern
 
 from local.deploy import Stack
 from local.observer import observe
-from onboarding.events import Event
+from onboarding.events import EVENTS
+from tests import invocations
 from tests.wiring import definition, template
-from tests.wiring.rules.publications import publications
+from tests.wiring.rules.publications import BY_CONSUMERS, publications
+
+RULES = template.resources("AWS::Events::Rule")
+EXECUTION_STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
 def matched(pattern: str) -> set[str]:
-    """The detail-types of the published events that a pattern, as JSON, matches."""
-    rule = EventPattern.load(pattern)
-    return {event["detail-type"] for event in _published() if rule.matches_event(cast("Any", event))}
+    """The detail-types of the workflow's events that a pattern, as JSON, matches."""
+    return {event["detail-type"] for event in _matching(pattern, _published())}
 
 
-def test_every_rule_of_the_template_is_on_our_bus_and_matches_an_event() -> None:
+def test_every_rule_on_our_bus_matches_an_event_and_names_none_that_there_is_not() -> None:
     (bus,) = template.resources("AWS::Events::EventBus")
-    for rule in template.resources("AWS::Events::Rule").values():
+    rules = [rule for rule in RULES.values() if "EventBusName" in rule]
+
+    assert rules
+    for rule in rules:
         assert rule["EventBusName"] == template.name_of(bus)
-        assert matched(json.dumps(rule["EventPattern"]))
+        assert matched(json.dumps(rule["EventPattern"])) >= set(rule["EventPattern"].get("detail-type", ()))
+
+
+def test_every_rule_on_the_default_bus_matches_an_event_of_aws() -> None:
+    events = [*_executions(), *_feedback()]
+    rules = [rule for rule in RULES.values() if "EventBusName" not in rule]
+
+    assert rules
+    for rule in rules:
+        assert list(_matching(json.dumps(rule["EventPattern"]), events))
+
+
+@pytest.mark.parametrize("redrives", [0, 1])
+@pytest.mark.parametrize("status", EXECUTION_STATUSES)
+def test_of_an_execution_it_is_heard_that_it_stopped_and_that_it_was_redriven(status: str, redrives: int) -> None:
+    events = list(_executions(status=status, redriveCount=redrives))
+    stopped = status in {"FAILED", "TIMED_OUT", "ABORTED"}
+
+    assert _heard("TrackStopsRule", events) == (events if stopped else [])
+    assert _heard("TrackRedrivesRule", events) == (events if status == "RUNNING" and redrives else [])
+
+
+def test_executions_of_other_state_machines_are_not_heard() -> None:
+    events = list(
+        _executions(stateMachineArn=f"arn:aws:states:{template.REGION}:{template.ACCOUNT}:stateMachine:Other")
+    )
+
+    assert _heard("TrackStopsRule", events) == []
+
+
+def test_feedback_on_mail_of_other_senders_is_not_heard() -> None:
+    ours, others = list(_feedback()), list(_feedback(**{"ses:configuration-set": ["other"]}))
+
+    assert _heard("EmailFeedbackRule", ours) == ours
+    assert _heard("EmailFeedbackRule", others) == []
+
+
+def test_what_is_handed_on_of_an_execution_is_nothing_personal() -> None:
+    for rule in ("TrackStopsRule", "TrackRedrivesRule"):
+        (target,) = RULES[rule]["Targets"]
+        paths = target["InputTransformer"]["InputPathsMap"]
+
+        assert not {path for path in paths.values() if path.startswith(("$.detail.input", "$.detail.output"))}
+        assert "$.detail" not in paths.values()
 
 
 @mock_aws
@@ -39,7 +89,7 @@ def test_the_demo_s_observer_hears_every_event() -> None:
     observe(cast(Stack, SimpleNamespace(session=session, outputs={"EventBusName": "bus"})))
 
     (rule,) = session.client("events").list_rules(EventBusName="bus")["Rules"]
-    assert matched(rule["EventPattern"]) == {event.__name__ for event in Event.__subclasses__()}
+    assert matched(rule["EventPattern"]) == EVENTS.keys() - BY_CONSUMERS
 
 
 def test_a_rule_that_matches_nothing_would_be_found() -> None:
@@ -47,6 +97,48 @@ def test_a_rule_that_matches_nothing_would_be_found() -> None:
     assert matched(json.dumps({"source": ["custom.customerservice"]})) == set()
     assert matched(json.dumps({"detail-type": ["CustomerValidated"], "detail": {"status": ["INVALID"]}})) == set()
     assert matched(json.dumps({"detail-type": ["CustomerValidated"]})) == {"CustomerValidated"}
+
+
+def _matching(pattern: str, events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    rule = EventPattern.load(pattern)
+    return (event for event in events if rule.matches_event(cast("Any", event)))
+
+
+def _heard(rule: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list(_matching(json.dumps(RULES[rule]["EventPattern"]), events))
+
+
+def _executions(**changes: Any) -> Iterator[dict[str, Any]]:
+    """What Step Functions tells of an execution in each status.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+    """
+    (machine,) = template.resources("AWS::StepFunctions::StateMachine")
+    for status in (changes["status"],) if "status" in changes else EXECUTION_STATUSES:
+        detail = {
+            "stateMachineArn": template.arn_of(machine),
+            "name": "0d9f2f0a-3a9e-4f8e-8f43-5f2f1f3c9b10",
+            "status": status,
+            "startDate": 1790000000000,
+            "stopDate": None if status == "RUNNING" else 1790000001000,
+            "redriveCount": 1,
+            "redriveDate": 1790000002000,
+        }
+        yield {
+            "source": "aws.states",
+            "detail-type": "Step Functions Execution Status Change",
+            "detail": detail | changes,
+        }
+
+
+def _feedback(**tags: list[str]) -> Iterator[dict[str, Any]]:
+    """What SES tells of a bounce and of a complaint, on a mail with the configuration set of the template."""
+    (configuration_set,) = template.resources("AWS::SES::ConfigurationSet")
+    for name in ("bounce", "complaint"):
+        (record,) = invocations.sample(f"publish_email_feedback/{name}")["Records"]
+        feedback = json.loads(record["body"])
+        feedback["detail"]["mail"]["tags"] |= {"ses:configuration-set": [template.name_of(configuration_set)]} | tags
+        yield feedback
 
 
 def _published() -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 
+from onboarding import email_feedback
 from onboarding.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
                 }
             },
             ConfigurationSetName=sender.configuration_set,
+            EmailTags=email_feedback.tags(task),
         )
     except ClientError as error:
         # SES's own words may quote the recipient's address: the code alone goes on, and no chained exception.

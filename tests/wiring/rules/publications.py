@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from onboarding.events import SOURCE, Event
+from docs.event_contracts import path_of
+from onboarding.events import EVENTS, SOURCE, CustomerFraudSuspected, Event
 from tests.wiring import template
 from tests.wiring.definition import PUT_EVENTS, Machine
 from tests.wiring.rules.registry import rule
 from tests.wiring.walk import ENTERED_TIME, Walk, walks
 
-EVENTS = {model.__name__: model for model in Event.__subclasses__()}
+# What a consumer publishes, and the workflow knows nothing of.
+BY_CONSUMERS = {CustomerFraudSuspected.__name__}
 
 
 def publications(machine: Machine) -> Iterator[tuple[Walk, str, dict[str, Any]]]:
@@ -33,7 +37,7 @@ def each_publication_is_an_event_of_the_contract(machine: Machine) -> Iterator[s
 
 @rule
 def each_event_of_the_contract_is_published(machine: Machine) -> Iterator[str]:
-    published = {entry["DetailType"] for _, _, entry in publications(machine)}
+    published = {entry["DetailType"] for _, _, entry in publications(machine)} | BY_CONSUMERS
     yield from (f"nothing publishes {event}" for event in EVENTS if event not in published)
 
 
@@ -60,6 +64,10 @@ def each_detail_is_what_the_contract_says_and_no_more(machine: Machine) -> Itera
                 model.model_validate_json(json.dumps(entry["Detail"]), extra="forbid", by_name=False)
             except ValidationError as error:
                 yield f"{name}: {error}"
+            for problem in _contract(model).iter_errors(entry["Detail"]):
+                yield f"{name}: {problem.json_path}: {problem.message}"
+            if _metadata(entry).get("schemaVersion") != model.VERSION:
+                yield f"{name}: the schemaVersion is {_metadata(entry).get('schemaVersion')}, not {model.VERSION}"
 
 
 @rule
@@ -78,6 +86,9 @@ def each_event_tells_of_its_registration_and_when_it_happened(machine: Machine) 
             yield f"{name} tells of another registration"
         if _metadata(entry).get("occurredAt") != ENTERED_TIME:
             yield f"{name}: occurredAt is not the state's EnteredTime"
+        accepted_at = walk.registration.model_dump(mode="json")["timestamp"]
+        if entry["Detail"].get("registeredAt", accepted_at) != accepted_at:
+            yield f"{name}: registeredAt is not when the API accepted the registration"
 
 
 @rule
@@ -100,6 +111,12 @@ def each_path_publishes_at_its_first_and_at_its_last_transition(machine: Machine
         for end in walk.ends:
             if not {end.path[0], end.path[-2]} <= publishing:
                 yield f"{' > '.join(end.path)}: begins or ends unheard"
+
+
+@cache
+def _contract(event: type[Event]) -> Draft202012Validator:
+    """The published schema of the event."""
+    return Draft202012Validator(json.loads(path_of(event).read_text(encoding="utf-8")))
 
 
 def _metadata(entry: dict[str, Any]) -> dict[str, Any]:

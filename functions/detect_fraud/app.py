@@ -1,0 +1,48 @@
+"""Messages of the fraud detection queue: publish who is suspected."""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from onboarding import aws, batch, events
+from onboarding.events import CustomerValidated
+from onboarding.fraud import detection
+from onboarding.publication import publish
+
+TABLE_NAME = os.environ["FRAUD_TABLE"]
+EVENT_BUS = os.environ["EVENT_BUS"]
+THRESHOLD = int(os.environ["FRAUD_THRESHOLD"])
+logger = Logger(use_rfc3339=True, utc=True)
+dynamodb = aws.client("dynamodb")
+eventbridge = aws.client("events")
+processor = batch.processor(logger)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Return the messages that failed: SQS delivers them again, and after their last try to the dead-letter queue."""
+    return dict(process_partial_response(event, detect, processor, context))
+
+
+def detect(record: SQSRecord) -> None:
+    """Look at one validated customer, and anew at those behind whom it makes suspicious."""
+    logger.append_keys(message_id=record.message_id, customer_id=None, correlation_id=None)
+    event = events.read(record.body)
+    if not isinstance(event, CustomerValidated):
+        logger.info("Event ignored")
+        return
+    logger.append_keys(customer_id=event.customer_id, correlation_id=event.metadata.correlation_id)
+    findings = detection.record(detection.examine(event), dynamodb=dynamodb, table_name=TABLE_NAME)
+    for suspicion in detection.suspicions(findings, THRESHOLD, dynamodb=dynamodb, table_name=TABLE_NAME):
+        publish(suspicion, eventbridge=eventbridge, event_bus=EVENT_BUS)
+        logger.info(
+            "Customer suspected",
+            suspected=suspicion.customer_id,
+            score=suspicion.score,
+            rules=[reason.rule for reason in suspicion.reasons],
+        )
+    logger.info("Customer examined")

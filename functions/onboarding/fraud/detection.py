@@ -1,0 +1,198 @@
+"""Who is suspected: what the rules find in a customer, and in what was seen before.
+
+Each registration is kept as what the rules found in it, and so is each sighting of a value that a rule counts: as a
+digest, in the order in which the customers were validated. Whoever comes late, by the queue or by a second delivery,
+finds its place in that order; those behind it, for whom it may be the one too many, are looked at anew. So the same
+customers are suspected, whatever order the events come in.
+
+Of each burst as many sightings are read as its limit says, however many there are.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from pydantic import AwareDatetime
+
+from onboarding.events import CustomerFraudSuspected, CustomerValidated, FraudReason
+from onboarding.fraud.rules import RULES, Burst
+from onboarding.models import CustomerId, Message
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+
+# The longest window of a rule, and the longest that a message may wait: 14 days in the dead-letter queue.
+_KEPT = timedelta(days=1) + timedelta(days=14)
+_REGISTRATION = "REGISTRATION"
+
+
+class Sighting(Message):
+    """A value that a rule counts, by its digest."""
+
+    rule: str
+    digest: str
+    limit: int
+    within: timedelta
+
+
+class Findings(Message):
+    """What the rules found in a customer: the names of those that apply, and what is to be counted."""
+
+    customer_id: CustomerId
+    correlation_id: str
+    validated_at: AwareDatetime
+    rules: list[str]
+    sightings: list[Sighting]
+
+    @property
+    def place(self) -> str:
+        """Where the customer stands among all who were validated."""
+        return f"{_moment(self.validated_at)}#{self.customer_id}"
+
+
+def examine(event: CustomerValidated) -> Findings:
+    """Return what the rules find in the customer, by themselves."""
+    found = {name: rule.find(event.customer_data) for name, rule in RULES.items()}
+    return Findings(
+        customer_id=event.customer_id,
+        correlation_id=event.metadata.correlation_id,
+        validated_at=event.metadata.occurred_at,
+        rules=[name for name, finding in found.items() if finding is True],
+        sightings=[
+            Sighting(rule=name, digest=_digest(burst.value), limit=burst.limit, within=burst.within)
+            for name, burst in found.items()
+            if isinstance(burst, Burst)
+        ],
+    )
+
+
+def record(findings: Findings, *, dynamodb: "DynamoDBClient", table_name: str) -> Findings:
+    """Keep the findings and their sightings, once; return what is kept of this customer.
+
+    Raises:
+        botocore.exceptions.ClientError: DynamoDB refused for now.
+    """
+    expires_at = str(int((findings.validated_at + _KEPT).timestamp()))
+    kept: dict[str, AttributeValueTypeDef] = {"findings": {"S": findings.model_dump_json(by_alias=True)}}
+    items = [_key(f"CUSTOMER#{findings.customer_id}", _REGISTRATION) | kept]
+    items += [_key(_partition(sighting), findings.place) for sighting in findings.sightings]
+    puts: list[TransactWriteItemTypeDef] = [
+        {
+            "Put": {
+                "TableName": table_name,
+                "Item": item | {"customerId": {"S": findings.customer_id}, "expiresAt": {"N": expires_at}},
+                "ConditionExpression": "attribute_not_exists(pk)",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+        for item in items
+    ]
+    try:
+        dynamodb.transact_write_items(TransactItems=puts)
+    except dynamodb.exceptions.TransactionCanceledException as error:
+        first = error.response["CancellationReasons"][0]
+        if first["Code"] != "ConditionalCheckFailed":
+            raise
+        existing: Mapping[str, Any] = first["Item"]
+        return Findings.model_validate_json(existing["findings"]["S"])
+    return findings
+
+
+def suspicions(
+    findings: Findings, threshold: int, *, dynamodb: "DynamoDBClient", table_name: str
+) -> Iterator[CustomerFraudSuspected]:
+    """Yield the suspicion of this customer, if any, and of those behind who share a value and are suspected.
+
+    To be called once the findings are kept. A customer's suspicion has the same eventId whenever it is found.
+
+    Raises:
+        botocore.exceptions.ClientError: DynamoDB refused for now.
+    """
+    table = _Table(dynamodb, table_name)
+    for one in (findings, *table.behind(findings)):
+        reasons = [_reason(name) for name in (*one.rules, *table.bursts(one)) if name in RULES]
+        score = sum(reason.weight for reason in reasons)
+        if score >= threshold:
+            yield CustomerFraudSuspected.of(
+                one.customer_id,
+                correlation_id=one.correlation_id,
+                occurred_at=one.validated_at,
+                score=score,
+                reasons=reasons,
+            )
+
+
+class _Table:
+    """What was seen, in the order of validation."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table_name: str) -> None:
+        self._dynamodb = dynamodb
+        self._table_name = table_name
+
+    def bursts(self, findings: Findings) -> Iterator[str]:
+        """The rules whose limit the customer reaches, with those before who are still in the window."""
+        for sighting in findings.sightings:
+            after = f"{_moment(findings.validated_at - sighting.within)}$"  # behind whoever stands at that very moment
+            if len(self._places(sighting, after, findings.place, forward=False)) == sighting.limit:
+                yield sighting.rule
+
+    def behind(self, findings: Findings) -> Iterator[Findings]:
+        """The customers behind for whom this one may be the one too many.
+
+        Each of them has this one in its window; the first `limit - 1` alone, since whoever stands farther back has
+        `limit` in it anyway.
+        """
+        customer_ids = {
+            place["customerId"]["S"]
+            for sighting in findings.sightings
+            for place in self._places(
+                sighting, findings.place, _moment(findings.validated_at + sighting.within), forward=True
+            )
+        }
+        for customer_id in sorted(customer_ids - {findings.customer_id}):
+            item = self._dynamodb.get_item(
+                TableName=self._table_name, Key=_key(f"CUSTOMER#{customer_id}", _REGISTRATION), ConsistentRead=True
+            ).get("Item")
+            if item:  # else it is past its time to live
+                yield Findings.model_validate_json(item["findings"]["S"])
+
+    def _places(
+        self, sighting: Sighting, first: str, last: str, *, forward: bool
+    ) -> "list[dict[str, AttributeValueTypeDef]]":
+        page = self._dynamodb.query(
+            TableName=self._table_name,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+            ExpressionAttributeValues={
+                ":pk": {"S": _partition(sighting)},
+                ":first": {"S": first},
+                ":last": {"S": last},
+            },
+            ScanIndexForward=forward,
+            Limit=sighting.limit,
+            ConsistentRead=True,
+        )
+        return page["Items"]
+
+
+def _reason(name: str) -> FraudReason:
+    return FraudReason(rule=name, weight=RULES[name].weight, message=RULES[name].message)
+
+
+def _key(pk: str, sk: str) -> "dict[str, AttributeValueTypeDef]":
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _partition(sighting: Sighting) -> str:
+    return f"{sighting.rule}#{sighting.digest}"
+
+
+def _digest(value: str) -> str:
+    """A digest keeps the value out of the table; who knows the value finds it all the same, so the items expire."""
+    return sha256(value.encode()).hexdigest()
+
+
+def _moment(time: datetime) -> str:
+    """Of one length, so that the order of the texts is that of the times."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,147 @@
+"""The rules of fraud detection. To add one is to write a function here, with its weight and its message.
+
+A rule looks at one validated customer and returns whether it applies; or the `Burst` that it looks for, and then it
+applies when others share the value too often. A message tells the one who looks at the case what was found, and nothing
+personal.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from disposable_email_domains import blocklist
+
+from onboarding.models import CustomerData
+
+# Anybody may have an address there, so many customers do.
+# Among the domains that the most people have an address at: https://en.wikipedia.org/wiki/Comparison_of_webmail_providers
+PUBLIC_PROVIDERS = frozenset(
+    {
+        "aol.com",
+        "fastmail.com",
+        "free.fr",
+        "gmail.com",
+        "gmx.at",
+        "gmx.de",
+        "gmx.net",
+        "googlemail.com",
+        "hotmail.com",
+        "icloud.com",
+        "laposte.net",
+        "libero.it",
+        "live.com",
+        "mail.com",
+        "mail.ru",
+        "me.com",
+        "msn.com",
+        "naver.com",
+        "orange.fr",
+        "outlook.com",
+        "proton.me",
+        "protonmail.com",
+        "qq.com",
+        "t-online.de",
+        "web.de",
+        "yahoo.co.jp",
+        "yahoo.com",
+        "yandex.ru",
+        "ymail.com",
+        "zoho.com",
+        "163.com",
+        "126.com",
+    }
+)
+# Shared by the people of a company: such an address need not look like anybody's name.
+_ROLES = frozenset(
+    {"admin", "accounts", "billing", "contact", "hello", "info", "mail", "office", "orders", "sales", "team"}
+)
+# What is written for a letter that has no plain one in it.
+_TRANSCRIBED = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "æ": "ae", "ß": "ss", "ł": "l", "đ": "d"}
+)
+
+
+@dataclass(frozen=True)
+class Burst:
+    """A value that is suspicious when `limit` customers have it `within` a time, the one who is looked at included."""
+
+    value: str
+    limit: int
+    within: timedelta
+
+
+Finding = Burst | bool
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule by its name; `weight` is what it adds to the score, `message` what people read."""
+
+    name: str
+    weight: int
+    message: str
+    find: Callable[[CustomerData], Finding]
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(weight: int, message: str) -> Callable[[Callable[[CustomerData], Finding]], Rule]:
+    """Make a rule of the function below, under the function's name."""
+
+    def register(find: Callable[[CustomerData], Finding]) -> Rule:
+        RULES[find.__name__] = made = Rule(find.__name__, weight, message, find)
+        return made
+
+    return register
+
+
+@rule(60, "The e-mail address is one of a provider of throw-away addresses")
+def disposable_email_domain(customer: CustomerData) -> Finding:
+    """The domain, or one above it, is on https://github.com/disposable-email-domains/disposable-email-domains."""
+    labels = _mail_domain(customer).split(".")
+    return any(".".join(labels[start:]) in blocklist for start in range(len(labels) - 1))
+
+
+@rule(40, "Three or more customers gave this phone number within a day")
+def phone_burst(customer: CustomerData) -> Finding:
+    return bool(customer.phone) and Burst(customer.phone or "", limit=3, within=timedelta(days=1))
+
+
+@rule(30, "Four or more customers gave this postal address within a day")
+def postal_address_burst(customer: CustomerData) -> Finding:
+    """A family of three may share an address; however it is spaced and cased, it is the same."""
+    if not customer.address:
+        return False
+    lines = (value for _, value in customer.address if value)
+    return Burst(" ".join(" ".join(lines).casefold().split()), limit=4, within=timedelta(days=1))
+
+
+@rule(30, "Ten or more customers of this mail domain, which is no public provider, registered within an hour")
+def mail_domain_burst(customer: CustomerData) -> Finding:
+    domain = _mail_domain(customer)
+    return domain not in PUBLIC_PROVIDERS and Burst(domain, limit=10, within=timedelta(hours=1))
+
+
+@rule(20, "Nothing of the name is in the e-mail address")
+def mail_unlike_name(customer: CustomerData) -> Finding:
+    """Neither a part of the name, nor its first letters; a name in another script than Latin can't be compared."""
+    local = customer.email.rpartition("@")[0].partition("+")[0].casefold()
+    names = re.findall(r"\w+", f"{customer.first_name} {customer.last_name}".casefold())
+    if local in _ROLES or not any(_latin(name) for name in names):
+        return False
+    written = _latin(local)
+    initials = "".join(_latin(name)[:1] for name in names)
+    parts = {form for name in names for form in (_latin(name), _latin(name.translate(_TRANSCRIBED))) if len(form) > 1}
+    return not any(part in written for part in parts) and initials not in {written, written[::-1]}
+
+
+def _mail_domain(customer: CustomerData) -> str:
+    return customer.email.rpartition("@")[2].lower()
+
+
+def _latin(text: str) -> str:
+    """The letters from a to z, those under an accent included."""
+    return re.sub("[^a-z]", "", unicodedata.normalize("NFKD", text))

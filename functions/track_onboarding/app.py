@@ -1,0 +1,34 @@
+"""Messages of the tracking queue: keep what each event says of its customer's onboarding."""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from onboarding import aws, batch, timeline
+
+TABLE_NAME = os.environ["TIMELINES_TABLE"]
+logger = Logger(use_rfc3339=True, utc=True)
+dynamodb = aws.client("dynamodb")
+processor = batch.processor(logger)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Return the messages that failed: SQS delivers them again, and after their last try to the dead-letter queue."""
+    return dict(process_partial_response(event, track, processor, context))
+
+
+def track(record: SQSRecord) -> None:
+    """Keep one event, or acknowledge that it is kept, or is none that is tracked."""
+    logger.append_keys(message_id=record.message_id, customer_id=None, correlation_id=None)
+    entry = timeline.read(record.body)
+    if entry is None:
+        logger.info("Event ignored")
+        return
+    logger.append_keys(customer_id=entry.customer_id, correlation_id=entry.correlation_id)
+    kept = timeline.keep(entry, dynamodb=dynamodb, table_name=TABLE_NAME)
+    logger.info("Event tracked" if kept else "Event was tracked before", type=entry.type)

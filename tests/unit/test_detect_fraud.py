@@ -1,0 +1,218 @@
+"""The function that detects fraud: who is suspected, whatever order the events come in."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from onboarding.events import CustomerFraudSuspected, CustomerRegistered, CustomerValidated
+from onboarding.fraud.rules import RULES, Burst
+from onboarding.models import CustomerData
+from tests.customers import a_customer
+from tests.invocations import a_batch, an_envelope
+from tests.unit.deployment import Functions
+from tests.unit.faults import failing
+from tests.unit.runtime import Runtime
+from tests.unit.table import Table
+
+FUNCTION = "detect_fraud"
+NONE_FAILED: dict[str, Any] = {"batchItemFailures": []}
+AT = datetime(2026, 11, 23, 10, 30, 42, 123000, tzinfo=UTC)
+PHONE = "+442079460958"
+Published = Callable[[], list[dict[str, Any]]]
+
+pytestmark = pytest.mark.usefixtures("fraud_table")
+
+
+def validated(customer_id: str = "ada", after: timedelta = timedelta(0), **customer: Any) -> dict[str, Any]:
+    """An envelope with CustomerValidated, some time after the first."""
+    data = a_customer(**customer)
+    return an_envelope(
+        CustomerValidated.of(
+            customer_id, correlation_id="request", occurred_at=AT + after, status="VALID", customer_data=data
+        )
+    )
+
+
+def suspected(published: Published) -> dict[str, tuple[int, list[str]]]:
+    """Who is suspected, with the score and the rules that were published last."""
+    events = [CustomerFraudSuspected.model_validate(event["detail"]) for event in published()]
+    return {event.customer_id: (event.score, [reason.rule for reason in event.reasons]) for event in events}
+
+
+def in_order(events: Iterable[dict[str, Any]], threshold: int = 60) -> dict[str, tuple[int, list[str]]]:
+    """The same, from the rules and a list of what was seen, for events that come once and in order."""
+    seen: dict[tuple[str, str], deque[datetime]] = {}
+    found = {}
+    for event in events:
+        detail = CustomerValidated.model_validate(event["detail"])
+        at, reasons = detail.metadata.occurred_at, []
+        for rule in RULES.values():
+            finding = rule.find(CustomerData.model_validate(detail.customer_data))
+            if isinstance(finding, Burst):
+                times = seen.setdefault((rule.name, finding.value), deque())
+                times.append(at)
+                if sum(at - finding.within < time for time in times) >= finding.limit:
+                    reasons.append(rule)
+            elif finding:
+                reasons.append(rule)
+        if (score := sum(rule.weight for rule in reasons)) >= threshold:
+            found[detail.customer_id] = (score, sorted(rule.name for rule in reasons))
+    return found
+
+
+def test_a_suspicion_says_why(runtime: Runtime, published: Published) -> None:
+    assert runtime.invoke(FUNCTION, a_batch(validated("eve", email="ada@mailinator.com"))) == NONE_FAILED
+
+    (event,) = published()
+    assert (event["detail-type"], event["source"]) == ("CustomerFraudSuspected", "custom.customerService")
+    assert event["detail"] == {
+        "customerId": "eve",
+        "score": 60,
+        "reasons": [
+            {
+                "rule": "disposable_email_domain",
+                "weight": 60,
+                "message": "The e-mail address is one of a provider of throw-away addresses",
+            }
+        ],
+        "metadata": {
+            "eventId": "eve:CustomerFraudSuspected",
+            "schemaVersion": "1.0",
+            "correlationId": "request",
+            "occurredAt": "2026-11-23T10:30:42.123000Z",
+        },
+    }
+
+
+def test_nothing_is_said_of_a_customer_below_the_threshold(runtime: Runtime, published: Published) -> None:
+    assert runtime.invoke(FUNCTION, a_batch(validated(email="xk29q@example.com"))) == NONE_FAILED
+
+    assert published() == []
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_the_third_with_one_phone_number_is_suspected_whoever_is_heard_of_first(
+    order: tuple[int, ...], runtime: Runtime, published: Published
+) -> None:
+    events = [
+        validated(f"customer-{number}", timedelta(hours=hours), email=f"xk{number}@example.com", phone=PHONE)
+        for number, hours in enumerate([0, 1, 2, 25])
+    ]
+
+    for number in order:
+        runtime.invoke(FUNCTION, a_batch(events[number], events[number]))
+
+    # In the fourth's window is, of the others, the third alone.
+    assert suspected(published).keys() == in_order(events).keys() == {"customer-2"}
+    assert suspected(published)["customer-2"] == (60, ["mail_unlike_name", "phone_burst"])
+
+
+def test_a_window_ends_with_the_moment_that_is_its_length_ago(runtime: Runtime, published: Published) -> None:
+    day, moment = timedelta(days=1), timedelta(microseconds=1)
+    for number, after in enumerate([timedelta(0), moment, day]):
+        runtime.invoke(FUNCTION, a_batch(validated(f"c{number}", after, email=f"x{number}@example.com", phone=PHONE)))
+    assert published() == []
+
+    runtime.invoke(FUNCTION, a_batch(validated("c3", day + moment / 2, email="y@example.com", phone=PHONE)))
+
+    assert suspected(published).keys() == {"c3"}
+
+
+def test_customers_of_one_moment_stand_in_the_order_of_their_ids(runtime: Runtime, published: Published) -> None:
+    for number in (2, 0, 1):
+        runtime.invoke(FUNCTION, a_batch(validated(f"c{number}", email=f"x{number}@example.com", phone=PHONE)))
+
+    assert suspected(published).keys() == {"c2"}
+
+
+def test_events_that_come_twice_and_shuffled_find_those_who_are_found_in_order(
+    runtime: Runtime, published: Published
+) -> None:
+    chance = random.Random(1815)  # noqa: S311 - repeatable, and no secret
+    events = []
+    for number in range(200):
+        domain = chance.choice(["gmail.com"] * 6 + ["small.example"] * 5 + ["mailinator.com"])
+        local = chance.choice(["ada.lovelace", "xk29q"])
+        phone = f"+4420794609{chance.randrange(20):02}" if chance.random() < 0.3 else None
+        address = (
+            {"street": f"{chance.randrange(9)} Elm Street", "city": "London", "postalCode": "SW1Y 4JH", "country": "GB"}
+            if chance.random() < 0.2
+            else None
+        )
+        spacing = 60 if number < 100 else 1500
+        after = timedelta(seconds=number * spacing + chance.randrange(spacing))
+        events.append(validated(f"c{number:04}", after, email=f"{local}@{domain}", phone=phone, address=address))
+    shuffled = events * 2
+    chance.shuffle(shuffled)
+
+    for start in range(0, len(shuffled), 10):
+        assert runtime.invoke(FUNCTION, a_batch(*shuffled[start : start + 10])) == NONE_FAILED
+
+    found = {customer_id: (score, sorted(rules)) for customer_id, (score, rules) in suspected(published).items()}
+    expected = in_order(events)
+    assert {rule for _, rules in expected.values() for rule in rules} == RULES.keys()
+    assert found == expected
+
+
+def test_a_message_that_fails_does_not_hold_up_the_others(runtime: Runtime, published: Published) -> None:
+    poison = validated() | {"detail": {"customerId": "ada"}}
+
+    answer = runtime.invoke(FUNCTION, a_batch("no JSON", validated("eve", email="ada@mailinator.com"), poison))
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": f"message-{number}"} for number in (0, 2)]}
+    assert suspected(published).keys() == {"eve"}
+
+
+def test_other_events_are_acknowledged(runtime: Runtime, published: Published, fraud_table: Table) -> None:
+    registered = CustomerRegistered.of(
+        "ada", correlation_id="request", occurred_at=AT, registered_at=AT, customer_data=a_customer()
+    )
+
+    assert runtime.invoke(FUNCTION, a_batch(an_envelope(registered))) == NONE_FAILED
+    assert fraud_table.items == {}
+
+
+def test_what_is_kept_expires_and_is_nothing_personal(runtime: Runtime, fraud_table: Table) -> None:
+    address = {"street": "12 St James's Square", "city": "London", "postalCode": "SW1Y 4JH", "country": "GB"}
+    event = validated(email="ada@example.com", phone=PHONE, address=address)
+
+    runtime.invoke(FUNCTION, a_batch(event))
+
+    kept = str(fraud_table.items)
+    assert len(fraud_table.items) == 4
+    assert [it for it in (PHONE, "ada@", "example.com", "Lovelace", "London", "james") if it in kept] == []
+    expiries = {item["expiresAt"]["N"] for item in fraud_table.items.values()}
+    assert expiries == {str(int((AT + timedelta(days=15)).timestamp()))}
+
+
+def test_a_customer_whose_event_is_published_anew_at_another_time_is_counted_once(
+    runtime: Runtime, published: Published, fraud_table: Table
+) -> None:
+    for after in (timedelta(0), timedelta(minutes=1), timedelta(minutes=2)):
+        runtime.invoke(FUNCTION, a_batch(validated("eve", after, email="x@example.com", phone=PHONE)))
+
+    assert published() == []
+    assert len(fraud_table.items) == 3
+
+
+@pytest.mark.parametrize("operation", ["TransactWriteItems", "Query"])
+def test_where_dynamodb_refuses_the_message_comes_again(
+    operation: str, runtime: Runtime, functions: Functions, published: Published
+) -> None:
+    event = validated("eve", email="ada@mailinator.com")
+    throttled = ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, operation)
+    with failing(functions[FUNCTION].dynamodb, operation, throttled):
+        assert runtime.invoke(FUNCTION, a_batch(event))["batchItemFailures"]
+    assert published() == []
+
+    assert runtime.invoke(FUNCTION, a_batch(event)) == NONE_FAILED
+
+    assert suspected(published).keys() == {"eve"}

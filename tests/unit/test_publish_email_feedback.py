@@ -1,0 +1,216 @@
+"""The function that publishes the bounces and complaints that SES reports."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onboarding import email_feedback, events
+from onboarding.events import WelcomeEmailFailed
+from onboarding.tasks import WelcomeEmailTask
+from tests.invocations import a_batch, a_welcome_email_task, sample
+from tests.unit.deployment import REFERENCES, Functions
+from tests.unit.faults import OUT_OF_REACH, failing, refusing
+from tests.unit.runtime import Runtime
+
+FUNCTION = "publish_email_feedback"
+NONE_FAILED: dict[str, Any] = {"batchItemFailures": []}
+BOUNCED_AT, COMPLAINED_AT = "2026-11-23T10:31:09.250000Z", "2026-11-24T08:00:00Z"
+
+Published = Callable[[], list[dict[str, Any]]]
+
+
+def report(case: str, **changes: Any) -> dict[str, Any]:
+    """SES's event in the sample, with changes to the bounce or the complaint in it."""
+    (record,) = sample(f"{FUNCTION}/{case}")["Records"]
+    envelope: dict[str, Any] = json.loads(record["body"])
+    envelope["detail"].get("bounce", envelope["detail"].get("complaint")).update(changes)
+    return envelope
+
+
+def a_bounce(kind: str = "Permanent", sub_type: str = "General") -> dict[str, Any]:
+    return report("bounce", bounceType=kind, bounceSubType=sub_type)
+
+
+def without_tag(name: str) -> dict[str, Any]:
+    envelope = a_bounce()
+    del envelope["detail"]["mail"]["tags"][name]
+    return envelope
+
+
+def failed(*numbers: int) -> dict[str, Any]:
+    return {"batchItemFailures": [{"itemIdentifier": f"message-{number}"} for number in numbers]}
+
+
+def test_a_bounce_is_published_as_the_customer_s_failed_e_mail(runtime: Runtime, published: Published) -> None:
+    envelope = a_bounce()
+    tags = {name: values[0] for name, values in envelope["detail"]["mail"]["tags"].items()}
+
+    assert runtime.invoke(FUNCTION, a_batch(envelope)) == NONE_FAILED
+
+    (event,) = published()
+    assert (event["source"], event["detail-type"]) == ("custom.customerService", "WelcomeEmailFailed")
+    assert event["detail"] == {
+        "customerId": tags["customerId"],
+        "accountId": tags["accountId"],
+        "reason": "BOUNCED",
+        "metadata": {
+            "eventId": f"{tags['customerId']}:WelcomeEmailFailed",
+            "schemaVersion": "1.0",
+            "correlationId": tags["correlationId"],
+            "occurredAt": BOUNCED_AT,
+        },
+    }
+    assert isinstance(events.read(json.dumps(event)), WelcomeEmailFailed)
+
+
+@pytest.mark.parametrize(
+    ("envelope", "reason", "occurred_at"),
+    [
+        (a_bounce("Permanent", "NoEmail"), "BOUNCED", BOUNCED_AT),
+        (a_bounce("Permanent", "OnAccountSuppressionList"), "BOUNCED", BOUNCED_AT),
+        (a_bounce("Undetermined", "Undetermined"), "BOUNCED", BOUNCED_AT),
+        (a_bounce("Transient", "MailboxFull"), "BOUNCED", BOUNCED_AT),
+        (report("complaint"), "COMPLAINED", COMPLAINED_AT),
+        (report("complaint", complaintFeedbackType=None), "COMPLAINED", COMPLAINED_AT),
+        (report("complaint", complaintSubType="OnAccountSuppressionList"), "BOUNCED", COMPLAINED_AT),
+    ],
+    ids=["no such mailbox", "suppressed", "unknown", "full", "complaint", "complaint of no type", "never sent"],
+)
+def test_what_did_not_arrive_bounced_and_what_did_was_complained_of(
+    envelope: dict[str, Any], reason: str, occurred_at: str, runtime: Runtime, published: Published
+) -> None:
+    assert runtime.invoke(FUNCTION, a_batch(envelope)) == NONE_FAILED
+
+    (event,) = published()
+    assert (event["detail"]["reason"], event["detail"]["metadata"]["occurredAt"]) == (reason, occurred_at)
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        report("out-of-office"),
+        report("complaint", complaintFeedbackType="not-spam"),
+        report("other-e-mail"),
+        without_tag("customerId"),
+        without_tag("accountId"),
+        without_tag("correlationId"),
+    ],
+    ids=["out of office", "not spam", "no tags of ours", "no customerId", "no accountId", "no correlationId"],
+)
+def test_what_says_nothing_of_a_welcome_e_mail_s_failure_is_acknowledged_with_a_line_in_the_log(
+    envelope: dict[str, Any], runtime: Runtime, published: Published
+) -> None:
+    assert runtime.invoke(FUNCTION, a_batch(envelope)) == NONE_FAILED
+
+    assert published() == []
+    (line,) = runtime.log
+    assert line["message"].startswith("Feedback ignored")
+
+
+def test_a_report_that_comes_again_is_published_with_the_same_id(runtime: Runtime, published: Published) -> None:
+    runtime.invoke(FUNCTION, a_batch(a_bounce(), a_bounce()))
+
+    first, second = published()
+    assert first["detail"] == second["detail"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "ada.lovelace@example.com",
+        {"detail": {}},
+        a_bounce() | {"detail": {}},
+        report("bounce", timestamp="yesterday"),
+        report("bounce", bounceType=None),
+        {**a_bounce(), "detail": a_bounce()["detail"] | {"mail": {"tags": ["customerId"]}}},
+    ],
+    ids=["no JSON", "no envelope", "no mail", "no time", "no type", "tags that are none"],
+)
+def test_a_malformed_message_is_reported_and_stops_none_of_its_batch(
+    message: object, runtime: Runtime, published: Published
+) -> None:
+    assert runtime.invoke(FUNCTION, a_batch(a_bounce(), message, report("complaint"))) == failed(1)
+
+    assert [event["detail"]["reason"] for event in published()] == ["BOUNCED", "COMPLAINED"]
+
+
+def test_an_event_that_the_bus_refuses_is_reported_and_comes_again(
+    runtime: Runtime, functions: Functions, published: Published
+) -> None:
+    batch = a_batch(a_bounce())
+
+    with refusing(functions[FUNCTION].eventbridge, "put_events", "InternalException"):
+        assert runtime.invoke(FUNCTION, batch) == failed(0)
+    with Stubber(functions[FUNCTION].eventbridge) as stubber:
+        stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]})
+        assert runtime.invoke(FUNCTION, batch) == failed(0)
+
+    assert published() == []
+    assert runtime.invoke(FUNCTION, batch) == NONE_FAILED
+    assert len(published()) == 1
+
+
+@pytest.mark.parametrize("error", OUT_OF_REACH, ids=lambda error: type(error).__name__)
+def test_a_bus_out_of_reach_fails_that_message_alone(
+    error: Exception, runtime: Runtime, functions: Functions, published: Published
+) -> None:
+    with failing(functions[FUNCTION].eventbridge, "PutEvents", error):
+        assert runtime.invoke(FUNCTION, a_batch(a_bounce(), report("complaint"))) == failed(0)
+
+    assert [event["detail"]["reason"] for event in published()] == ["COMPLAINED"]
+
+
+def test_the_recipient_s_address_goes_nowhere(runtime: Runtime, published: Published) -> None:
+    batch = a_batch(a_bounce(), report("complaint"), report("out-of-office"), report("other-e-mail"))
+    assert "ada.lovelace@example.com" in json.dumps(batch)
+
+    runtime.invoke(FUNCTION, batch)
+
+    assert "ada.lovelace" not in json.dumps([published(), runtime.log])
+
+
+def test_every_line_of_the_log_names_its_message_and_the_customer_that_it_knows(
+    runtime: Runtime, published: Published
+) -> None:
+    envelope = a_bounce()
+    tags = envelope["detail"]["mail"]["tags"]
+    runtime.invoke(FUNCTION, a_batch(envelope, report("out-of-office")))
+
+    fields = ("message_id", "customer_id", "correlation_id", "reason")
+    assert [tuple(line.get(field) for field in fields) for line in runtime.log] == [
+        ("message-0", *tags["customerId"], *tags["correlationId"], "BOUNCED"),
+        ("message-1", None, None, None),
+    ]
+
+
+def test_it_publishes_to_the_stack_s_bus(functions: Functions) -> None:
+    assert REFERENCES["EventBus"] == functions[FUNCTION].EVENT_BUS
+
+
+@given(st.text(), st.text())
+def test_no_value_makes_a_tag_that_ses_refuses(account_id: str, correlation_id: str) -> None:
+    task = WelcomeEmailTask.model_validate(a_welcome_email_task(accountId=account_id, correlationId=correlation_id))
+
+    for tag in email_feedback.tags(task):
+        assert re.fullmatch("[0-9A-Za-z_-]{1,256}", tag["Name"])
+        assert re.fullmatch("[0-9A-Za-z_-]{1,256}", tag["Value"])
+
+
+def test_the_feedback_on_a_tagged_e_mail_is_that_customer_s() -> None:
+    task = WelcomeEmailTask.model_validate(a_welcome_email_task(customerId="ada", accountId="account-1"))
+    envelope = a_bounce()
+    envelope["detail"]["mail"]["tags"] = {tag["Name"]: [tag["Value"]] for tag in email_feedback.tags(task)}
+
+    event = email_feedback.read(json.dumps(envelope))
+
+    assert event
+    assert (event.customer_id, event.account_id) == ("ada", "account-1")
+    assert event.metadata.correlation_id == task.correlation_id
