@@ -22,7 +22,7 @@ STATE = WORKSPACE / "up.json"
 
 def up(console: Console) -> None:
     """Start and deploy unless that was done before, and say how to use it."""
-    up_already = _running()
+    up_already = running()
     if up_already:
         console.print("It was up already; to deploy what has changed since: make down up")
         _explain(*up_already, console)
@@ -38,7 +38,7 @@ def up(console: Console) -> None:
 
 def down(console: Console) -> None:
     """End what `up` left running, if it still is."""
-    up_already = _running()
+    up_already = running()
     if up_already is None:
         console.print("Nothing is up.")
     else:
@@ -69,8 +69,8 @@ def _remember(stack: Stack, partners: Mapping[str, str]) -> None:
     STATE.write_text(json.dumps({"emulator": state, "outputs": dict(stack.outputs), "partners": partners}))
 
 
-def _running() -> tuple[Stack, dict[str, str]] | None:
-    """The stack of the state file, where its very emulator still runs, and its partners' URLs by name."""
+def running() -> tuple[Stack, dict[str, str]] | None:
+    """The stack that `up` left running, where its very emulator still runs, and its partners' URLs by name."""
     try:
         state = json.loads(STATE.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
@@ -94,6 +94,8 @@ def _explain(stack: Stack, partners: Mapping[str, str], console: Console) -> Non
         f"API      {stack.api_url}/api/customers",
         f"try      {curl}",
         *_about_partners(stack, partners),
+        f"status   curl -i {stack.api_url}/api/customers/CUSTOMER_ID/onboarding",
+        "report   make report",
         f"outbox   curl {stack.emulator.endpoint_url}/_ministack/ses/messages",
         f"AWS CLI  export {exports}",
         "end      make down",

@@ -18,7 +18,7 @@ import yaml
 from local import PROJECT, WORKSPACE, runtime
 from local.sam import sam
 
-INPUTS = ("template.yaml", "samconfig.toml", "functions", "statemachine")
+INPUTS = ("template.yaml", "samconfig.toml", "functions", "statemachine", "events/registry.template.json")
 BUILT = WORKSPACE / "build"
 LIBRARY = WORKSPACE / "runtime"
 
@@ -42,24 +42,31 @@ def build() -> bool:
         digest = digest_of(PROJECT / name for name in INPUTS)
         if stamp.is_file() and stamp.read_text() == digest:
             return False
-        shutil.rmtree(BUILT, ignore_errors=True)
-        sam(
-            "build",
-            *("--template-file", str(PROJECT / "template.yaml")),
-            *("--build-dir", str(BUILT)),
-            *("--cached", "--cache-dir", str(WORKSPACE / "cache")),
-            *("--parameter-overrides", *(f"{name}={value}" for name, value in TARGET.items())),
-            directory=WORKSPACE,  # in which SAM CLI keeps the packages it downloaded
-            environment={},
-        )
-        runtime.assemble(LIBRARY)
-        for package in (folder for folder in BUILT.iterdir() if folder.is_dir()):
-            _finish(package)
+        build_functions(PROJECT / "template.yaml", BUILT)
         for definition in (PROJECT / "statemachine").glob("*.yaml"):
             rendered = json.dumps(yaml.safe_load(definition.read_text()), indent=2)
             (BUILT / f"{definition.stem}.json").write_text(rendered)
         stamp.write_text(digest)
     return True
+
+
+def build_functions(template: Path, built: Path) -> None:
+    """`sam build` any template into a folder, each function's code as a zip file that runs in the emulator."""
+    WORKSPACE.mkdir(exist_ok=True)
+    shutil.rmtree(built, ignore_errors=True)
+    sam(
+        "build",
+        *("--template-file", str(template)),
+        *("--build-dir", str(built)),
+        *("--cached", "--cache-dir", str(WORKSPACE / "cache")),
+        *("--parameter-overrides", *(f"{name}={value}" for name, value in TARGET.items())),
+        directory=WORKSPACE,  # in which SAM CLI keeps the packages it downloaded
+        environment={},
+    )
+    runtime.assemble(LIBRARY)
+    for package in (folder for folder in built.iterdir() if folder.is_dir()):
+        if not (package / "template.yaml").exists():  # a nested stack's
+            _finish(package)
 
 
 def digest_of(paths: Iterable[Path]) -> str:

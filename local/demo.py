@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -17,12 +18,16 @@ from local.deploy import Stack, deploy
 from local.observer import observe
 from local.outcome import Answer, Execution, Holding, Outcome
 from local.polling import back_off
-from local.report import report
+from local.report import expected_funnel, report, report_funnel
 from local.systems import Systems
+from onboarding.analytics.funnel import Analytics
+from report.source import fetch
 
 # A quicker burst would only have the emulator's few workers refuse what Lambda would take.
 REGISTRATIONS_PER_SECOND = 8
 EXECUTION_SECONDS = 120
+STATUS_SECONDS = 30
+ANALYTICS_SECONDS = 30
 
 
 def run(console: Console) -> bool:
@@ -31,7 +36,9 @@ def run(console: Console) -> bool:
     with emulator.start() as aws, systems.start(aws) as downstream:
         stack = deploy(aws, console, downstream.configured)
         outcomes, strays = onboard(stack, downstream, customers, console)
-    return report(outcomes, strays, console)
+        analytics = await_analytics(stack, customers)
+    went_well = report(outcomes, strays, console)
+    return report_funnel(analytics, customers, console) and went_well
 
 
 def onboard(
@@ -57,8 +64,11 @@ def onboard(
                 bar.update(task, completed=sum(done))
                 if all(done):
                     break
+    told = {name: _follow(stack, answer) for name, answer in answers.items()}
+    await_analytics(stack, customers)  # which hear of the suspicions too: then all events are out
     events = sorted(observer.events(), key=lambda event: event["detail"]["metadata"]["occurredAt"])
-    return _gather(stack, downstream, customers, answers, events)
+    outcomes, strays = _gather(stack, downstream, customers, answers, events)
+    return [replace(outcome, told=told[outcome.customer.name]) for outcome in outcomes], strays
 
 
 def _progress(console: Console) -> Progress:
@@ -87,6 +97,35 @@ def _register(http: httpx.Client, stack: Stack, customer: Customer) -> Answer:
         return Answer(response.status_code, response.json())
     except ValueError:
         return Answer(response.status_code, {"detail": response.text})
+
+
+def _follow(stack: Stack, answer: Answer) -> Mapping[str, Any]:
+    """What the API tells of an onboarding in the end, or when the time is up; it is polled as politely as it asks."""
+    if answer.customer_id is None:
+        return {}
+    url = f"{stack.api_url}/api/customers/{answer.customer_id}/onboarding"
+    told: Mapping[str, Any] = {}
+    headers: dict[str, str] = {}
+    with httpx.Client(trust_env=False, timeout=30) as http:
+        for _ in back_off(STATUS_SECONDS):
+            response = http.get(url, headers=headers)
+            if response.status_code == httpx.codes.OK:
+                told, headers = response.json(), {"If-None-Match": response.headers["ETag"]}
+            if "Retry-After" not in response.headers:
+                break
+            time.sleep(float(response.headers["Retry-After"]))
+    return told
+
+
+def await_analytics(stack: Stack, customers: Sequence[Customer]) -> Analytics:
+    """The analytics, once they have all that is expected, or when the time is up."""
+    expected = expected_funnel(customers)
+    analytics = fetch(stack.session, stack.api_url)
+    for _ in back_off(ANALYTICS_SECONDS):
+        if all(getattr(analytics.total, stage) == count for stage, count in expected.items()):
+            break
+        analytics = fetch(stack.session, stack.api_url)
+    return analytics
 
 
 def _ended_executions(stack: Stack) -> Iterator[set[str]]:

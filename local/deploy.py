@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 from rich.console import Console
 from rich.table import Table
 
 from local import downstream
-from local.build import BUILT, TARGET, build
+from local.build import BUILT, TARGET, build, build_functions
 from local.downstream import System
 from local.emulator import Emulator, EmulatorSession
 from local.patch import Change, patch
@@ -60,22 +61,32 @@ def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[Syst
     console.print(_as_table(changes))
     with _step(console, "sam deploy"):
         downstream.configure(emulator.session, STACK_NAME, systems)
-        _sam_deploy(emulator, patched, downstream.template_parameters(systems))
+        emulator.session.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+        parameters = {"SenderEmail": SENDER} | downstream.template_parameters(systems)
+        _sam_deploy(emulator, STACK_NAME, patched, parameters)
     with _step(console, "warm up"):
         _warm_up(emulator.session)
-    return Stack(emulator, _outputs(emulator.session))
+    return Stack(emulator, _outputs(emulator.session, STACK_NAME))
 
 
-def _sam_deploy(emulator: Emulator, template: Mapping[str, object], parameters: Mapping[str, str]) -> None:
+def deploy_beside(stack: Stack, name: str, template: Path, parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """Build and deploy another application beside the stack; return its outputs. Raises `SamFailed`."""
+    built = stack.emulator.folder / name
+    build_functions(template, built)
+    patched, _ = patch(yaml.safe_load((built / "template.yaml").read_text()), built)
+    _sam_deploy(stack.emulator, name, patched, parameters)
+    return _outputs(stack.session, name)
+
+
+def _sam_deploy(emulator: Emulator, name: str, template: Mapping[str, object], parameters: Mapping[str, str]) -> None:
     emulator.session.client("s3").create_bucket(Bucket=ARTIFACTS)
-    emulator.session.client("sesv2").create_email_identity(EmailIdentity=SENDER)
-    path = emulator.folder / "template.json"
+    path = emulator.folder / f"{name}.json"
     path.write_text(json.dumps(template))
-    parameters = TARGET | {"SenderEmail": SENDER} | dict(parameters)
+    parameters = TARGET | dict(parameters)
     sam(
         "deploy",
         *("--template-file", str(path)),
-        *("--stack-name", STACK_NAME),
+        *("--stack-name", name),
         *("--s3-bucket", ARTIFACTS),
         *("--capabilities", "CAPABILITY_IAM"),
         *("--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())),
@@ -103,8 +114,8 @@ def _warm_up(session: EmulatorSession) -> None:
         list(pool.map(lambda name: client.invoke(FunctionName=name, Payload=b"{}"), names))
 
 
-def _outputs(session: EmulatorSession) -> dict[str, str]:
-    stacks = session.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
+def _outputs(session: EmulatorSession, name: str) -> dict[str, str]:
+    stacks = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
 
 

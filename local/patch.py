@@ -19,6 +19,7 @@ FUNCTION = "AWS::Serverless::Function"
 STATE_MACHINE = "AWS::Serverless::StateMachine"
 QUEUE = "AWS::SQS::Queue"
 VISIBILITY_SECONDS = 3
+CONCURRENT_BATCHES = 2
 
 # A template with any of these is rejected as a whole.
 UNSUPPORTED = frozenset(
@@ -27,6 +28,7 @@ UNSUPPORTED = frozenset(
         "AWS::ApplicationAutoScaling::ScalingPolicy",
         "AWS::Athena::NamedQuery",
         "AWS::Budgets::Budget",
+        "AWS::CloudFormation::Stack",
         "AWS::CloudWatch::CompositeAlarm",
         "AWS::CodeDeploy::Application",
         "AWS::CodeDeploy::DeploymentGroup",
@@ -161,6 +163,18 @@ def _deliver_again_soon(template: Template, _: Path) -> list[str]:
     return list(consumed)
 
 
+def _take_few_batches_at_a_time(template: Template, _: Path) -> list[str]:
+    sources = {
+        name: event["Properties"]
+        for name, function in _of_type(template, FUNCTION).items()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "SQS"
+    }
+    for source in sources.values():
+        source["ScalingConfig"] = {"MaximumConcurrency": CONCURRENT_BATCHES}
+    return list(sources)
+
+
 RULES = (
     Rule(
         "run as provided.al2023, where bootstrap starts AWS's own runtime client",
@@ -186,6 +200,11 @@ RULES = (
         f"shows a message again after {VISIBILITY_SECONDS} s",
         "may have no worker ready in time on a small machine, and the message would wait for minutes",
         _deliver_again_soon,
+    ),
+    Rule(
+        f"takes {CONCURRENT_BATCHES} batches at a time",
+        "has a process for each invocation, and few of them: the queues would leave none to the API and the workflow",
+        _take_few_batches_at_a_time,
     ),
     Rule(
         "may send from any identity",

@@ -14,6 +14,8 @@ from rich.text import Text
 
 from local.customers import Customer
 from local.outcome import Outcome, differences
+from onboarding.analytics.funnel import Analytics
+from report.table import funnel_table, reasons
 
 
 def report(outcomes: Sequence[Outcome], strays: Sequence[str], console: Console) -> bool:
@@ -36,6 +38,37 @@ def report(outcomes: Sequence[Outcome], strays: Sequence[str], console: Console)
     for stray in strays:
         console.print(Text(f"There was {stray}", style="red"))
     return False
+
+
+def expected_funnel(customers: Iterable[Customer]) -> dict[str, int]:
+    """How many of the customers are to be in each stage of the funnel; who is answered again counts once."""
+    events = [set(customer.expect.events) for customer in customers if not customer.expect.same_customer]
+    rejected = sum(not customer.expect.same_customer and customer.expect.status == "REJECTED" for customer in customers)
+    by_stage = {
+        "registered": "CustomerRegistered",
+        "validated": "CustomerValidated",
+        "account_created": "CustomerAccountCreated",
+        "email_sent": "WelcomeEmailSent",
+        "suspected": "CustomerFraudSuspected",
+    }
+    return {stage: sum(event in theirs for theirs in events) for stage, event in by_stage.items()} | {
+        "rejected": rejected
+    }
+
+
+def report_funnel(analytics: Analytics, customers: Iterable[Customer], console: Console) -> bool:
+    """Print the funnel that the API tells; whether it is as expected."""
+    console.print(funnel_table(analytics))
+    for line in reasons(analytics.total):
+        console.print(line)
+    wrong = {
+        stage: (count, getattr(analytics.total, stage))
+        for stage, count in expected_funnel(customers).items()
+        if getattr(analytics.total, stage) != count
+    }
+    for stage, (should, was) in wrong.items():
+        console.print(Text(f"{stage} should be {should}, was {was}", style="bold red"))
+    return not wrong
 
 
 def _details(outcome: Outcome, differs: Sequence[str]) -> Table:
@@ -61,6 +94,9 @@ def _lines(outcome: Outcome) -> Iterator[tuple[str, str]]:
         result = [value for key, value in execution.output.items() if key != "customerId"]
         failure = [execution.error, execution.cause]
         yield "outcome", " · ".join(filter(None, [execution.status, *result, *failure]))
+    if outcome.told:
+        steps = " ▸ ".join(step["type"] for step in outcome.told["timeline"])
+        yield "told", f"{outcome.told['status']}, e-mail {outcome.told['welcomeEmail']}: {steps}"
     for error in outcome.errors:
         yield "refused", f"{error['field']}: {error['message']}"
     if outcome.events:

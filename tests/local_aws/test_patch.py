@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.patch import UNSUPPORTED, VISIBILITY_SECONDS, Change, Template, patch
+from local.patch import CONCURRENT_BATCHES, UNSUPPORTED, VISIBILITY_SECONDS, Change, Template, patch
 
 BUILT = Path("/built")
 
@@ -58,6 +58,18 @@ def test_a_message_that_no_worker_was_ready_for_comes_again_soon() -> None:
     assert patched["Resources"]["Queue"]["Properties"]["VisibilityTimeout"] == VISIBILITY_SECONDS
     assert patched["Resources"]["DeadLetters"] == dead_letters
     assert the_only(changes).where == ("Queue",)
+
+
+def test_a_queue_takes_few_of_the_workers() -> None:
+    source = {"Type": "SQS", "Properties": {"Queue": "arn", "ScalingConfig": {"MaximumConcurrency": 5}}}
+    template = a_template(Start=a_function(Events={"Registrations": source}))
+
+    patched, changes = patch(template, BUILT)
+
+    taken = patched["Resources"]["Start"]["Properties"]["Events"]["Registrations"]["Properties"]
+    assert taken == {"Queue": "arn", "ScalingConfig": {"MaximumConcurrency": CONCURRENT_BATCHES}}
+    assert {change.where for change in changes} == {("Start",)}
+    assert len(changes) == 2
 
 
 def test_a_definition_is_read_as_json() -> None:

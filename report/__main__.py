@@ -1,0 +1,61 @@
+"""`python -m report`: the funnel and the times of a stack, on this machine or on AWS."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from local import background
+from report.picture import draw
+from report.source import NoAnalytics, fetch
+from report.table import funnel_table, reasons
+
+
+def main() -> int:
+    """Print the table and write the picture; 1 where there are no analytics."""
+    parser = argparse.ArgumentParser(prog="python -m report", description=__doc__)
+    parser.add_argument("--stack", help="a stack on AWS; without it, the one that `make up` left running")
+    parser.add_argument("--from", dest="first", type=date.fromisoformat, help="the first day, such as 2026-11-17")
+    parser.add_argument("--to", dest="last", type=date.fromisoformat, help="the last day")
+    parser.add_argument("--picture", type=Path, default=Path("report.svg"), help="where to draw: .svg or .png")
+    options = parser.parse_args()
+    console = Console(highlight=False)
+    try:
+        session, api_url = _on_aws(options.stack) if options.stack else _on_this_machine()
+        analytics = fetch(session, api_url, options.first, options.last)
+    except (NoAnalytics, BotoCoreError, ClientError) as error:
+        console.print(str(error), markup=False, soft_wrap=True)
+        return 1
+    console.print(funnel_table(analytics))
+    for line in reasons(analytics.total):
+        console.print(line)
+    draw(analytics, options.picture)
+    console.print(f"picture: {options.picture}", soft_wrap=True)
+    return 0
+
+
+def _on_aws(stack: str) -> tuple[boto3.Session, str]:
+    session = boto3.Session()
+    (described,) = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+    if "ApiUrl" not in outputs:
+        raise NoAnalytics(f"The stack {stack} has no output ApiUrl")
+    return session, outputs["ApiUrl"]
+
+
+def _on_this_machine() -> tuple[boto3.Session, str]:
+    running = background.running()
+    if running is None:
+        raise NoAnalytics("Nothing is up. Run `make up` first, or name a stack on AWS: make report STACK=…")
+    stack, _ = running
+    return stack.session, stack.api_url
+
+
+if __name__ == "__main__":
+    sys.exit(main())
