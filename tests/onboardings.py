@@ -9,13 +9,21 @@ from threading import Lock
 from typing import Any, Protocol
 
 import httpx
+from jsonschema import Draft202012Validator
 
-from local.deploy import Stack
+from docs.event_contracts import path_of
+from local.deploy import STACK_NAME, Stack
 from local.downstream import System as Configured
 from local.observer import observe
 from local.polling import back_off
+from onboarding.events import EVENTS
+from tests.wiring.rules.publications import BY_CONSUMERS
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 240  # far more than it takes, for a machine that does other things too
+# Whatever the engine publishes is held against the published contracts.
+CONTRACTS = {
+    name: Draft202012Validator(json.loads(path_of(event).read_text(encoding="utf-8"))) for name, event in EVENTS.items()
+}
 TERMINAL = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
 
 
@@ -84,6 +92,47 @@ class Onboardings:
         """Any other request to the API."""
         return self._http.request(method, f"{self.stack.api_url}{path}")
 
+    def status_of(self, customer_id: str, **headers: str) -> httpx.Response:
+        """GET /api/customers/{customerId}/onboarding."""
+        return self._http.get(f"{self.stack.api_url}/api/customers/{customer_id}/onboarding", headers=headers)
+
+    def await_status(self, customer_id: str, status: str) -> dict[str, Any]:
+        """Wait until the API tells this status of the customer, and return all that it tells."""
+        answer: httpx.Response | None = None
+        for _ in back_off(PATIENCE_SECONDS):
+            answer = self.status_of(customer_id)
+            if answer.status_code == httpx.codes.OK and answer.json()["status"] == status:
+                return dict(answer.json())
+        told = answer.text if answer else "nothing"
+        raise TimeoutError(f"{customer_id} is not {status} within {PATIENCE_SECONDS} s: {told}")
+
+    def physical_id(self, logical_id: str) -> str:
+        """What a resource of the template is on AWS: a queue's URL, a table's or a function's name."""
+        cloudformation = self.stack.session.client("cloudformation")
+        resource = cloudformation.describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=logical_id)
+        return resource["StackResourceDetail"]["PhysicalResourceId"]
+
+    def await_drained(self, queue: str, seconds: float) -> None:
+        """Wait until nothing is in a queue of the template."""
+        url, waiting = self.physical_id(queue), 0
+        for _ in back_off(seconds):
+            waiting = self._waiting(url)
+            if not waiting:
+                return
+        raise TimeoutError(f"{waiting} messages are in {queue} after {seconds} s")
+
+    def dead_letters(self, queue: str, seconds: float = PATIENCE_SECONDS) -> list[str]:
+        """Take what is in a dead-letter queue, once there is something."""
+        url, bodies = self.physical_id(queue), list[str]()
+        for _ in back_off(seconds):
+            while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+                for message in messages:
+                    bodies.append(message["Body"])
+                    self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            if bodies:
+                break
+        return bodies
+
     def register(self, customer: dict[str, Any], idempotency_key: str | None = None) -> str:
         """Register a customer and return the customerId."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
@@ -114,7 +163,7 @@ class Onboardings:
             tries=tries,
             ends=[event["type"] for event in history if event["type"] in TERMINAL],
             seconds=(execution["stopDate"] - execution["startDate"]).total_seconds(),
-            events=self.events_of(customer_id),
+            events=[event for event in self.events_of(customer_id) if event[0] not in BY_CONSUMERS],
             mails=self._mails_to(json.loads(execution["input"])["data"]["email"]),
         )
 
@@ -145,8 +194,11 @@ class Onboardings:
 
     def queued(self) -> int:
         """How many registrations are in the queue, waiting or in work."""
+        return self._waiting(self.stack.outputs["RegistrationQueueUrl"])
+
+    def _waiting(self, queue_url: str) -> int:
         attributes = self._sqs.get_queue_attributes(
-            QueueUrl=self.stack.outputs["RegistrationQueueUrl"],
+            QueueUrl=queue_url,
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
         )["Attributes"]
         return sum(int(number) for number in attributes.values())
@@ -164,7 +216,9 @@ class Onboardings:
         with self._taking:
             while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
                 for message in messages:
-                    self._events.append(json.loads(message["Body"]))
+                    event = json.loads(message["Body"])
+                    CONTRACTS[event["detail-type"]].validate(event["detail"])
+                    self._events.append(event)
                     self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         theirs = [event for event in self._events if event["detail"]["customerId"] == customer_id]
         theirs.sort(key=lambda event: str(event["detail"]["metadata"]["occurredAt"]))

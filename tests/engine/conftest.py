@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ import pytest
 
 from local.build import BUILT
 from local.deploy import Stack
+from local.observer import NAME as OBSERVER
 from tests.definition import FAILING_MACHINE, TASKS
 from tests.engine.audit import Auditor
 from tests.engine.redrive import redrivable, taken_up
@@ -30,7 +31,19 @@ FAULTS_TABLE = "faults"
 WRAPPER = Path(__file__).with_name("faults.py")
 NATIVES = Path(__file__).with_name("natives.py")
 # Seconds: what a function that hangs costs, and how long a lock outlives the function that died with it.
-FUNCTION_TIMEOUT = 2
+FUNCTION_TIMEOUT = 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def resting_consumers(stack: Stack) -> Iterator[None]:
+    """The stack's consumers hear nothing meanwhile: what is tested is the workflow, some thousand times."""
+    events, bus = stack.session.client("events"), stack.outputs["EventBusName"]
+    rules = [rule["Name"] for rule in events.list_rules(EventBusName=bus)["Rules"] if rule["Name"] != OBSERVER]
+    for rule in rules:
+        events.disable_rule(Name=rule, EventBusName=bus)
+    yield
+    for rule in rules:
+        events.enable_rule(Name=rule, EventBusName=bus)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,36 @@
+"""The analytics, as the deployed stack answers them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from local.polling import back_off
+from report.source import NoAnalytics, fetch
+from tests.customers import a_customer
+from tests.onboardings import PATIENCE_SECONDS, Onboardings
+
+
+def test_a_customer_who_is_onboarded_is_in_every_stage_of_the_funnel(onboardings: Onboardings) -> None:
+    stack = onboardings.stack
+    today = datetime.now(UTC).date()
+    before = fetch(stack.session, stack.api_url, today, today).total
+    onboardings.onboard(a_customer())
+
+    after = before
+    for _ in back_off(PATIENCE_SECONDS):
+        after = fetch(stack.session, stack.api_url).total
+        if after.onboarded > before.onboarded:
+            break
+
+    assert after.registered >= after.validated >= after.account_created >= after.email_sent > before.email_sent
+    assert after.time_to_onboard
+    assert 0 < after.time_to_onboard.median <= after.time_to_onboard.p95
+
+
+def test_a_period_that_is_none_is_refused(onboardings: Onboardings) -> None:
+    stack = onboardings.stack
+
+    with pytest.raises(NoAnalytics, match="period_invalid"):
+        fetch(stack.session, stack.api_url, datetime(2026, 1, 1, tzinfo=UTC).date())
