@@ -32,16 +32,19 @@ NO_STATUS: Refusals = {
 }
 NO_ANALYTICS: Refusals = {
     HTTPStatus.BAD_REQUEST: "The period is not valid; `errors` names each wrong parameter.",
-    HTTPStatus.FORBIDDEN: "The request is not signed, or its signer is not allowed to read the analytics.",
+    HTTPStatus.FORBIDDEN: "The signature is not valid, or its signer is not allowed to read the analytics.",
+    HTTPStatus.NOT_FOUND: "The request is not signed: to whom doesn't sign, there are no analytics.",
     HTTPStatus.TOO_MANY_REQUESTS: "Too many requests.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The analytics can't be read at present.",
 }
-TRY_AGAIN = {
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.TOO_MANY_REQUESTS,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-}
+TRY_AGAIN = frozenset(
+    {
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    }
+)
 RETRY_AFTER = {"description": "Seconds after which to try again.", "schema": {"type": "integer", "minimum": 1}}
 POLL_AFTER = RETRY_AFTER | {"description": "Seconds after which to ask again; absent once the onboarding has ended."}
 ETAG = {"description": "Changes with the answer.", "schema": {"type": "string", "pattern": '^"[!#-~]+"$'}}
@@ -214,17 +217,17 @@ def _get_analytics() -> dict[str, Any]:
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Analytics"}}},
             },
             str(HTTPStatus.NOT_MODIFIED.value): {"description": "They are as they were.", "headers": {"ETag": ETAG}},
-            **_refusals(NO_ANALYTICS),
+            **_refusals(NO_ANALYTICS, try_again=TRY_AGAIN - {HTTPStatus.NOT_FOUND}),
         },
     }
 
 
-def _refusals(refusals: Refusals) -> dict[str, Any]:
+def _refusals(refusals: Refusals, try_again: frozenset[HTTPStatus] = TRY_AGAIN) -> dict[str, Any]:
     return {
         str(status.value): {
             "description": description,
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            **({"headers": {"Retry-After": RETRY_AFTER}} if status in TRY_AGAIN else {}),
+            **({"headers": {"Retry-After": RETRY_AFTER}} if status in try_again else {}),
         }
         for status, description in refusals.items()
     }

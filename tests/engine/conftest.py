@@ -31,7 +31,7 @@ FAULTS_TABLE = "faults"
 WRAPPER = Path(__file__).with_name("faults.py")
 NATIVES = Path(__file__).with_name("natives.py")
 # Seconds: what a function that hangs costs, and how long a lock outlives the function that died with it.
-FUNCTION_TIMEOUT = 4
+FUNCTION_TIMEOUT = 2
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,6 +11,8 @@ from report.source import NoAnalytics, fetch
 from tests.customers import a_customer
 from tests.onboardings import PATIENCE_SECONDS, Onboardings
 
+STAGES = ("registered", "validated", "account_created", "email_sent", "onboarded")
+
 
 def test_a_customer_who_is_onboarded_is_in_every_stage_of_the_funnel(onboardings: Onboardings) -> None:
     stack = onboardings.stack
@@ -21,10 +23,11 @@ def test_a_customer_who_is_onboarded_is_in_every_stage_of_the_funnel(onboardings
     after = before
     for _ in back_off(PATIENCE_SECONDS):
         after = fetch(stack.session, stack.api_url).total
-        if after.onboarded > before.onboarded:
+        if all(getattr(after, stage) > getattr(before, stage) for stage in STAGES):
             break
 
-    assert after.registered >= after.validated >= after.account_created >= after.email_sent > before.email_sent
+    for stage in STAGES:  # the events come in any order
+        assert getattr(after, stage) > getattr(before, stage)
     assert after.time_to_onboard
     assert 0 < after.time_to_onboard.median <= after.time_to_onboard.p95
 
