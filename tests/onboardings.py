@@ -137,6 +137,10 @@ class Onboardings:
         """Register a customer and return the customerId."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         response = self.post(json=customer, headers=headers)
+        for _ in back_off(PATIENCE_SECONDS):
+            if response.status_code != httpx.codes.TOO_MANY_REQUESTS:  # the emulator's few workers may all be taken
+                break
+            response = self.post(json=customer, headers=headers)
         assert response.status_code == httpx.codes.ACCEPTED, response.text
         return str(response.json()["customerId"])
 
