@@ -244,4 +244,6 @@ def _schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = definitions["$defs"]
     for name in STRICT:  # the API refuses what it doesn't know
         schemas[name]["additionalProperties"] = False
+    # API Gateway's own refusals say it in the status line alone.
+    schemas[Problem.__name__]["required"].remove("status")
     return schemas

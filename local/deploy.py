@@ -107,7 +107,7 @@ def _warm_up(session: EmulatorSession) -> None:
     names = [
         resource["PhysicalResourceId"]
         for resource in resources["StackResources"]
-        if resource["ResourceType"] == "AWS::Lambda::Function"
+        if resource["ResourceType"] == "AWS::Lambda::Alias"
     ]
     client = session.client("lambda")
     with ThreadPoolExecutor(os.cpu_count()) as pool:

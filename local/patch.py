@@ -175,6 +175,25 @@ def _take_few_batches_at_a_time(template: Template, _: Path) -> list[str]:
     return list(sources)
 
 
+def _take_plain_http(template: Template, _: Path) -> list[str]:
+    changed = []
+    for name, policy in _of_type(template, "AWS::SQS::QueuePolicy").items():
+        statements = policy["PolicyDocument"]["Statement"]
+        kept = [it for it in statements if "aws:SecureTransport" not in str(it.get("Condition"))]
+        if kept != statements:
+            policy["PolicyDocument"]["Statement"] = kept
+            changed.append(name)
+    for name in changed:
+        if not template["Resources"][name]["Properties"]["PolicyDocument"]["Statement"]:
+            del template["Resources"][name]
+    return changed
+
+
+def _deploy_at_once(template: Template, _: Path) -> list[str]:
+    functions = {"Globals": template.get("Globals", {}).get("Function", {}), **_of_type(template, FUNCTION)}
+    return [name for name, properties in functions.items() if properties.pop("DeploymentPreference", None)]
+
+
 RULES = (
     Rule(
         "run as provided.al2023, where bootstrap starts AWS's own runtime client",
@@ -205,6 +224,16 @@ RULES = (
         f"takes {CONCURRENT_BATCHES} batches at a time",
         "has a process for each invocation, and few of them: the queues would leave none to the API and the workflow",
         _take_few_batches_at_a_time,
+    ),
+    Rule(
+        "takes requests without TLS",
+        "it speaks plain HTTP, on this machine alone",
+        _take_plain_http,
+    ),
+    Rule(
+        "shifts calls to new code at once",
+        "it has no CodeDeploy",
+        _deploy_at_once,
     ),
     Rule(
         "may send from any identity",

@@ -32,6 +32,10 @@ def an_api(**properties: Any) -> dict[str, Any]:
     return {"Type": "AWS::Serverless::Api", "Properties": {"StageName": "v1"} | properties}
 
 
+def a_queue_policy(*statements: Any) -> Any:
+    return {"Type": "AWS::SQS::QueuePolicy", "Properties": {"PolicyDocument": {"Statement": list(statements)}}}
+
+
 def the_only(changes: list[Change]) -> Change:
     (change,) = changes
     return change
@@ -134,6 +138,29 @@ def test_mail_may_be_sent_from_any_identity(action: str | list[str]) -> None:
     statements = patched["Resources"]["Mailer"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
     assert statements == [write, {"Effect": "Allow", "Action": action, "Resource": "*"}]
     assert the_only(changes).where == ("Mailer",)
+
+
+def test_a_queue_takes_plain_http() -> None:
+    insecure = {"Effect": "Deny", "Action": "sqs:*", "Condition": {"Bool": {"aws:SecureTransport": False}}}
+    events = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "queue"}
+
+    patched, changes = patch(
+        a_template(Consumer=a_queue_policy(events, insecure), Plain=a_queue_policy(insecure)), BUILT
+    )
+
+    assert patched["Resources"] == {"Consumer": a_queue_policy(events)}
+    assert the_only(changes).where == ("Consumer", "Plain")
+
+
+def test_calls_are_shifted_at_once() -> None:
+    template = a_template(Validate=a_function(DeploymentPreference={"Alarms": ["alarm"]}))
+    template["Globals"] = {"Function": {"AutoPublishAlias": "live", "DeploymentPreference": {"Type": "AllAtOnce"}}}
+
+    patched, changes = patch(template, BUILT)
+
+    assert "DeploymentPreference" not in patched["Resources"]["Validate"]["Properties"]
+    assert patched["Globals"] == {"Function": {"AutoPublishAlias": "live"}}
+    assert ("Globals", "Validate") in {change.where for change in changes}
 
 
 def test_a_template_with_nothing_to_change_stays_as_it_is() -> None:

@@ -153,7 +153,10 @@ def test_a_consumer_that_always_fails_delays_no_other_and_loses_nothing(onboardi
     broken = onboardings.physical_id("RecordAnalyticsFunction")
     environment = functions.get_function_configuration(FunctionName=broken)["Environment"]["Variables"]
     without_table: EnvironmentTypeDef = {"Variables": environment | {"ANALYTICS_TABLE": "there-is-none"}}
+    sound = functions.get_alias(FunctionName=broken, Name="live")["FunctionVersion"]
     functions.update_function_configuration(FunctionName=broken, Environment=without_table)
+    published = functions.publish_version(FunctionName=broken)["Version"]
+    functions.update_alias(FunctionName=broken, Name="live", FunctionVersion=published)
     try:
         customer_id = onboardings.register(a_customer())
         onboardings.await_status(customer_id, "ONBOARDED")
@@ -165,4 +168,4 @@ def test_a_consumer_that_always_fails_delays_no_other_and_loses_nothing(onboardi
                 break
         assert theirs == {"CustomerRegistered", "CustomerValidated", "CustomerAccountCreated", "WelcomeEmailSent"}
     finally:
-        functions.update_function_configuration(FunctionName=broken, Environment={"Variables": environment})
+        functions.update_alias(FunctionName=broken, Name="live", FunctionVersion=sound)

@@ -41,7 +41,11 @@ _RUNTIME_ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Function:
-    """A deployed function. `timeout` is in seconds, `environment` what the template gives to this one alone."""
+    """A deployed function.
+
+    `arn` is that of its alias, by which it is called; `timeout` is in seconds, `environment` what the template gives to
+    this one alone.
+    """
 
     logical_id: str
     arn: str
@@ -73,7 +77,7 @@ def deployed() -> Mapping[str, Function]:
     functions = [
         Function(
             logical_id=logical_id,
-            arn=template.arn_of(logical_id),
+            arn=template.resolve({"Ref": f"{logical_id}.Alias"}),
             handler=properties["Handler"],
             role_arn=properties["Role"],
             timeout=properties["Timeout"],

@@ -78,7 +78,7 @@ def needed_by_function(function: Function) -> frozenset[Permission]:
     queues = [
         mapping["EventSourceArn"]
         for mapping in template.resources("AWS::Lambda::EventSourceMapping").values()
-        if mapping["FunctionName"] == template.name_of(function.logical_id)
+        if mapping["FunctionName"] == function.arn
     ]
     return frozenset(
         {Permission(action, log) for action in WRITE_A_LOG}

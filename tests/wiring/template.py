@@ -61,6 +61,7 @@ _ARNS = {
     "AWS::Events::EventBus": f"arn:{PARTITION}:events:{_HERE}:event-bus/{{}}",
     "AWS::IAM::ManagedPolicy": f"arn:{PARTITION}:iam::{ACCOUNT}:policy/{{}}",
     "AWS::IAM::Role": f"arn:{PARTITION}:iam::{ACCOUNT}:role/{{}}",
+    "AWS::KMS::Key": f"arn:{PARTITION}:kms:{_HERE}:key/{{}}",
     "AWS::Lambda::Function": f"arn:{PARTITION}:lambda:{_HERE}:function:{{}}",
     "AWS::Logs::LogGroup": f"arn:{PARTITION}:logs:{_HERE}:log-group:{{}}:*",
     "AWS::SQS::Queue": f"arn:{PARTITION}:sqs:{_HERE}:{{}}",
@@ -133,7 +134,7 @@ def references(node: object) -> Iterator[str]:
             yield condition
             yield from references(branches)
         case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
-            yield name
+            yield name.removesuffix(".Alias")
         case {"Fn::Sub": str(text)}:
             yield from _substituted(text)
         case {"Fn::Sub": [str(text), dict(values)]}:
@@ -189,13 +190,20 @@ def _reference(name: str) -> Any:
         return _PSEUDO_PARAMETERS[name]
     if name == _NO_VALUE["Ref"]:
         return _NO_VALUE
+    if name.endswith(".Alias"):  # SAM's name for what it makes of AutoPublishAlias
+        return _reference(f"{name.removesuffix('.Alias')}Alias{written()['Globals']['Function']['AutoPublishAlias']}")
     if parameter := written()["Parameters"].get(name):
         value = (ASKED_FOR | CHOSEN).get(name, parameter.get("Default"))
         return value.split(",") if parameter["Type"] == "CommaDelimitedList" else value
-    return _REFERENCES.get(_resource(name)["Type"], "{}").format(name_of(name))
+    resource = _resource(name)
+    if resource["Type"] == "AWS::Lambda::Alias":
+        return f"{arn_of(resource['Properties']['FunctionName']['Ref'])}:{resource['Properties']['Name']}"
+    return _REFERENCES.get(resource["Type"], "{}").format(name_of(name))
 
 
 def _attribute(name: str, attribute: str) -> str:
+    if attribute == "Version":
+        return "1"
     if attribute != "Arn":
         raise Unresolved(f"{name}.{attribute} is not an attribute that is known here")
     return _arn(name, _resource(name)["Type"])

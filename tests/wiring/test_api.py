@@ -31,7 +31,7 @@ def test_registrations_are_posted_to_api_customers() -> None:
     assert "/v1" in template.deployed()["Outputs"]["ApiUrl"]["Value"]
     assert STAGE["StageName"] == "v1"
     assert ROUTES["/api/customers", "post"]["type"] == "aws_proxy"
-    assert "function:RegisterCustomerFunction/" in ROUTES["/api/customers", "post"]["uri"]
+    assert "function:RegisterCustomerFunction:live/" in ROUTES["/api/customers", "post"]["uri"]
 
 
 def test_every_sample_request_is_for_the_route_of_its_function() -> None:
@@ -106,7 +106,7 @@ def test_a_preflight_is_told_the_methods_and_headers_that_the_path_takes(path: s
     headers = answered["method.response.header.Access-Control-Allow-Headers"].strip("'").lower().split(",")
 
     assert set(methods) == {method.upper() for method in PATHS[path]}
-    assert set(headers) == _headers_read()
+    assert set(headers) == _headers_read() | {"x-api-key"}  # which API Gateway reads
     assert answered["method.response.header.Access-Control-Allow-Origin"] == ORIGIN
 
 
@@ -121,7 +121,7 @@ def test_the_status_is_asked_for_at_the_location_that_a_registration_is_answered
     # A reference is resolved against the path of the registrations.
     path = urljoin("/api/customers", onboarding_of("{customerId}"))
 
-    assert "function:GetOnboardingFunction/" in ROUTES[path, "get"]["uri"]
+    assert "function:GetOnboardingFunction:live/" in ROUTES[path, "get"]["uri"]
 
 
 def _documents(kind: str) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ def without(name: str) -> str:
 
 
 def queue_of(name: str) -> str:
-    (arn,) = (it["EventSourceArn"] for it in MAPPINGS if it["FunctionName"] == BY_PACKAGE[name].logical_id)
+    (arn,) = (it["EventSourceArn"] for it in MAPPINGS if it["FunctionName"] == BY_PACKAGE[name].arn)
     (queue,) = (logical_id for logical_id in QUEUES if template.arn_of(logical_id) == arn)
     return queue
 
@@ -71,7 +71,7 @@ class TestAConsumer:
         block, queue = ids(BLOCKS[name]), queue_of(name)
         arns = {template.arn_of(queue), QUEUES[queue]["RedrivePolicy"]["deadLetterTargetArn"]}
         (policy,) = (it for key, it in template.resources("AWS::SQS::QueuePolicy").items() if key in block)
-        (statement,) = policy["PolicyDocument"]["Statement"]
+        (statement,) = (it for it in policy["PolicyDocument"]["Statement"] if it["Effect"] == "Allow")
 
         assert set(statement["Resource"]) == arns
         assert statement["Principal"] == {"Service": "events.amazonaws.com"}

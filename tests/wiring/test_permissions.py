@@ -90,7 +90,9 @@ def test_mail_goes_out_from_the_stack_s_sender_alone() -> None:
 
 
 def test_each_role_is_written_in_the_template_and_belongs_to_one_resource() -> None:
+    deployments = template.resources("AWS::CodeDeploy::DeploymentGroup").values()
     used = [function.role_arn for function in FUNCTIONS] + [it["RoleArn"] for it in STATE_MACHINES.values()]
+    used += {it["ServiceRoleArn"] for it in deployments}
 
     assert sorted(used) == sorted(map(template.arn_of, template.written_resources("AWS::IAM::Role")))
     assert template.resources("AWS::IAM::Role").keys() == template.written_resources("AWS::IAM::Role").keys()
@@ -102,6 +104,7 @@ def test_each_role_is_written_in_the_template_and_belongs_to_one_resource() -> N
     [
         ("AWS::Lambda::Function", "Role", "lambda.amazonaws.com"),
         ("AWS::StepFunctions::StateMachine", "RoleArn", "states.amazonaws.com"),
+        ("AWS::CodeDeploy::DeploymentGroup", "ServiceRoleArn", "codedeploy.amazonaws.com"),
     ],
 )
 def test_a_role_trusts_the_service_that_takes_it_on(resource_type: str, role_property: str, service: str) -> None:
@@ -125,7 +128,7 @@ def test_no_iam_resource_has_a_name_so_that_capability_iam_suffices() -> None:
 def test_the_api_may_call_each_function_on_its_own_route_alone() -> None:
     routes = {
         (
-            function.logical_id,
+            function.arn,
             # Whatever a path's parameter is, it is that route's.
             f"{API_ARN}:{event['RestApiId']['Ref']}/*/{event['Method']}{re.sub('{[^}]+}', '*', event['Path'])}",
         )

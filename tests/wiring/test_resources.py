@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 
 from tests.wiring import template
+from tests.wiring.functions import deployed
 
 QUEUES = template.resources("AWS::SQS::Queue")
 ARNS = {template.arn_of(name): name for name in QUEUES}
@@ -14,6 +17,18 @@ REDRIVEN = [name for name, properties in QUEUES.items() if "RedrivePolicy" in pr
 STARTS_A_SECOND = 30
 QUOTA_A_SECOND = 150
 LONGEST_CALL_SECONDS = 9  # two attempts and the wait between them: onboarding/aws.py
+# What nobody could make again: customers, what was accepted of them, what happened, and the key to it.
+LASTING = (
+    "CustomersTable",
+    "TimelinesTable",
+    "AnalyticsTable",
+    "RegistrationQueue",
+    "RegistrationDeadLetterQueue",
+    "EventArchive",
+    "EncryptionKey",
+)
+KEY = "EncryptionKey"
+KEY_ARN = f"arn:{template.PARTITION}:kms:{template.REGION}:{template.ACCOUNT}:key/{KEY}"
 SOURCES = list(template.resources("AWS::Lambda::EventSourceMapping").values())
 
 
@@ -39,13 +54,55 @@ def test_every_queue_is_encrypted() -> None:
     assert all(properties["SqsManagedSseEnabled"] for properties in QUEUES.values())
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source["FunctionName"])
+def test_every_queue_takes_requests_over_tls_alone() -> None:
+    refused = {
+        arn
+        for policy in template.resources("AWS::SQS::QueuePolicy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny"
+        and (statement["Principal"], statement["Action"]) == ("*", "sqs:*")
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": False}}
+        for arn in statement["Resource"]
+    }
+
+    assert refused == set(ARNS)
+
+
+def test_with_a_key_of_its_own_the_stack_encrypts_all_that_it_keeps() -> None:
+    with patch.dict(template.CHOSEN, {"CustomerManagedKey": "true"}):
+        resources = template.resolve(template.transformed()["Resources"])
+    keys = {
+        "AWS::SQS::Queue": "KmsMasterKeyId",
+        "AWS::Logs::LogGroup": "KmsKeyId",
+        "AWS::Lambda::Function": "KmsKeyArn",
+    }
+    kept = [(it["Type"], it["Properties"]) for it in resources.values()]
+
+    for resource_type, key in keys.items():
+        assert {properties.get(key) for kind, properties in kept if kind == resource_type} <= {KEY, KEY_ARN}
+    for properties in (properties for kind, properties in kept if kind == "AWS::DynamoDB::Table"):
+        assert properties["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}
+    assert not any("SqsManagedSseEnabled" in properties for _, properties in kept)  # SQS takes one or the other
+
+
+def test_the_key_serves_this_account_alone() -> None:
+    (key,) = template.resources("AWS::KMS::Key").values()
+    administration, *uses = key["KeyPolicy"]["Statement"]
+
+    assert administration["Principal"] == {"AWS": f"arn:{template.PARTITION}:iam::{template.ACCOUNT}:root"}
+    assert key["EnableKeyRotation"] is True
+    for use in uses:
+        assert "kms:*" not in use["Action"]
+        assert template.ACCOUNT in str(use["Condition"])
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: deployed()[source["FunctionName"]].package)
 class TestAFunctionBehindAQueue:
     def test_is_polled_from_a_queue_that_has_a_dead_letter_queue(self, source: template.Document) -> None:
         assert ARNS[source["EventSourceArn"]] in REDRIVEN
 
     def test_has_six_times_its_timeout_before_a_message_shows_again(self, source: template.Document) -> None:
-        timeout = template.resources("AWS::Lambda::Function")[source["FunctionName"]]["Timeout"]
+        timeout = deployed()[source["FunctionName"]].timeout
         window = source.get("MaximumBatchingWindowInSeconds", 0)
 
         assert QUEUES[ARNS[source["EventSourceArn"]]]["VisibilityTimeout"] >= 6 * timeout + window
@@ -57,7 +114,7 @@ class TestAFunctionBehindAQueue:
         assert source["ScalingConfig"]["MaximumConcurrency"] * STARTS_A_SECOND <= QUOTA_A_SECOND
 
     def test_has_the_time_to_start_a_whole_batch_where_step_functions_hangs(self, source: template.Document) -> None:
-        timeout = template.resources("AWS::Lambda::Function")[source["FunctionName"]]["Timeout"]
+        timeout = deployed()[source["FunctionName"]].timeout
 
         assert source["BatchSize"] * LONGEST_CALL_SECONDS < timeout
 
@@ -68,15 +125,23 @@ def test_every_table_is_encrypted_and_paid_by_use() -> None:
     assert tables
     for table in tables:
         assert table["BillingMode"] == "PAY_PER_REQUEST"
-        assert table["SSESpecification"] == {"SSEEnabled": True}
+        assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
 
 
-def test_the_customers_outlive_the_stack_and_mistakes() -> None:
-    customers = template.transformed()["Resources"]["CustomersTable"]
+@pytest.mark.parametrize("logical_id", LASTING)
+def test_what_lasts_outlives_the_stack_and_mistakes(logical_id: str) -> None:
+    resource = template.deployed()["Resources"][logical_id]
 
-    assert customers["DeletionPolicy"] == "Retain"
-    assert customers["UpdateReplacePolicy"] == "Retain"
-    assert customers["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert resource["DeletionPolicy"] == "Retain"
+    assert resource["UpdateReplacePolicy"] == "Retain"
+    if resource["Type"] == "AWS::DynamoDB::Table":
+        assert resource["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert resource["Properties"]["DeletionProtectionEnabled"] == "true"
+
+
+def test_each_table_either_lasts_or_forgets() -> None:
+    for logical_id, table in template.resources("AWS::DynamoDB::Table").items():
+        assert logical_id in LASTING or table["TimeToLiveSpecification"]["Enabled"]
 
 
 def test_there_is_one_bus_of_our_own() -> None:

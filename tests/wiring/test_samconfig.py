@@ -26,8 +26,8 @@ def overrides() -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def test_there_is_a_production_like_environment_and_one_to_develop() -> None:
-    assert ENVIRONMENTS.keys() == {"default", "dev"}
+def test_there_is_an_environment_to_produce_one_to_develop_and_one_by_default() -> None:
+    assert ENVIRONMENTS.keys() == {"default", "dev", "prod"}
 
 
 def test_every_environment_is_a_stack_of_its_own() -> None:

@@ -18,9 +18,9 @@ def test_nothing_is_left_to_substitute() -> None:
     assert "${" not in definition.SUBSTITUTION.sub("", definition.text())
 
 
-def test_functions_are_called_unpinned_so_that_a_redrive_meets_mended_code() -> None:
+def test_functions_are_called_by_their_alias_so_that_a_redrive_meets_mended_code() -> None:
     for _, state in definition.tasks(definition.rendered(), definition.INVOKE):
-        assert not state["Arguments"]["FunctionName"].rpartition(":")[2].isdigit()
+        assert state["Arguments"]["FunctionName"].rpartition(":")[2] == "live"
 
 
 def test_it_is_a_standard_workflow_which_alone_can_be_redriven() -> None:

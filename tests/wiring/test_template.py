@@ -34,14 +34,17 @@ def test_a_reference_that_leads_nowhere_would_be_found() -> None:
 def test_every_condition_is_used() -> None:
     written = template.written()
 
-    assert written["Conditions"].keys() <= set(template.references([written["Resources"], written["Outputs"]]))
+    used = set(template.references([written["Globals"], written["Resources"], written["Outputs"]]))
+    used |= {resource.get("Condition", "") for resource in written["Resources"].values()}
+
+    assert written["Conditions"].keys() <= used
 
 
 def test_every_parameter_is_used() -> None:
     written = template.written()
-    used = set(template.references([written["Globals"], written["Resources"], written["Outputs"]]))
+    parts = [written[part] for part in ("Conditions", "Globals", "Resources", "Outputs")]
 
-    assert written["Parameters"].keys() <= used
+    assert written["Parameters"].keys() <= set(template.references(parts))
 
 
 def test_every_parameter_is_shown_in_a_group() -> None:
