@@ -44,6 +44,7 @@ _PSEUDO_PARAMETERS = {
 }
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 _NAME_PROPERTIES = {
+    "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::DynamoDB::Table": "TableName",
     "AWS::Events::EventBus": "Name",
     "AWS::Events::Rule": "Name",
@@ -57,6 +58,7 @@ _NAME_PROPERTIES = {
 }
 _HERE = f"{REGION}:{ACCOUNT}"
 _ARNS = {
+    "AWS::CloudWatch::Alarm": f"arn:{PARTITION}:cloudwatch:{_HERE}:alarm:{{}}",
     "AWS::DynamoDB::Table": f"arn:{PARTITION}:dynamodb:{_HERE}:table/{{}}",
     "AWS::Events::EventBus": f"arn:{PARTITION}:events:{_HERE}:event-bus/{{}}",
     "AWS::IAM::ManagedPolicy": f"arn:{PARTITION}:iam::{ACCOUNT}:policy/{{}}",
@@ -75,7 +77,7 @@ _REFERENCES = {
 }
 
 
-# A place that Fn::Sub fills; ${!…} stays as it is.
+# A place that Fn::Sub fills; ${!…} leaves its ! behind.
 _PLACE = re.compile(r"\$\{([^!][^}]*)\}")
 
 
@@ -204,6 +206,8 @@ def _reference(name: str) -> Any:
 def _attribute(name: str, attribute: str) -> str:
     if attribute == "Version":
         return "1"
+    if attribute == "QueueName":
+        return name_of(name)
     if attribute != "Arn":
         raise Unresolved(f"{name}.{attribute} is not an attribute that is known here")
     return _arn(name, _resource(name)["Type"])
@@ -226,7 +230,7 @@ def _substitute(argument: str | list[Any]) -> str:
         name, dot, attribute = found[1].partition(".")
         return str(values[name] if name in values else _attribute(name, attribute) if dot else _reference(name))
 
-    return _PLACE.sub(value, text)
+    return _PLACE.sub(value, text).replace("${!", "${")
 
 
 def _select(argument: list[Any]) -> Any:
