@@ -70,6 +70,20 @@ report: setup ## Show the funnel and the times to onboard (of what is up, or STA
 		$(if $(STACK),--stack $(STACK)) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
 
 
+##@ Operate
+
+OPERATE = PYTHONPATH=functions $(if $(STACK),,$(ON_THIS_MACHINE)) $(BIN)/python -m operations $(if $(STACK),--stack $(STACK))
+ID ?=
+DO ?= --help
+.PHONY: trace
+trace: setup ## Show what happened to one customer (ID=…; of what is up, or STACK=… on AWS)
+	@$(OPERATE) trace $(ID)
+
+.PHONY: operate
+operate: setup ## Do what docs/runbook.md says (DO="redrive --dry-run"; of what is up, or STACK=… on AWS)
+	@$(OPERATE) $(DO)
+
+
 ##@ Check
 
 .PHONY: test

@@ -7,11 +7,10 @@ import sys
 from datetime import date
 from pathlib import Path
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from local import background
+from operations.stack import NotPossible, find
 from report.picture import draw
 from report.source import NoAnalytics, fetch
 from report.table import funnel_table, reasons
@@ -27,9 +26,9 @@ def main() -> int:
     options = parser.parse_args()
     console = Console(highlight=False)
     try:
-        session, api_url = _on_aws(options.stack) if options.stack else _on_this_machine()
-        analytics = fetch(session, api_url, options.first, options.last)
-    except (NoAnalytics, BotoCoreError, ClientError) as error:
+        stack = find(options.stack)
+        analytics = fetch(stack.session, stack.api_url, options.first, options.last)
+    except (NotPossible, NoAnalytics, BotoCoreError, ClientError) as error:
         console.print(str(error), markup=False, soft_wrap=True)
         return 1
     console.print(funnel_table(analytics))
@@ -38,23 +37,6 @@ def main() -> int:
     draw(analytics, options.picture)
     console.print(f"picture: {options.picture}", soft_wrap=True)
     return 0
-
-
-def _on_aws(stack: str) -> tuple[boto3.Session, str]:
-    session = boto3.Session()
-    (described,) = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
-    if "ApiUrl" not in outputs:
-        raise NoAnalytics(f"The stack {stack} has no output ApiUrl")
-    return session, outputs["ApiUrl"]
-
-
-def _on_this_machine() -> tuple[boto3.Session, str]:
-    running = background.running()
-    if running is None:
-        raise NoAnalytics("Nothing is up. Run `make up` first, or name a stack on AWS: make report STACK=…")
-    stack, _ = running
-    return stack.session, stack.api_url
 
 
 if __name__ == "__main__":

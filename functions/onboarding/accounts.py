@@ -8,6 +8,7 @@ address unique. https://aws.amazon.com/blogs/database/simulating-amazon-dynamodb
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
     from onboarding.models import CustomerData
 
 _KEY = "pk"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A customer's account: PENDING, ACTIVE or CANCELLED; `customer_data` is in the form of `CustomerData`'s JSON."""
+
+    status: str
+    customer_data: dict[str, Any]
 
 
 def email_key(address: str) -> str:
@@ -96,6 +105,44 @@ def cancel_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
             raise
 
 
+def find(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> Account | None:
+    """Return the customer's account, if there is one.
+
+    Raises:
+        botocore.exceptions.ClientError: DynamoDB refused for now.
+    """
+    item = dynamodb.get_item(
+        TableName=table_name, Key={_KEY: {"S": f"CUSTOMER#{customer_id}"}}, ConsistentRead=True
+    ).get("Item")
+    if item is None:
+        return None
+    return Account(status=item["status"]["S"], customer_data=_plain(item["customerData"]))
+
+
+def erase(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> int:
+    """Erase the customer, the account and the e-mail address; return how many items there were.
+
+    Raises:
+        botocore.exceptions.ClientError: DynamoDB refused for now.
+    """
+    account = find(customer_id, dynamodb=dynamodb, table_name=table_name)
+    if account is None:
+        return 0
+    erased = 1
+    try:
+        dynamodb.delete_item(
+            TableName=table_name,
+            Key={_KEY: {"S": f"EMAIL#{email_key(account.customer_data['email'])}"}},
+            ConditionExpression="customerId = :customer",
+            ExpressionAttributeValues={":customer": {"S": customer_id}},
+        )
+        erased += 1
+    except dynamodb.exceptions.ConditionalCheckFailedException:
+        pass  # it was freed, and may be another customer's by now
+    dynamodb.delete_item(TableName=table_name, Key={_KEY: {"S": f"CUSTOMER#{customer_id}"}})
+    return erased
+
+
 def _put_once(item: dict[str, Any], table_name: str) -> TransactWriteItemTypeDef:
     return {
         "Put": {
@@ -106,6 +153,11 @@ def _put_once(item: dict[str, Any], table_name: str) -> TransactWriteItemTypeDef
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
     }
+
+
+def _plain(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a text, or a map of them
+    """Undo `_attribute`."""
+    return {name: _plain(part) for name, part in value["M"].items()} if "M" in value else value["S"]
 
 
 def _attribute(value: str | dict[str, Any]) -> dict[str, Any]:

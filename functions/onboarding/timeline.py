@@ -122,6 +122,19 @@ def entries_of(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str)
     return [Entry.model_validate_json(item["entry"]["S"]) for item in page["Items"]]
 
 
+def erase(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> int:
+    """Erase what is kept of a customer; return how many entries there were.
+
+    Raises:
+        botocore.exceptions.ClientError: DynamoDB refused for now.
+    """
+    entries = entries_of(customer_id, dynamodb=dynamodb, table_name=table_name)
+    for entry in entries:
+        key = {"customerId": {"S": customer_id}, "eventId": {"S": entry.event_id}}
+        dynamodb.delete_item(TableName=table_name, Key=key)
+    return len(entries)
+
+
 def _of_event(event: Event) -> Entry:
     kept = event.model_dump(include={"customer_id", "account_id", "reason", "errors"})
     return Entry(

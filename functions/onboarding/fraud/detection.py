@@ -124,6 +124,23 @@ def suspicions(
             )
 
 
+def erase(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> int:
+    """Erase the findings and the sightings of a customer; return how many items there were.
+
+    Raises:
+        botocore.exceptions.ClientError: DynamoDB refused for now.
+    """
+    registration = _key(f"CUSTOMER#{customer_id}", _REGISTRATION)
+    item = dynamodb.get_item(TableName=table_name, Key=registration, ConsistentRead=True).get("Item")
+    if item is None:
+        return 0
+    findings = Findings.model_validate_json(item["findings"]["S"])
+    keys = [*(_key(_partition(sighting), findings.place) for sighting in findings.sightings), registration]
+    for key in keys:
+        dynamodb.delete_item(TableName=table_name, Key=key)
+    return len(keys)
+
+
 class _Table:
     """What was seen, in the order of validation."""
 

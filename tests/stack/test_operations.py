@@ -1,0 +1,287 @@
+"""The procedures of docs/runbook.md, on the deployed stack."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from unittest.mock import patch
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from rich.console import Console
+
+from local.deploy import STACK_NAME
+from local.partner import Fault, FaultKind, Partner
+from operations import customers, dead_letters
+from operations.redrive import failures, redrive
+from operations.stack import NotPossible, Stack
+from operations.trace import table, trace
+from tests.customers import a_customer, an_address
+from tests.onboardings import Onboardings
+
+REFUSED = Fault(FaultKind.REFUSE)
+NOT_DELETED = Fault(FaultKind.REFUSE, methods=frozenset({"DELETE"}))
+
+
+@pytest.fixture
+def operated(onboardings: Onboardings) -> Stack:
+    return Stack(cast("boto3.Session", onboardings.stack.session), STACK_NAME, onboardings.stack.api_url)
+
+
+@pytest.fixture
+def stranded(onboardings: Onboardings, partners: Mapping[str, Partner]) -> dict[str, Any]:
+    """A customer, registered under `customerId`, whose account one partner refused and another would not delete."""
+    customer = a_customer()
+    partners["crm"].plan(customer["email"], REFUSED)
+    partners["billing"].plan(customer["email"], NOT_DELETED)
+    customer_id = onboardings.register(customer)
+    assert onboardings.await_end(customer_id)["error"] == "DownstreamRefused"
+    return {"customerId": customer_id, **customer}
+
+
+class TestATrace:
+    def test_tells_each_state_what_was_published_and_the_e_mail(
+        self, operated: Stack, onboardings: Onboardings
+    ) -> None:
+        customer = a_customer()
+        customer_id = onboardings.register(customer)
+        onboarding = onboardings.ended(customer_id)
+
+        traced = trace(operated, customer_id)
+
+        assert [visit.state for visit in traced.visits] == onboarding.states
+        assert (traced.status, traced.outcome) == ("SUCCEEDED", "ONBOARDED")
+        assert [visit.result for visit in traced.visits if "publish" in visit.result] == [
+            f"published {detail_type}" for detail_type in onboarding.event_types
+        ]
+        (mail,) = (visit.result for visit in traced.visits if visit.state == "SendWelcomeEmail")
+        assert mail.startswith("sent the e-mail ")
+        assert all(visit.exited for visit in traced.visits if visit.state != "Onboarded")
+
+    def test_shows_nothing_that_the_customer_typed(self, operated: Stack, onboardings: Onboardings) -> None:
+        customer = a_customer(firstName="Zephyrine", lastName="Quartermain")
+        customer_id = onboardings.register(customer)
+        onboardings.ended(customer_id)
+
+        shown = printed(table(trace(operated, customer_id)))
+
+        assert "published WelcomeEmailSent" in shown
+        assert [value for value in customer.values() if value in shown] == []
+
+    def test_tells_the_tries_that_failed(
+        self, operated: Stack, onboardings: Onboardings, partners: Mapping[str, Partner]
+    ) -> None:
+        customer = a_customer()
+        partners["crm"].plan(customer["email"], Fault(FaultKind.UNAVAILABLE, times=2))
+        customer_id = onboardings.register(customer)
+        onboardings.ended(customer_id)
+
+        (visit,) = (it for it in trace(operated, customer_id).visits if it.state == "ProvisionAccounts")
+
+        assert len(visit.tries) == 5
+        assert [(it.error, it.message) for it in visit.tries if it.error] == [("DownstreamUnavailable", "HTTP 503")] * 2
+
+    def test_tells_what_an_execution_failed_with(self, operated: Stack, stranded: dict[str, Any]) -> None:
+        traced = trace(operated, stranded["customerId"])
+
+        assert (traced.status, traced.outcome) == ("FAILED", "DownstreamRefused")
+        last = traced.visits[-1]
+        assert (last.state, last.exited) == ("DeprovisionAccounts", None)
+        assert [it.error for it in last.tries if it.error] == ["DownstreamRefused"]
+
+    def test_of_nobody_says_so(self, operated: Stack) -> None:
+        with pytest.raises(NotPossible, match="no execution of the customer nobody"):
+            trace(operated, "nobody")
+
+
+class TestRedrive:
+    def test_finds_what_failed_and_says_why_it_leaves_one_alone(
+        self, operated: Stack, onboardings: Onboardings, partners: Mapping[str, Partner], stranded: dict[str, Any]
+    ) -> None:
+        undone = a_customer()
+        partners["crm"].plan(undone["email"], REFUSED)
+        undone_id = onboardings.register(undone)
+        onboardings.await_end(undone_id)
+
+        found = {failure.customer_id: failure for failure in failures(operated)}
+
+        assert found[undone_id].obstacle == "its account was undone: register it anew"
+        # The emulator doesn't tell whether an execution can be redriven.
+        assert found[stranded["customerId"]].obstacle == "Step Functions doesn't say that it can"
+        assert list(failures(operated, since=datetime.now(UTC) + timedelta(hours=1))) == []
+
+    def test_takes_one_up_by_the_api_that_the_emulator_lacks(
+        self, operated: Stack, onboardings: Onboardings, stranded: dict[str, Any]
+    ) -> None:
+        (failure,) = (it for it in failures(operated) if it.customer_id == stranded["customerId"])
+
+        with stubbed(onboardings, "stepfunctions") as stubber:
+            stubber.add_response("redrive_execution", {"redriveDate": datetime.now(UTC)}, {"executionArn": failure.arn})
+            redrive(operated, failure)
+
+            stubber.assert_no_pending_responses()
+
+
+class TestToRegisterAnew:
+    def test_onboards_who_was_undone_as_another_customer_once(
+        self, operated: Stack, onboardings: Onboardings, partners: Mapping[str, Partner]
+    ) -> None:
+        customer = a_customer()
+        partners["crm"].plan(customer["email"], REFUSED)
+        customer_id = onboardings.register(customer)
+        onboardings.await_end(customer_id)
+
+        new_id = customers.register_anew(operated, customer_id)
+
+        assert onboardings.ended(new_id).output["status"] == "ONBOARDED"
+        assert new_id != customer_id
+        assert customers.register_anew(operated, customer_id) == new_id
+
+    def test_is_refused_for_who_is_onboarded(self, operated: Stack, onboardings: Onboardings) -> None:
+        customer_id = onboardings.register(a_customer())
+        onboardings.ended(customer_id)
+
+        with pytest.raises(NotPossible, match="is onboarded"):
+            customers.register_anew(operated, customer_id)
+
+    def test_is_refused_where_an_account_is_held(self, operated: Stack, stranded: dict[str, Any]) -> None:
+        with pytest.raises(NotPossible, match="release it first"):
+            customers.register_anew(operated, stranded["customerId"])
+
+
+class TestToRelease:
+    def test_undoes_the_account_everywhere_and_frees_the_address(
+        self, operated: Stack, onboardings: Onboardings, partners: Mapping[str, Partner], stranded: dict[str, Any]
+    ) -> None:
+        assert stranded["customerId"] in partners["billing"].accounts()
+
+        done = customers.release(operated, stranded["customerId"])
+
+        assert done[-1] == "cancelled the account, and freed the e-mail address"
+        assert not any(stranded["customerId"] in partner.accounts() for partner in partners.values())
+        assert all(stranded["customerId"] in partner.tombstones() for partner in partners.values())
+        assert onboardings.onboard(a_customer(email=stranded["email"])).output["status"] == "ONBOARDED"
+        assert customers.release(operated, stranded["customerId"]) == []
+
+    def test_is_refused_for_an_active_account(self, operated: Stack, onboardings: Onboardings) -> None:
+        customer_id = onboardings.register(a_customer())
+        onboardings.ended(customer_id)
+
+        with pytest.raises(NotPossible, match="active account"):
+            customers.release(operated, customer_id)
+
+
+class TestDeadLetters:
+    def test_are_counted_for_each_queue(self, operated: Stack, onboardings: Onboardings) -> None:
+        sqs = onboardings.stack.session.client("sqs")
+        sqs.send_message(QueueUrl=onboardings.physical_id("DetectFraudDeadLetterQueue"), MessageBody="{}")
+
+        counted = dict(dead_letters.counts(operated))
+
+        assert counted.keys() >= {"Registration", "TrackOnboarding", "DetectFraud", "RecordAnalytics"}
+        assert counted["DetectFraud"] >= 1
+        onboardings.dead_letters("DetectFraudDeadLetterQueue")
+
+    def test_are_moved_back_by_the_api_that_the_emulator_lacks(self, operated: Stack, onboardings: Onboardings) -> None:
+        url = onboardings.physical_id("RegistrationDeadLetterQueue")
+        sqs = onboardings.stack.session.client("sqs")
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+        with stubbed(onboardings, "sqs") as stubber:
+            stubber.add_response(
+                "get_queue_attributes",
+                {"Attributes": {"QueueArn": arn}},
+                {"QueueUrl": url, "AttributeNames": ["QueueArn"]},
+            )
+            stubber.add_response("start_message_move_task", {"TaskHandle": "handle"}, {"SourceArn": arn})
+
+            assert dead_letters.move_back(operated, "Registration") == "handle"
+
+    def test_of_no_queue_are_none(self, operated: Stack) -> None:
+        with pytest.raises(NotPossible, match=r"no dead-letter queue of Nothing, but of: .*Registration"):
+            dead_letters.move_back(operated, "Nothing")
+
+
+def test_whoever_is_erased_is_nowhere_any_more(
+    operated: Stack, onboardings: Onboardings, partners: Mapping[str, Partner]
+) -> None:
+    customer = a_customer(phone="+442079460999")
+    customer_id = onboardings.register(customer)
+    onboardings.await_status(customer_id, "ONBOARDED")
+    for consumer in ("TrackOnboarding", "DetectFraud"):
+        onboardings.await_drained(f"{consumer}Queue", 60)
+
+    done = customers.erase(operated, customer_id)
+
+    assert "erased the customer and the e-mail address: 2 items" in done
+    tables = ("CustomersTable", "TimelinesTable", "FraudTable")
+    assert [name for name in tables if customer_id in everything_in(onboardings, name)] == []
+    assert customer["email"] not in everything_in(onboardings, "CustomersTable")
+    assert not any(customer_id in partner.accounts() for partner in partners.values())
+    assert onboardings.onboard(customer).output["status"] == "ONBOARDED"
+    assert "erased the customer and the e-mail address: 0 items" in customers.erase(operated, customer_id)
+
+
+def test_facts_of_analytics_have_nothing_that_a_person_typed(onboardings: Onboardings) -> None:
+    customer = a_customer(firstName="Zephyrine", phone="+442079460998")
+    customer_id = onboardings.register(customer)
+    onboardings.await_status(customer_id, "ONBOARDED")
+    onboardings.await_drained("RecordAnalyticsQueue", 60)
+
+    kept = everything_in(onboardings, "AnalyticsTable")
+
+    assert customer_id in kept
+    assert [value for value in customer.values() if value in kept] == []
+
+
+def test_a_credential_that_is_rotated_is_taken_up(onboardings: Onboardings, partners: Mapping[str, Partner]) -> None:
+    crm = partners["crm"]
+    crm.authentication.rotate()
+
+    onboardings.stack.session.client("secretsmanager").put_secret_value(
+        SecretId=f"/{STACK_NAME}/downstream/crm", SecretString=json.dumps(crm.authentication.credentials())
+    )
+
+    customer_id = onboardings.register(a_customer())
+    assert onboardings.ended(customer_id).output["status"] == "ONBOARDED"
+    assert customer_id in crm.accounts()
+
+
+def test_whoever_is_running_is_left_alone(operated: Stack, onboardings: Onboardings) -> None:
+    customer_id = f"running-{an_address().partition('@')[0][4:]}"
+    running = {"status": "RUNNING", "executionArn": "arn", "startDate": datetime.now(UTC)}
+
+    with patch("operations.execution.describe", return_value=running):
+        for procedure in (customers.register_anew, customers.release, customers.erase):
+            with pytest.raises(NotPossible, match="is running"):
+                procedure(operated, customer_id)
+
+
+def printed(renderable: Any) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(renderable)
+    return cast("io.StringIO", console.file).getvalue()
+
+
+def everything_in(onboardings: Onboardings, logical_id: str) -> str:
+    pages = onboardings.stack.session.client("dynamodb").get_paginator("scan")
+    return json.dumps([page["Items"] for page in pages.paginate(TableName=onboardings.physical_id(logical_id))])
+
+
+@contextmanager
+def stubbed(onboardings: Onboardings, service: Any) -> Iterator[Stubber]:
+    """Each client of this service that is made meanwhile answers from AWS's model of the API."""
+    session = onboardings.stack.session
+    client, make = session.client(service), type(session).client
+    with Stubber(client) as stubber:
+
+        def stub(self: Any, name: Any, **options: Any) -> Any:
+            return client if name == service else make(self, name, **options)
+
+        with patch.object(type(session), "client", stub):
+            yield stubber
