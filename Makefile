@@ -95,10 +95,10 @@ quick: setup ## Run the checks and the tests that need no emulator
 	$(PYTEST) --numprocesses=$(WORKERS) --dist=loadgroup tests/project tests/unit tests/wiring
 
 .PHONY: lint
-lint: lint-style lint-format lint-types lint-layers lint-template ## Run the static checks
+lint: lint-style lint-format lint-types lint-layers lint-template lint-policies ## Run the static checks
 
 # Each is a test too (tests/project/test_static_checks.py), so that `make test` runs them side by side.
-.PHONY: lint-style lint-format lint-types lint-layers lint-template
+.PHONY: lint-style lint-format lint-types lint-layers lint-template lint-policies
 lint-style: setup
 	@$(BIN)/ruff check
 lint-format: setup
@@ -109,6 +109,15 @@ lint-layers: setup
 	@PYTHONPATH=functions $(BIN)/lint-imports --no-logo
 lint-template: setup
 	@$(ON_THIS_MACHINE) $(BIN)/sam validate --lint
+lint-policies: setup
+	@$(BIN)/uv run --quiet --isolated --no-project --python $(BIN)/python --with-requirements requirements-scan.txt \
+		checkov --config-file .checkov.yaml
+
+# Asks PyPI's database of vulnerabilities: what is known changes without a change here, so it is no test.
+.PHONY: audit
+audit: setup ## Look for known vulnerabilities in what is pinned
+	@for requirements in functions/requirements.txt requirements-dev.txt requirements-scan.txt; do \
+		$(BIN)/uvx --quiet pip-audit --disable-pip --require-hashes --requirement $$requirements || exit 1; done
 
 AGAINST ?= HEAD
 .PHONY: contracts
@@ -139,6 +148,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 requirements: setup ## Pin the requirements anew (UPGRADE=--upgrade takes the newest)
 	$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
 	$(COMPILE) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
+	$(COMPILE) requirements-scan.in --output-file requirements-scan.txt
 
 
 ##@ Deploy to AWS
@@ -153,5 +163,5 @@ build: setup ## Build the functions for Lambda, with byte code where LAMBDA_PYTH
 		|| echo "WARNING: the package has no byte code: each cold start takes more CPU time (see make bench)"
 
 .PHONY: deploy
-deploy: build ## Deploy to the AWS account that is signed in (ENV=dev or default)
+deploy: build ## Deploy to the AWS account that is signed in (ENV=dev or prod)
 	$(BIN)/sam deploy --config-env $(ENV)

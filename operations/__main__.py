@@ -15,11 +15,15 @@ from operations.redrive import failures, redrive
 from operations.stack import NotPossible, Stack, find
 from operations.trace import table, trace
 
+WIDTH = 120  # where no terminal says otherwise
+
 
 def main() -> int:
     """Run the command; 1 where it could not be done."""
     options = _parser().parse_args()
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
     try:
         _run(options, find(options.stack), console)
     except (NotPossible, BotoCoreError, ClientError) as error:

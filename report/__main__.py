@@ -15,6 +15,8 @@ from report.picture import draw
 from report.source import NoAnalytics, fetch
 from report.table import funnel_table, reasons
 
+WIDTH = 120  # where no terminal says otherwise
+
 
 def main() -> int:
     """Print the table and write the picture; 1 where there are no analytics."""
@@ -25,6 +27,8 @@ def main() -> int:
     parser.add_argument("--picture", type=Path, default=Path("report.svg"), help="where to draw: .svg or .png")
     options = parser.parse_args()
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
     try:
         stack = find(options.stack)
         analytics = fetch(stack.session, stack.api_url, options.first, options.last)

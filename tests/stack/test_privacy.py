@@ -34,7 +34,7 @@ def test_no_personal_value_that_went_in_is_in_any_log_line(onboardings: Onboardi
         assert onboardings.post(json=customer).status_code == 400
     assert second.output["reason"] == "EMAIL_TAKEN"
 
-    lines = list(_log_lines(onboardings))
+    lines = list(log_lines(onboardings))
 
     personal = {value.strip() for body in onboardings.sent for value in _texts(body) if len(value.strip()) >= SHORTEST}
     assert len(lines) > 20
@@ -46,7 +46,7 @@ def test_every_line_of_the_functions_names_its_customer_or_its_request(onboardin
     """The first invocation of each function, by which the deployment warms it up, has neither."""
     onboardings.onboard(a_customer())
 
-    lines = [json.loads(line) for line in _log_lines(onboardings) if line.startswith('{"level"')]
+    lines = [json.loads(line) for line in log_lines(onboardings) if line.startswith('{"level"')]
 
     said = [line for line in lines if not line.get("cold_start")]
     assert len(said) >= 4
@@ -64,7 +64,7 @@ def test_no_credential_is_in_a_log_an_event_the_state_or_an_environment(
     machine = onboardings.stack.outputs["StateMachineArn"]
     arn = f"{machine.replace(':stateMachine:', ':execution:')}:{onboarding.output['customerId']}"
     seen = {
-        "logs": list(_log_lines(onboardings)),
+        "logs": list(log_lines(onboardings)),
         "events": onboarding.events,
         "state": list(
             session.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
@@ -85,7 +85,7 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def _log_lines(onboardings: Onboardings) -> Iterator[str]:
+def log_lines(onboardings: Onboardings) -> Iterator[str]:
     logs = onboardings.stack.session.client("logs")
     for page in logs.get_paginator("describe_log_groups").paginate():
         for group in page["logGroups"]:
