@@ -46,7 +46,11 @@ def start() -> Iterator[MailService]:
             status, headers, document = service.answer(request["Destination"]["ToAddresses"][0])
             body = json.dumps(document).encode()
             self.send_response(status)
-            for name, value in {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}.items():
+            for name, value in {
+                **headers,
+                "Content-Type": "application/json",
+                "Content-Length": str(len(body)),
+            }.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)

@@ -12,8 +12,8 @@ import os
 import platform
 import re
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,20 +25,25 @@ import httpx
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.cost import mail_service
+from benchmarks.cost import dynamodb, mail_service
+from benchmarks.cost.bill import added
 from benchmarks.cost.history import transitions
 from benchmarks.cost.kinds import KINDS, SYSTEMS, Kind
 from benchmarks.cost.mail_service import MailService
 from benchmarks.cost.measurement import Measurement, Registration, Work
-from benchmarks.cost.prices import read_units, write_units
+from benchmarks.cost.prices import Unit
 from local import emulator, systems
 from local.deploy import STACK_NAME, Stack, deploy
 from local.observer import Observer, observe
 from local.polling import back_off
 from local.systems import Systems
 
-# Retries wait two thousandths of their delays; CloudTrail keeps what it is asked to.
-SETTINGS = {"SFN_WAIT_SCALE": "0.002", "CLOUDTRAIL_RECORDING": "1", "CLOUDTRAIL_MAX_EVENTS": "1000000"}
+# Retries wait two thousandths of their delays.
+SETTINGS = {"SFN_WAIT_SCALE": "0.002", "CLOUDTRAIL_RECORDING": "1"}
+# The calls of functions that are billed. Settings and secrets, asked for every five minutes, are not among them.
+ACTIONS = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "GetItem", "Query", "SendMessage")
+MOST_EVENTS = 50
+CALM_SECONDS = 0.3
 PATIENCE_SECONDS = 120
 REPORT = re.compile(r"^REPORT RequestId: \S+\tDuration: (?P<milliseconds>[\d.]+) ms")
 LAMBDAS_OWN = ("START RequestId: ", "END RequestId: ", "REPORT RequestId: ")
@@ -50,7 +55,7 @@ class DidNotGoAsPlanned(RuntimeError):
 
 @dataclass
 class Window:
-    """What was done since a moment, in milliseconds since 1970, by all functions: their calls, and their log's lines."""
+    """What all functions did since a moment, in milliseconds since 1970: their calls, and their logs' lines."""
 
     began: int
     calls: list[dict[str, Any]] = field(default_factory=list)
@@ -67,8 +72,12 @@ class Bench:
         self._http = http
         self._observer: Observer = observe(stack)
         session = stack.session
-        self._sfn, self._sqs, self._lambda = (session.client(name) for name in ("stepfunctions", "sqs", "lambda"))
-        self._dynamodb, self._logs, self._events = (session.client(name) for name in ("dynamodb", "logs", "events"))
+        self._sfn = session.client("stepfunctions")
+        self._sqs = session.client("sqs")
+        self._lambda = session.client("lambda")
+        self._dynamodb = session.client("dynamodb")
+        self._logs = session.client("logs")
+        self._events = session.client("events")
         self._trail = session.client("cloudtrail")
         self._machine = stack.outputs["StateMachineArn"]
         self._definition = self._sfn.describe_state_machine(stateMachineArn=self._machine)["definition"]
@@ -100,8 +109,11 @@ class Bench:
             self._await_consumers()
         self._observer.events()
         mails, window = len(self.mail.accepted), self._window()
-        executions = [self._register(kind, str(repetition)) for repetition in range(repetitions)]
-        self._await_consumers()
+        executions = []
+        for repetition in range(repetitions):
+            executions.append(self._register(kind, str(repetition)))
+            self._await_consumers()
+            window.calls += self._new_calls()
         self._close(window)
         return self._registration(kind, executions, window, len(self.mail.accepted) - mails)
 
@@ -172,11 +184,13 @@ class Bench:
         calm_since = time.monotonic()
         for _ in back_off(PATIENCE_SECONDS):
             for url in self._queues.values():
-                names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-                waiting = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]  # type: ignore[arg-type]
+                waiting = self._sqs.get_queue_attributes(
+                    QueueUrl=url,
+                    AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+                )["Attributes"]
                 if any(int(number) for number in waiting.values()):
                     calm_since = time.monotonic()
-            if time.monotonic() - calm_since > 1:
+            if time.monotonic() - calm_since > CALM_SECONDS:
                 return
         raise DidNotGoAsPlanned(f"The consumers are not done within {PATIENCE_SECONDS} s")
 
@@ -197,19 +211,23 @@ class Bench:
         return Window(_now())
 
     def _close(self, window: Window) -> None:
-        window.calls = self._new_calls()
+        window.calls += self._new_calls()
         window.lines = {logical_id: self._lines(logical_id, window.began) for logical_id in self.functions}
 
     def _new_calls(self) -> list[dict[str, Any]]:
-        """The calls that functions made since the last time, the latest first."""
+        """The calls that functions made since the last time.
+
+        Of each action the emulator tells the last 50 and no more, so that this is asked after each registration.
+        """
         calls = []
-        for page in self._trail.get_paginator("lookup_events").paginate():
-            events = [json.loads(event["CloudTrailEvent"]) for event in page["Events"]]
-            unseen = [event for event in events if event["eventID"] not in self._seen]
-            self._seen |= {event["eventID"] for event in unseen}
-            calls += [event for event in unseen if _caller(event)]
-            if len(unseen) < len(events):
-                break
+        for action in ACTIONS:
+            by_name = {"AttributeKey": "EventName", "AttributeValue": action}
+            answer = self._trail.lookup_events(LookupAttributes=[by_name])["Events"]
+            unseen = [event for event in answer if event["EventId"] not in self._seen]
+            if len(unseen) == MOST_EVENTS:
+                raise DidNotGoAsPlanned(f"There may be more calls of {action} than CloudTrail tells")
+            self._seen |= {event["EventId"] for event in unseen}
+            calls += [call for event in unseen if _caller(call := json.loads(event["CloudTrailEvent"]))]
         return calls
 
     def _lines(self, logical_id: str, since: int) -> list[str]:
@@ -259,18 +277,21 @@ class Bench:
         lines = window.lines[logical_id]
         durations = [float(found["milliseconds"]) / 1000 for line in lines if (found := REPORT.match(line))]
         own = [line for line in lines if not line.startswith(LAMBDAS_OWN)]
-        units = Counter[str]()
-        for call in window.calls:
-            if _caller(call) == logical_id and call["eventSource"] == "dynamodb.amazonaws.com":
-                units.update(self._dynamodb_units(call["eventName"], call["requestParameters"]))
+        units = added(
+            *(
+                dynamodb.billed(call["eventName"], call["requestParameters"], self._dynamodb)
+                for call in window.calls
+                if _caller(call) == logical_id and call["eventSource"] == "dynamodb.amazonaws.com"
+            )
+        )
         return Work(
             invocations=len(durations) / repetitions,
             # Whatever else the machine does makes a few of them long: the median stands for all.
             seconds=round(median(durations or [0]) * len(durations) / repetitions, 4),
             log_lines=len(own) / repetitions,
             log_bytes=sum(len(line.encode()) for line in own) / repetitions,
-            writes=units["write"] / repetitions,
-            reads=units["read"] / repetitions,
+            writes=units.get(Unit.WRITE, 0) / repetitions,
+            reads=units.get(Unit.READ, 0) / repetitions,
         )
 
     def _messages(
@@ -300,34 +321,6 @@ class Bench:
     def _matches(self, pattern: str, event: Mapping[str, Any]) -> bool:
         return self._events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))["Result"]
 
-    def _dynamodb_units(self, action: str, request: Mapping[str, Any]) -> dict[str, float]:
-        """The units of a call. What it reads or changes is looked up, as it is now."""
-        match action:
-            case "PutItem":
-                return {"write": write_units(item_size(request["Item"]))}
-            case "UpdateItem" | "DeleteItem":
-                return {"write": write_units(self._size_now(request))}
-            case "TransactWriteItems":
-                (parts,) = (request["TransactItems"],)
-                sizes = [
-                    item_size(write["Item"]) if "Item" in write else self._size_now(write)
-                    for part in parts
-                    for write in part.values()
-                ]
-                return {"write": 2 * sum(write_units(size) for size in sizes)}
-            case "GetItem":
-                consistent = request.get("ConsistentRead", False)
-                return {"read": read_units(self._size_now(request), consistent=consistent)}
-            case "Query":
-                size = sum(map(item_size, self._dynamodb.query(**request)["Items"]))
-                return {"read": read_units(size, consistent=request.get("ConsistentRead", False))}
-            case _:
-                raise DidNotGoAsPlanned(f"What DynamoDB bills for {action} is not known here")
-
-    def _size_now(self, request: Mapping[str, Any]) -> int:
-        item = self._dynamodb.get_item(TableName=request["TableName"], Key=request["Key"]).get("Item", {})
-        return item_size(item)
-
 
 def measure(repetitions: int, console: Console) -> Measurement:
     """Start an emulator, deploy, and count each kind of registration.
@@ -354,30 +347,6 @@ def measure(repetitions: int, console: Console) -> Measurement:
             status_request=bench.status_request(),
             registrations=registrations,
         )
-
-
-def item_size(item: Mapping[str, Any]) -> int:
-    """Bytes of an item in DynamoDB's JSON, by DynamoDB's rules.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
-    """
-    return sum(len(name.encode()) + _attribute_size(value) for name, value in item.items())
-
-
-def _attribute_size(attribute: Mapping[str, Any]) -> int:
-    ((kind, value),) = attribute.items()
-    match kind:
-        case "S":
-            return len(value.encode())
-        case "N":
-            return len(value) // 2 + 1
-        case "M":
-            return 3 + sum(1 + len(name.encode()) + _attribute_size(part) for name, part in value.items())
-        case "L":
-            return 3 + sum(1 + _attribute_size(part) for part in value)
-        case "BOOL" | "NULL":
-            return 1
-    raise DidNotGoAsPlanned(f"The size of an attribute of type {kind} is not known here")
 
 
 def _caller(event: Mapping[str, Any]) -> str:

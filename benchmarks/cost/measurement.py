@@ -52,7 +52,7 @@ class Registration(_Document):
 
 
 class Measurement(_Document):
-    """All kinds, and what the machine was. `memory` is in MB, `cold` the seconds of each function's first invocation."""
+    """All kinds, and on which machine. `memory` is in MB, `cold` the seconds of each function's first invocation."""
 
     measured: date
     machine: str

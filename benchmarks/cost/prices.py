@@ -26,7 +26,7 @@ class Unit(StrEnum):
     INVOCATION = "Lambda request"
     LAMBDA_GB_SECOND = "Lambda GB-second"
     SQS_REQUEST = "SQS request"
-    EVENT = "event published"
+    EVENT = "published event"
     WRITE = "DynamoDB write unit"
     READ = "DynamoDB read unit"
     MAIL = "e-mail"
@@ -101,17 +101,3 @@ def dollars(units: Units) -> dict[str, float]:
 def total(units: Units) -> float:
     """US dollars in all."""
     return sum(dollars(units).values())
-
-
-def write_units(size: int) -> int:
-    """DynamoDB's units of one write of an item of so many bytes: one for each KiB begun; twice that in a transaction.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html
-    """
-    return max(1, -(-size // KIBIBYTE))
-
-
-def read_units(size: int, *, consistent: bool) -> float:
-    """DynamoDB's units of one read of so many bytes: one for each 4 KiB begun, half where it may be stale."""
-    whole = max(1, -(-size // (4 * KIBIBYTE)))
-    return whole if consistent else whole / 2
