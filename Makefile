@@ -133,6 +133,10 @@ format: setup ## Format the code and mend what can be mended
 bench: setup ## Measure cold starts and the package
 	@$(ON_THIS_MACHINE) $(BIN)/python -m benchmarks
 
+.PHONY: cost
+cost: setup ## Count what each kind of registration makes AWS do, and price it
+	@PYTHONPATH=functions $(ON_THIS_MACHINE) $(BIN)/python -m benchmarks.cost
+
 
 ##@ Generate
 

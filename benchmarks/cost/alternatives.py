@@ -46,7 +46,9 @@ def _express(registration: Registration, measurement: Measurement) -> Units | No
 
 
 def _unlimited_express(registration: Registration, measurement: Measurement) -> Units:
-    standard = {unit: number for unit, number in units(registration, measurement).items() if unit != Unit.TRANSITION}
+    standard: Units = {
+        unit: number for unit, number in units(registration, measurement).items() if unit != Unit.TRANSITION
+    }
     steps = math.ceil(round(registration.seconds / EXPRESS_STEP_SECONDS, 6))
     return together(
         standard,
@@ -86,7 +88,7 @@ def _choreography(registration: Registration, measurement: Measurement) -> Units
     )
     return together(
         *(function_units(name, work, measurement) for name, work in functions.items() if name != START),
-        function_units("CreateAccountFunction", activation, measurement),
+        function_units(START, activation, measurement),
         around(registration),
         {
             Unit.LAMBDA_GB_SECOND: _gb_seconds(events * CALL_SECONDS, measurement),

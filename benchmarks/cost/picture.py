@@ -31,7 +31,7 @@ def svg(measurement: Measurement) -> str:
         _bars(ways, {name: each for name, each in possible.items() if each})
         kinds.set_title("As deployed", loc="left")
         ways.set_title(f"The first ({ONBOARDED.title}), done otherwise", loc="left")
-        kinds.legend(frameon=False, ncols=2, loc="lower right")
+        ways.legend(frameon=False, ncols=2, loc="lower right")
         text = StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
@@ -41,9 +41,10 @@ def _bars(axes: Axes, bars: Mapping[str, Units]) -> None:
     left = [0.0] * len(bars)
     for service, colour in zip(SERVICES, COLOURS, strict=True):
         widths = [dollars(each)[service] * MILLION for each in bars.values()]
-        last = axes.barh(list(bars), widths, left=left, color=colour, label=service)
+        axes.barh(list(bars), widths, left=left, color=colour, label=service)
         left = [start + width for start, width in zip(left, widths, strict=True)]
-    axes.bar_label(last, [f"{amount:,.0f}" for amount in left], padding=3)
+    for row, amount in enumerate(left):
+        axes.annotate(f"{amount:,.0f}", (amount, row), (4, 0), textcoords="offset points", va="center")
     axes.invert_yaxis()
     axes.margins(x=0.08)
     axes.spines[["top", "right"]].set_visible(False)

@@ -22,10 +22,10 @@ def tables(measurement: Measurement) -> Iterator[Table]:
         billed = units(registration, measurement)
         amounts = [*dollars(billed).values(), total(billed)]
         services.add_row(
-            kind.title, str(sum(registration.transitions.values())), *(f"{amount * MILLION:,.2f}" for amount in amounts)
+            kind.name, str(sum(registration.transitions.values())), *(f"{amount * MILLION:,.2f}" for amount in amounts)
         )
         others.add_row(
-            kind.title,
+            kind.name,
             *(
                 "impossible" if each is None else f"{total(each) * MILLION:,.2f}"
                 for each in bills(registration, measurement).values()

@@ -40,6 +40,7 @@ READ = {
     "fraud_table",
     "idempotency_table",
     "outbox",
+    "published",
     "timelines_table",
 )
 @pytest.mark.parametrize("path", PAYLOADS, ids=lambda path: str(path.relative_to(RELEASES).with_suffix("")))
