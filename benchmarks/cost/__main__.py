@@ -7,10 +7,13 @@ import sys
 
 from rich.console import Console
 
+from benchmarks.cost.dynamodb import NotKnown
 from benchmarks.cost.measure import DidNotGoAsPlanned, measure
 from benchmarks.cost.measurement import MEASUREMENT, save
 from benchmarks.cost.table import tables
 from local import PROJECT
+from local.emulator import EmulatorDidNotStart
+from local.sam import SamFailed
 
 
 def main() -> int:
@@ -21,7 +24,7 @@ def main() -> int:
     console = Console()
     try:
         measurement = measure(repetitions, console)
-    except DidNotGoAsPlanned as error:
+    except (DidNotGoAsPlanned, EmulatorDidNotStart, NotKnown, SamFailed) as error:
         console.print(str(error), markup=False, soft_wrap=True)
         return 1
     save(measurement)

@@ -84,9 +84,9 @@ Before the workflow, and behind its events:
 
 {others}
 
-The consumer record_analytics is dearer than any function of the workflow: each event is a transaction, whose writes
-count twice. A state that only decides costs as much as one that works, which is why Assign and Output shape data in
-passing.
+The consumer record_analytics is the dearest function, but for the e-mail's own price: each event is a transaction,
+whose writes count twice. A state that only decides costs as much as one that works, which is why Assign and Output
+shape data in passing.
 
 ## Done otherwise
 
@@ -119,7 +119,8 @@ Below that, what is saved is less than what it costs to look after it. In partic
 - **The quotas** allow {customers:.0f} customers a second in us-east-1, us-west-2 and eu-west-1 (StartExecution
   {start_quota} a second; state transitions {transition_quota:,}), {elsewhere:.0f} elsewhere (transitions
   {transition_elsewhere}; StartExecution {start_elsewhere}), and can be raised.
-- **E-mail, DynamoDB, logs** cost the same in each of these ways: what is saved is Step Functions' part alone.
+- **E-mail, consumers and tables** cost the same in each of these ways: what can be saved is Step Functions' part, and
+  its log.
 
 ## What it rests on
 
@@ -148,7 +149,9 @@ Each month, used or not, in US dollars:
 Lambda polls each queue {pollers} times at once for {poll_seconds} s, also when nothing comes; SQS's free tier of a
 million requests is not deducted.
 
-| unit | US dollars | source |
+Most of these prices were read in other people's copies of AWS's pages; before you rely on one, look at AWS's own:
+
+| unit | US dollars | AWS's page |
 |---|---:|---|
 {prices}
 """

@@ -1,6 +1,7 @@
 """The price list, and what a number of billable units comes to.
 
 List prices of us-east-1, without free tiers, volume discounts and taxes. Where AWS has tiers it is the first.
+Most were read in other people's copies of AWS's pages.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for so many units of a service; `source` is where the price stands."""
+    """US dollars for so many units of a service; `source` is AWS's own page to check it with."""
 
     service: str
     dollars: float

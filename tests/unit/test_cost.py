@@ -12,8 +12,11 @@ from moto import mock_aws
 
 from benchmarks.cost import alternatives, bill, dynamodb, mail_service
 from benchmarks.cost.history import transitions
-from benchmarks.cost.measurement import Measurement, Registration, Work
+from benchmarks.cost.kinds import KINDS, ONBOARDED
+from benchmarks.cost.measurement import Measurement, Registration, Work, load
 from benchmarks.cost.prices import PRICES, SERVICES, Unit, dollars, total
+from benchmarks.cost.table import tables
+from local import PROJECT
 
 KIB = 1024
 
@@ -133,7 +136,7 @@ def test_the_size_of_an_item_has_its_names_and_its_values() -> None:
 
 @mock_aws
 def test_a_call_is_billed_by_what_it_touches_and_twice_in_a_transaction() -> None:
-    client = boto3.client("dynamodb")
+    client = boto3.client("dynamodb", region_name="us-east-1")
     client.create_table(
         TableName="table",
         BillingMode="PAY_PER_REQUEST",
@@ -247,6 +250,22 @@ def test_one_function_pays_the_sum_of_the_times() -> None:
     assert units[Unit.INVOCATION] == 3
     assert units[Unit.LAMBDA_GB_SECOND] == pytest.approx((0.1 + (0.2 + 0.01 + 0.01) + 0.1) / 2)
     assert units[Unit.WRITE] == 3
+
+
+def test_the_terminal_shows_every_kind() -> None:
+    for table in tables(load()):
+        assert list(table.columns[0].cells) == [kind.name for kind in KINDS]
+
+
+def test_the_readme_tells_what_was_counted() -> None:
+    measurement = load()
+    registration = measurement.of(ONBOARDED.name)
+    states = sum(registration.transitions.values())
+    thousand = 1000 * total(bill.units(registration, measurement))
+
+    readme = " ".join((PROJECT / "README.md").read_text(encoding="utf-8").split())
+
+    assert f"enters {states} states and costs about ${thousand:.2f} for a thousand" in readme
 
 
 def test_what_is_there_costs_by_the_month() -> None:
