@@ -99,9 +99,10 @@ def status_request(measurement: Measurement) -> Units:
 
 
 def monthly() -> dict[str, float]:
-    """US dollars a month for what is in the template, used or not, by what it is."""
+    """US dollars a month for what is in the template, used or not, by what it is; without its options."""
     template = (PROJECT / "template.yaml").read_text(encoding="utf-8")
-    there = Counter(re.findall(r"^    Type: (\S+)$", template, re.MULTILINE))
+    # What stands under a condition is an option.
+    there = Counter(re.findall(r"^    Type: (\S+)\n(?!    Condition:)", template, re.MULTILINE))
     queues = len(re.findall(r"^          Type: SQS$", template, re.MULTILINE))
     polls = queues * POLLERS * SECONDS_A_MONTH / POLL_SECONDS
     found = {f"{queues} queues that functions poll, {polls:,.0f} requests": PRICES[Unit.SQS_REQUEST].of(polls)}

@@ -196,7 +196,7 @@ class Bench:
         """The URL of the queue that each function reads, by logical id."""
         names = {name: logical_id for logical_id, name in self.functions.items()}
         return {
-            names[mapping["FunctionArn"].rpartition(":")[2]]: self._sqs.get_queue_url(
+            names[mapping["FunctionArn"].split(":")[6]]: self._sqs.get_queue_url(
                 QueueName=mapping["EventSourceArn"].rpartition(":")[2]
             )["QueueUrl"]
             for mapping in self._lambda.list_event_source_mappings()["EventSourceMappings"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from threading import Lock
 
 from onboarding import events
@@ -40,14 +40,15 @@ class Auditor:
             mails=sum(account_id in mail["BodyText"] for mail in onboarding.mails),
         )
 
-    def discrepancies(self) -> Iterator[str]:
-        """Each account in a system without an active customer, and each that an active customer lacks."""
+    def discrepancies(self, customer_ids: Collection[str]) -> Iterator[str]:
+        """Each account in a system without an active customer, and each that an active one of these lacks."""
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.table)
         items = [item for page in pages for item in page["Items"]]
         active = {item["customerId"]["S"] for item in items if item.get("status") == {"S": "ACTIVE"}}
         for name, system in self._systems.items():
+            lacking = active & set(customer_ids) - system.accounts().keys()
             yield from (f"{name} has an orphan: {orphan}" for orphan in system.accounts().keys() - active)
-            yield from (f"{name} lacks a customer: {missing}" for missing in active - system.accounts().keys())
+            yield from (f"{name} lacks a customer: {missing}" for missing in lacking)
 
     def _item(self, key: str) -> dict[str, str]:
         found = self.dynamodb.get_item(TableName=self.table, Key={"pk": {"S": key}}, ConsistentRead=True)

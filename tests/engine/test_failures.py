@@ -116,7 +116,9 @@ def test_whoever_was_not_provisioned_can_register_again(matrix: Matrix) -> None:
 
 
 def test_no_system_has_an_account_without_a_customer_or_lacks_one(matrix: Matrix, auditor: Auditor) -> None:
-    assert list(auditor.discrepancies()) == []
+    runs = [*matrix.failed.values(), *matrix.redriven.values(), *matrix.again.values()]
+
+    assert list(auditor.discrepancies([run.customer_id for run in runs])) == []
 
 
 def test_each_task_fails_in_each_way(matrix: Matrix, record_property: Callable[[str, object], None]) -> None:
