@@ -33,7 +33,7 @@ def register_anew(stack: Stack, customer_id: str) -> str:
     registration = execution.registration_of(closed)
     accepted = acceptance.accept(
         registration.data,
-        idempotency_key=f"anew {customer_id}",
+        customer_id=acceptance.customer_id_for(registration.data, idempotency_key=f"anew {customer_id}"),
         correlation_id=registration.correlation_id,
         sqs=stack.session.client("sqs"),
         queue_url=stack.outputs["RegistrationQueueUrl"],

@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws
+from onboarding import aws, failures
 from onboarding.accounts import cancel_account
 from onboarding.tasks import CustomerTask
 
@@ -16,6 +16,7 @@ dynamodb = aws.client("dynamodb")
 
 
 @logger.inject_lambda_context(clear_state=True)
+@failures.logged(logger)
 def handler(event: dict[str, Any], _: LambdaContext) -> None:
     """Return nothing, each time."""
     task = CustomerTask.model_validate(event)

@@ -6,8 +6,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws
+from onboarding import aws, failures
 from onboarding.accounts import create_account
+from onboarding.errors import EmailAlreadyRegistered
 from onboarding.tasks import CustomerTask
 
 TABLE_NAME = os.environ["CUSTOMERS_TABLE"]
@@ -16,6 +17,7 @@ dynamodb = aws.client("dynamodb")
 
 
 @logger.inject_lambda_context(clear_state=True)
+@failures.logged(logger, EmailAlreadyRegistered)
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """Return `{accountId}`, the same one each time.
 

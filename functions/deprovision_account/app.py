@@ -7,8 +7,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws
+from onboarding import aws, failures
 from onboarding.downstream import AccountTask, connect
+from onboarding.errors import DownstreamRefused, DownstreamUnavailable
 
 PREFIX = os.environ["DOWNSTREAM_PREFIX"]
 logger = Logger(use_rfc3339=True, utc=True)
@@ -17,6 +18,7 @@ secrets = SecretsProvider(boto3_client=aws.client("secretsmanager"))
 
 
 @logger.inject_lambda_context(clear_state=True)
+@failures.logged(logger, DownstreamRefused, DownstreamUnavailable)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return `{system, status: DEPROVISIONED}`, each time; that there was no account is success.
 

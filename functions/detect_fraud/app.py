@@ -32,10 +32,11 @@ def detect(record: SQSRecord) -> None:
     """Look at one validated customer, and anew at those behind whom it makes suspicious."""
     logger.append_keys(message_id=record.message_id, customer_id=None, correlation_id=None)
     event = events.read(record.body)
+    if event:
+        logger.append_keys(customer_id=event.customer_id, correlation_id=event.metadata.correlation_id)
     if not isinstance(event, CustomerValidated):
         logger.info("Event ignored")
         return
-    logger.append_keys(customer_id=event.customer_id, correlation_id=event.metadata.correlation_id)
     findings = detection.record(detection.examine(event), dynamodb=dynamodb, table_name=TABLE_NAME)
     for suspicion in detection.suspicions(findings, THRESHOLD, dynamodb=dynamodb, table_name=TABLE_NAME):
         publish(suspicion, eventbridge=eventbridge, event_bus=EVENT_BUS)

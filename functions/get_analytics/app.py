@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 
-from onboarding import aws
+from onboarding import aws, failures
 from onboarding.analytics import funnel
 from onboarding.analytics.funnel import Analytics
 from onboarding.api import RequestRefused, period_in, respond, respond_if_changed
@@ -21,6 +21,7 @@ dynamodb = aws.client("dynamodb")
 
 
 @logger.inject_lambda_context(clear_state=True)
+@failures.logged(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer 200 or 304, or a problem: 400, and 503 where AWS is out of reach."""
     logger.append_keys(correlation_id=event["requestContext"]["requestId"])

@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 
-from onboarding import aws, timeline
+from onboarding import aws, failures, timeline
 from onboarding.api import RequestRefused, customer_id_in, respond, respond_if_changed
 from onboarding.status import Onboarding, onboarding_from
 
@@ -20,6 +20,7 @@ dynamodb = aws.client("dynamodb")
 
 
 @logger.inject_lambda_context(clear_state=True)
+@failures.logged(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer 200 or 304, or a problem: 404, and 503 where AWS is out of reach."""
     logger.append_keys(correlation_id=event["requestContext"]["requestId"])

@@ -39,19 +39,19 @@ def customer_id_for(customer: CustomerData, idempotency_key: str | None) -> str:
 def accept(
     customer: CustomerData,
     *,
-    idempotency_key: str | None,
+    customer_id: str,
     correlation_id: str,
     sqs: SQSClient,
     queue_url: str,
 ) -> Accepted:
-    """Queue a registration.
+    """Queue a registration under its customerId.
 
     Raises:
         botocore.exceptions.ClientError, ConnectionError, HTTPClientError: the queue did not take it.
     """
     registration = Registration(
         timestamp=datetime.now(UTC),
-        customer_id=customer_id_for(customer, idempotency_key),
+        customer_id=customer_id,
         correlation_id=correlation_id,
         data=customer,
     )

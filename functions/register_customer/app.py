@@ -20,7 +20,7 @@ from aws_lambda_powertools.utilities.idempotency.serialization.pydantic import P
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 
-from onboarding import acceptance, aws
+from onboarding import acceptance, aws, failures
 from onboarding.acceptance import Accepted
 from onboarding.api import RegistrationRequest, RequestRefused, onboarding_of, parse_request, respond
 
@@ -40,6 +40,7 @@ once_per_key = IdempotencyConfig(
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
+@failures.logged(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer 202, or a problem: 400, 409, 413, 415, 422, and 503 where AWS is out of reach."""
     correlation_id = event["requestContext"]["requestId"]
@@ -51,7 +52,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         logger.info("Registration refused", status=refused.problem.status, reason=refused.problem.detail)
         metrics.add_metric("RegistrationRefused", MetricUnit.Count, 1)
         return respond(refused.problem.status, refused.problem, allow_origin=ALLOWED_ORIGIN, **refused.headers)
-    logger.info("Registration accepted", customer_id=accepted.customer_id)
+    logger.info("Registration accepted")
     metrics.add_metric("RegistrationAccepted", MetricUnit.Count, 1)
     location = onboarding_of(accepted.customer_id)
     return respond(HTTPStatus.ACCEPTED, accepted, allow_origin=ALLOWED_ORIGIN, Location=location)
@@ -63,9 +64,11 @@ def accept(request: RegistrationRequest, correlation_id: str) -> Accepted:
     Raises:
         RequestRefused: 409, 422 or 503.
     """
+    customer_id = acceptance.customer_id_for(request.customer, request.idempotency_key)
+    logger.append_keys(customer_id=customer_id)
     call = queue_once_per_key if request.idempotency_key else queue
     try:
-        return call(request=request, correlation_id=correlation_id)
+        return call(request=request, customer_id=customer_id, correlation_id=correlation_id)
     except IdempotencyValidationError:
         raise RequestRefused(
             HTTPStatus.UNPROCESSABLE_ENTITY, "The Idempotency-Key was used with another registration"
@@ -83,11 +86,11 @@ def accept(request: RegistrationRequest, correlation_id: str) -> Accepted:
         ) from None
 
 
-def queue(request: RegistrationRequest, correlation_id: str) -> Accepted:
+def queue(request: RegistrationRequest, customer_id: str, correlation_id: str) -> Accepted:
     """Queue the registration; raises what botocore raises."""
     return acceptance.accept(
         request.customer,
-        idempotency_key=request.idempotency_key,
+        customer_id=customer_id,
         correlation_id=correlation_id,
         sqs=sqs,
         queue_url=QUEUE_URL,

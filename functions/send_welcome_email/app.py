@@ -9,9 +9,11 @@ from aws_lambda_powertools.utilities.idempotency import (
     IdempotencyConfig,
     idempotent_function,
 )
+from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, welcome_email
+from onboarding import aws, failures, welcome_email
+from onboarding.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
 from onboarding.tasks import WelcomeEmailTask
 
 SENDER = welcome_email.Sender(
@@ -30,6 +32,9 @@ once_per_customer = IdempotencyConfig(
 
 
 @logger.inject_lambda_context(clear_state=True)
+@failures.logged(
+    logger, EmailUndeliverable, EmailSenderBlocked, EmailServiceUnavailable, IdempotencyAlreadyInProgressError
+)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return `{messageId}`; once recorded, the same one each time, and nothing is sent again.
 

@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from onboarding import failures
 from onboarding.errors import CustomerInvalid
 from onboarding.tasks import CustomerTask
 from onboarding.validation import validate
@@ -13,6 +14,7 @@ logger = Logger(use_rfc3339=True, utc=True)
 
 
 @logger.inject_lambda_context(clear_state=True)
+@failures.logged(logger, CustomerInvalid)
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """Return `{customerData}`, normalised.
 
@@ -21,10 +23,6 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """
     task = CustomerTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
-    try:
-        customer = validate(task.customer_data)
-    except CustomerInvalid as invalid:
-        logger.info("Customer invalid", codes=[error["code"] for error in invalid.errors])
-        raise
+    customer = validate(task.customer_data)
     logger.info("Customer valid")
     return {"customerData": customer.model_dump(by_alias=True, exclude_none=True)}

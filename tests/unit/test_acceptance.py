@@ -60,7 +60,7 @@ def test_sqs_takes_the_message_of_every_customer(name: str) -> None:
     sqs: Any = SimpleNamespace(send_message=send_message)
     customer = ADA.model_copy(update={"first_name": name})
 
-    accept(customer, idempotency_key=None, correlation_id="request", sqs=sqs, queue_url="https://sqs.example.com/q")
+    accept(customer, customer_id="ada", correlation_id="request", sqs=sqs, queue_url="https://sqs.example.com/q")
 
     assert all(map(TAKEN_BY_SQS.fullmatch, bodies))
     assert len(bodies) == 1

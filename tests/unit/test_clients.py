@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 
 from tests.unit.deployment import RESOURCES, TEMPLATE, Functions
+from tests.unit.runtime import Runtime
 
 CLIENTS = [
     ("register_customer", "sqs"),
@@ -49,3 +51,29 @@ def test_a_call_gives_up_before_the_function_times_out(function: str, client: st
 
 def test_the_workflow_alone_tries_again_to_send(functions: Functions) -> None:
     assert functions["send_welcome_email"].ses.meta.config.retries["total_max_attempts"] == 1
+
+
+@pytest.mark.parametrize(("function", "client"), [("register_customer", "sqs"), ("detect_fraud", "eventbridge")])
+def test_a_call_carries_the_trace_on(
+    function: str, client: str, functions: Functions, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQS keeps the header with the message and EventBridge hands it on, so that a request is one trace to its end.
+
+    https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html
+    """
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", function)  # as Lambda sets them
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
+    sent: list[AWSPreparedRequest] = []
+
+    def keep(request: AWSPreparedRequest, **_: object) -> None:
+        sent.append(request)
+
+    caller = getattr(functions[function], client)
+    caller.meta.events.register_first("before-send", keep)
+    try:
+        caller.list_queues() if client == "sqs" else caller.list_event_buses()
+    finally:
+        caller.meta.events.unregister("before-send", keep)
+
+    assert [request.headers["X-Amzn-Trace-Id"] for request in sent] == [trace.encode()]

@@ -12,7 +12,9 @@ from uuid import UUID
 
 import pytest
 
+from onboarding.acceptance import customer_id_for
 from onboarding.api import title
+from onboarding.models import CustomerData
 from tests.customers import a_customer
 from tests.invocations import an_api_request
 from tests.unit.deployment import Functions
@@ -323,14 +325,15 @@ def test_what_is_recorded_of_a_key_holds_nothing_personal(
 def test_every_line_of_the_log_names_the_request_and_once_it_has_one_the_customer(
     register: Register, queued: Queued, idempotency_table: Table, runtime: Runtime
 ) -> None:
-    accepted = register(a_customer(), KEY)
-    register(a_customer(), KEY)
+    accepted, another = register(a_customer(), KEY), a_customer()
+    register(another, KEY)
     register({})
 
+    never = customer_id_for(CustomerData.model_validate(another), KEY)  # that of the customer who is refused
     assert {line["correlation_id"] for line in runtime.log} == {an_api_request("")["requestContext"]["requestId"]}
     assert [(line["message"], line.get("customer_id"), line.get("status")) for line in runtime.log] == [
         ("Registration accepted", accepted["body"]["customerId"], None),
-        ("Registration refused", None, 422),
+        ("Registration refused", never, 422),
         ("Registration refused", None, 400),
     ]
     assert runtime.metrics == {"RegistrationAccepted": 1, "RegistrationRefused": 2}

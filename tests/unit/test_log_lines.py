@@ -1,0 +1,171 @@
+"""What is logged of a customer is found by the customerId and by the correlation id, whichever function it was."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from onboarding.errors import EmailAlreadyRegistered
+from onboarding.events import SOURCE
+from tests.invocations import SAMPLES, a_customer_task, an_api_request, sample
+from tests.unit.deployment import Functions
+from tests.unit.faults import OUT_OF_REACH, failing
+from tests.unit.partner import Partner
+from tests.unit.runtime import Runtime
+from tests.unit.systems import API_KEY, QUEUE_SETTINGS, Systems, by_api_key
+from tests.unit.table import Table
+from tests.unit.test_sample_events import ACCEPTED, MALFORMED
+
+NAMES = sorted(
+    path.relative_to(SAMPLES).with_suffix("").as_posix()
+    for path in SAMPLES.glob("*/*.json")
+    if path.parent.name != "contracts"
+)
+NOTHING: dict[str, str] = {}
+
+
+@pytest.fixture
+def all_of_aws(  # noqa: PLR0913, PLR0917 - all that any function calls
+    queued: object,
+    idempotency_table: Table,
+    customers_table: Table,
+    timelines_table: Table,
+    fraud_table: Table,
+    analytics_table: Table,
+    executions: object,
+    outbox: object,
+    published: object,
+    commands: object,
+    systems: Systems,
+    crm: Partner,
+) -> None:
+    """Whatever a function calls is there; the systems are those of the samples."""
+    systems.configure(sample("provision_account/http")["system"], by_api_key(crm.url), {"apiKey": API_KEY})
+    systems.configure(sample("provision_account/sqs")["system"], QUEUE_SETTINGS)
+
+
+def about(name: str) -> dict[str | None, dict[str, str]]:
+    """The keys that each line on a sample must have, by the id of its message; the lines of all else have none.
+
+    What is malformed, or is none of ours, names nobody: it has the keys that it has.
+    """
+    event = sample(name)
+    if "Records" in event:
+        return {record["messageId"]: _in_message(record["body"]) for record in event["Records"]}
+    if "requestContext" in event:
+        customer = event.get("pathParameters") or {}
+        is_understood = not name.endswith("malformed-customer-id")
+        return {None: _keys(customer if is_understood else {}, event["requestContext"]["requestId"])}
+    return {None: NOTHING if name in MALFORMED else _keys(event, event["correlationId"])}
+
+
+def _in_message(body: str) -> dict[str, str]:
+    message = _parsed(body)
+    detail = message.get("detail", {})
+    if message.get("source") == SOURCE and "metadata" in detail:
+        return _keys(detail, detail["metadata"]["correlationId"])
+    if message.get("source") == "aws.states":  # its execution's input, which has the correlation id, is personal
+        return {"customer_id": detail["name"]}
+    if "correlationId" in message:
+        return _keys(message, message["correlationId"])
+    return NOTHING
+
+
+def _keys(document: dict[str, Any], correlation_id: str) -> dict[str, str]:
+    customer = {"customer_id": document["customerId"]} if "customerId" in document else {}
+    return customer | {"correlation_id": correlation_id}
+
+
+def _parsed(body: str) -> dict[str, Any]:
+    with suppress(ValueError):
+        return dict(json.loads(body))
+    return {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_line_on_a_sample_names_its_customer_and_its_request(
+    name: str, runtime: Runtime, all_of_aws: None
+) -> None:
+    function, _, case = name.partition("/")
+    expected = about(name)
+
+    with suppress(Exception):  # whatever comes of it, it is logged
+        runtime.invoke(function, sample(name))
+
+    assert runtime.log
+    for line in runtime.log:
+        keys = expected[line.get("message_id") if None not in expected else None]
+        assert {key: line.get(key) for key in keys} == keys, line["message"]
+        if function == "register_customer" and case in ACCEPTED:
+            assert line["customer_id"]
+
+
+def test_no_message_is_named_by_the_keys_of_the_one_before(runtime: Runtime, all_of_aws: None) -> None:
+    name = "start_onboarding/batch-with-malformed-messages"
+    runtime.invoke("start_onboarding", sample(name))
+
+    expected = about(name)
+    nobody_s = [line for line in runtime.log if expected[line["message_id"]] == NOTHING]
+
+    assert nobody_s
+    assert [line for line in nobody_s if line.get("customer_id") or line.get("correlation_id")] == []
+
+
+@pytest.mark.parametrize("idempotency_key", [None, "key"])
+def test_a_registration_that_is_not_queued_has_the_customer_id_that_it_would_have(
+    idempotency_key: str | None, functions: Functions, runtime: Runtime, all_of_aws: None
+) -> None:
+    request = an_api_request(a_customer_task()["customerData"], idempotency_key=idempotency_key)
+    (lost, *_) = OUT_OF_REACH
+    with failing(functions["register_customer"].sqs, "SendMessage", lost):
+        runtime.invoke("register_customer", request)
+
+    assert [line["message"] for line in runtime.log] == ["Registration not accepted", "Registration refused"]
+    assert len({line["customer_id"] for line in runtime.log}) == 1
+
+
+def test_an_outcome_that_was_foreseen_is_no_error_in_the_log(runtime: Runtime, customers_table: Table) -> None:
+    task = a_customer_task()
+    runtime.invoke("create_account", task)
+    with pytest.raises(EmailAlreadyRegistered):
+        runtime.invoke("create_account", task | {"customerId": "second"})
+
+    line = runtime.log[-1]
+    assert (line["level"], line["error"], line["customer_id"]) == ("INFO", "EmailAlreadyRegistered", "second")
+
+
+def test_what_nobody_foresaw_is_an_error_with_its_trace_its_customer_and_its_request(
+    functions: Functions, runtime: Runtime, customers_table: Table
+) -> None:
+    (lost, *_) = OUT_OF_REACH
+    with failing(functions["create_account"].dynamodb, "TransactWriteItems", lost), pytest.raises(type(lost)):
+        runtime.invoke("create_account", a_customer_task(customerId="ada", correlationId="request"))
+
+    (line,) = runtime.log
+    assert (line["level"], line["exception_name"]) == ("ERROR", type(lost).__name__)
+    assert (line["customer_id"], line["correlation_id"]) == ("ada", "request")
+    assert "Traceback" in line["exception"]
+
+
+def test_every_handler_logs_what_it_raises_and_foresees_what_it_documents(functions: Functions) -> None:
+    """A handler of messages raises nothing: Powertools logs the failure of each."""
+    for name, module in functions.items():
+        (handler,) = (
+            node
+            for node in ast.parse(inspect.getsource(module)).body
+            if isinstance(node, ast.FunctionDef) and node.name == "handler"
+        )
+        foreseen = [
+            {ast.unparse(argument) for argument in decorator.args[1:]}
+            for decorator in handler.decorator_list
+            if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "failures.logged"
+        ]
+        _, _, raises = (ast.get_docstring(handler) or "").partition("Raises:\n")
+        documented = {line.strip().partition(":")[0] for line in raises.splitlines() if line.strip()}
+
+        assert foreseen == ([] if hasattr(module, "processor") else [documented]), name
