@@ -52,6 +52,17 @@ class Runtime:
                     sums[metric["Name"]] = sums.get(metric["Name"], 0) + sum(line[metric["Name"]])
         return sums
 
+    @property
+    def emitted(self) -> set[tuple[str, str, tuple[tuple[str, str], ...]]]:
+        """Namespace, name and dimensions of each metric, as CloudWatch keeps them."""
+        return {
+            (metrics["Namespace"], metric["Name"], tuple(sorted((key, line[key]) for key in keys)))
+            for line in self._lines()
+            for metrics in line.get("_aws", {}).get("CloudWatchMetrics", [])
+            for keys in metrics["Dimensions"]
+            for metric in metrics["Metrics"]
+        }
+
     def assert_nothing_personal_was_logged(self) -> None:
         """Nothing that a customer typed is in any line, nor in an exception, which the Lambda runtime logs."""
         assert found(self._typed, self._read() + self._raised) == set()

@@ -30,6 +30,7 @@ from tests.unit.deployment import Functions
 from tests.unit.faults import during
 from tests.unit.runtime import Runtime
 from tests.unit.table import Table
+from tests.wiring.test_alarms import OWN, shown
 
 FUNCTION = "record_analytics"
 NONE_FAILED: dict[str, Any] = {"batchItemFailures": []}
@@ -286,3 +287,25 @@ def test_metrics_tell_what_is_new(runtime: Runtime) -> None:
         "CustomerRejected": 1,
         "EventNotCounted": 0,
     }
+
+
+def test_the_dashboard_asks_for_the_metrics_of_the_business_by_the_dimensions_that_they_have(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "onboarding")  # read whenever a metric stands by itself
+    one, another, third = (f"customer-{number}" for number in range(3))
+    runtime.invoke(
+        FUNCTION,
+        a_batch(
+            event(CustomerRegistered, one),
+            event(WelcomeEmailSent, one),
+            event(CustomerFraudSuspected, one),
+            event(CustomerValidationFailed, another),
+            event(CustomerAccountCreationFailed, third, reason="DOWNSTREAM_FAILED"),
+            event(WelcomeEmailFailed, third),
+        ),
+    )
+
+    emitted = {(namespace, name, tuple(key for key, _ in keys)) for namespace, name, keys in runtime.emitted}
+    asked = {(it.namespace, it.name, tuple(key for key, _ in it.dimensions)) for it in shown() if it.namespace == OWN}
+    assert asked == emitted - {(OWN, "EventNotCounted", ("service",))}

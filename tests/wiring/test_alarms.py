@@ -27,17 +27,35 @@ OWN = "CustomerOnboarding"
 # The metrics of AWS that are watched here, and by which dimensions it keeps them.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+# https://docs.aws.amazon.com/ses/latest/dg/reputationdashboard-cloudwatch-alarm.html
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
 AWS_METRICS: Mapping[str, tuple[set[str], set[tuple[str, ...]]]] = {
     "AWS/ApiGateway": ({"Count", "4XXError", "5XXError", "Latency"}, {("ApiName", "Stage")}),
+    "AWS/DynamoDB": ({"ReadThrottleEvents", "WriteThrottleEvents"}, {("TableName",)}),
     "AWS/Lambda": ({"Errors", "Throttles"}, {(), ("FunctionName",), ("FunctionName", "Resource")}),
+    "AWS/SES": ({"Reputation.BounceRate", "Reputation.ComplaintRate"}, {()}),
     "AWS/SQS": ({"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}, {("QueueName",)}),
     "AWS/States": (
-        {"ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled"},
+        {
+            "ExecutionsStarted",
+            "ExecutionsSucceeded",
+            "ExecutionsFailed",
+            "ExecutionsTimedOut",
+            "ExecutionsAborted",
+            "ExecutionThrottled",
+        },
         {("StateMachineArn",)},
     ),
 }
+
+
+# What Powertools and Lambda put into a line.
+# https://docs.aws.amazon.com/powertools/python/latest/core/logger/#standard-structured-keys
+# https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
+POWERTOOLS_FIELDS = {"level", "message", "function_name", "exception", "exception_name", "location"}
+LAMBDA_FIELDS = {"@timestamp", "errorType", "record.status"}
 
 
 class Metric(NamedTuple):
@@ -112,8 +130,17 @@ class TestAnAlarm:
             assert (metric.namespace, metric.name) in filtered
             assert not metric.dimensions
 
+    def test_watches_something_of_this_stack(self, name: str) -> None:
+        lambdas = set(map(template.name_of, template.resources("AWS::Lambda::Function")))
+        there = {STACK, "v1", template.arn_of(MACHINE), *map(template.name_of, QUEUES), *lambdas}
+
+        assert {value for _, value in metric_of(ALARMS[name]).dimensions} <= there | {f"{it}:live" for it in lambdas}
+
     def test_is_quiet_where_nothing_happens(self, name: str) -> None:
-        assert ALARMS[name]["TreatMissingData"] == "notBreaching"
+        # SES tells of the reputation only while mail is sent; it stays what it was meanwhile.
+        kept = "ignore" if ALARMS[name]["Namespace"] == "AWS/SES" else "notBreaching"
+
+        assert ALARMS[name]["TreatMissingData"] == kept
 
     def test_tells_nobody_unless_a_topic_is_given(self, name: str) -> None:
         written = template.written_resources("AWS::CloudWatch::Alarm")[name]
@@ -131,9 +158,30 @@ def test_every_queue_is_watched() -> None:
         assert Metric("AWS/SQS", metric, (("QueueName", template.name_of(queue)),)) in WATCHED
 
 
-@pytest.mark.parametrize("metric", ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled"])
+@pytest.mark.parametrize(
+    "metric", ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted", "ExecutionThrottled"]
+)
 def test_the_executions_are_watched(metric: str) -> None:
     assert Metric("AWS/States", metric, (("StateMachineArn", template.arn_of(MACHINE)),)) in WATCHED
+
+
+def test_an_outage_of_the_mail_is_watched() -> None:
+    """It is ridden out for hours, in which no execution fails."""
+    (function,) = (it for it in FUNCTIONS if it.package == "send_welcome_email")
+    held_up = FILTERS["SendWelcomeEmailHeldUp"]
+    (transformation,) = held_up["MetricTransformations"]
+    metric = Metric(transformation["MetricNamespace"], transformation["MetricName"], ())
+    errors = set(re.findall(r'\$\.errorType = "(\w+)"', held_up["FilterPattern"]))
+
+    assert metric in WATCHED
+    assert errors == {"EmailServiceUnavailable", "EmailSenderBlocked"} <= functions.documented_errors(function)
+    properties = template.resources("AWS::Lambda::Function")[function.logical_id]
+    assert held_up["LogGroupName"] == properties["LoggingConfig"]["LogGroup"]
+
+
+@pytest.mark.parametrize("metric", ["Reputation.BounceRate", "Reputation.ComplaintRate"])
+def test_the_reputation_of_the_sender_is_watched(metric: str) -> None:
+    assert Metric("AWS/SES", metric, ()) in WATCHED
 
 
 @pytest.mark.parametrize("metric", ["5XXError", "Latency"])
@@ -205,8 +253,9 @@ def test_the_dashboard_shows_alarms_that_there_are_and_none_of_a_consumer() -> N
 
 def test_the_dashboard_reads_fields_that_the_functions_log() -> None:
     (widget,) = (it for it in BODY["widgets"] if it["type"] == "log")
-    query = widget["properties"]["query"]
-    fields = set(re.split(r", ", re.search(r"\| fields ([^|]+) \|", query)[1].strip()))  # type: ignore[index]
+    *sources, fields, condition, sort, limit = widget["properties"]["query"].split(" | ")
+    without_texts = re.sub(r"'[^']*'", "", condition.removeprefix("filter "))
+    read = {*fields.removeprefix("fields ").split(", "), *re.findall(r"[a-z][\w.]+", without_texts)}
     logged = {
         str(keyword.arg)
         for path in functions.CODE.glob("*/app.py")
@@ -214,11 +263,11 @@ def test_the_dashboard_reads_fields_that_the_functions_log() -> None:
         if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("logger.")
         for keyword in call.keywords
     }
-    # https://docs.aws.amazon.com/powertools/python/latest/core/logger/#standard-structured-keys
-    standard = {"@timestamp", "level", "service", "message", "exception", "exception_name", "location"}
 
-    assert fields <= logged | standard
-    assert set(re.findall(r"SOURCE '([^']+)'", query)) <= set(
+    assert read - {"in", "and", "or", "like", "ispresent"} <= logged | POWERTOOLS_FIELDS | LAMBDA_FIELDS
+    assert {"customer_id", "correlation_id"} <= read
+    assert (sort, limit) == ("sort @timestamp desc", "limit 20")
+    assert {it.removeprefix("SOURCE ").strip("'") for it in sources} <= set(
         map(template.name_of, template.resources("AWS::Logs::LogGroup"))
     )
 
