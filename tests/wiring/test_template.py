@@ -97,7 +97,8 @@ def test_every_log_group_has_a_user_and_an_end() -> None:
 
     assert set(map(template.name_of, _log_groups())) == used
     assert len(used) == len(functions.deployed()) + len(template.resources("AWS::StepFunctions::StateMachine"))
-    assert all("RetentionInDays" in properties for properties in _log_groups().values())
+    written = template.written_resources("AWS::Logs::LogGroup").values()
+    assert [properties["RetentionInDays"] for properties in written] == [{"Ref": "LogRetentionDays"}] * len(used)
 
 
 def _log_groups() -> dict[str, template.Document]:
