@@ -121,11 +121,10 @@ def _visits(events: Sequence[HistoryEventTypeDef], published: Mapping[str, str])
             continue
         inside[number] = inside.get(event.get("previousEventId", 0), latest)
         if left := event.get("stateExitedEventDetails"):
-            for visit in visits.values():
+            # Of iterations that are in the same state, the one that this event follows; of a Map, the Map itself.
+            for visit in (visits[inside[number]], *visits.values()):
                 if visit.state == left["name"] and visit.exited is None:
-                    # Of iterations that are in the same state, the one that this event follows.
-                    own = visits[inside[number]]
-                    (own if own.state == left["name"] else visit).exited = event["timestamp"]
+                    visit.exited = event["timestamp"]
                     break
         elif inside[number]:
             _note(visits[inside[number]], event)
