@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
-from rich.table import Table
+from rich.progress import track
+from rich.table import Column, Table
 
 from operations import customers, dead_letters
-from operations.redrive import failures, redrive
+from operations.redrive import Failure, failures, redrive
 from operations.stack import NotPossible, Stack, find
 from operations.trace import table, trace
 
 WIDTH = 120  # where no terminal says otherwise
+# How long Step Functions takes an execution up again.
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html
+REDRIVABLE = timedelta(days=14)
+INTERRUPTED = 130  # as a shell says it
 
 
 def main() -> int:
-    """Run the command; 1 where it could not be done."""
+    """Run the command; 1 where it could not be done, 130 where it was interrupted."""
     options = _parser().parse_args()
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -27,8 +32,10 @@ def main() -> int:
     try:
         _run(options, find(options.stack), console)
     except (NotPossible, BotoCoreError, ClientError) as error:
-        console.print(str(error), markup=False, soft_wrap=True)
+        Console(stderr=True, highlight=False).print(str(error), markup=False, soft_wrap=True)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 
@@ -38,15 +45,19 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("trace", help="one onboarding as a timeline").add_argument("customer_id")
     redriving = commands.add_parser("redrive", help="take failed executions up where they failed")
-    redriving.add_argument("--since", type=_moment, help="those that ended since then, such as 2026-11-17T09:00")
+    since = "those that ended since then, such as 2026-11-17T09:00 (UTC); without it, of the last 14 days"
+    redriving.add_argument("--since", type=_moment, help=since)
     redriving.add_argument("--dry-run", action="store_true", help="only show them")
     commands.add_parser("register-anew", help="queue a closed registration once more").add_argument("customer_id")
     releasing = commands.add_parser("release", help="undo the pending account of a failed execution")
     releasing.add_argument("customer_id")
     releasing.add_argument("--force", action="store_true", help="also where the execution could be redriven")
-    dead = commands.add_parser("dead-letters", help="count what could not be processed, or move it back")
-    dead.add_argument("--move", metavar="NAME", help="move the messages of this queue back")
-    commands.add_parser("erase", help="erase a customer's data").add_argument("customer_id")
+    dead = commands.add_parser("dead-letters", help="show what could not be processed, or move it back")
+    dead.add_argument("queue", nargs="?", help="such as Registration; without it, all are counted")
+    dead.add_argument("--move", action="store_true", help="move the messages of the queue back")
+    erasing = commands.add_parser("erase", help="erase a customer's data")
+    erasing.add_argument("customer_id")
+    erasing.add_argument("--force", action="store_true", help="also where the execution could be redriven")
     return parser
 
 
@@ -62,29 +73,56 @@ def _run(options: argparse.Namespace, stack: Stack, console: Console) -> None:
             done = customers.release(stack, options.customer_id, force=options.force)
             _say(done or ["nothing is held"], console)
         case "erase":
-            _say(customers.erase(stack, options.customer_id), console)
-        case "dead-letters" if options.move:
-            console.print(f"moving, as {dead_letters.move_back(stack, options.move)}", soft_wrap=True)
+            _say(customers.erase(stack, options.customer_id, force=options.force), console)
         case "dead-letters":
-            laid_out = Table("queue", "messages", box=None, padding=(0, 2, 0, 0))
-            for name, count in dead_letters.counts(stack):
-                laid_out.add_row(name, str(count), style="red" if count else "")
-            console.print(laid_out)
+            _dead_letters(stack, options.queue, console, move=options.move)
 
 
 def _redrive(stack: Stack, since: datetime | None, console: Console, *, dry_run: bool) -> None:
-    taken_up = 0
-    for failure in failures(stack, since):
-        console.print(
-            f"{failure.customer_id}  {failure.stopped:%Y-%m-%d %H:%M:%S}  {failure.status}  {failure.error}  "
-            f"{failure.obstacle or ('can be redriven' if dry_run else 'redriven')}",
-            soft_wrap=True,
-        )
-        if not failure.obstacle:
-            taken_up += 1
-            if not dry_run:
-                redrive(stack, failure)
-    console.print(f"{taken_up} {'can be redriven' if dry_run else 'redriven'}")
+    # All are listed before the first is taken up, which takes it off the list.
+    found = list(failures(stack, since or datetime.now(UTC) - REDRIVABLE))
+    ready = [failure for failure in found if not failure.obstacle]
+    done = [failure for failure in found if failure.obstacle]
+    if dry_run:
+        done += ready
+    try:
+        for failure in track([] if dry_run else ready, "redriving", console=console, disable=not console.is_terminal):
+            done.append(redrive(stack, failure))
+    finally:  # where Step Functions refuses, what was done is shown all the same
+        _show_redriven(done, console, "can be redriven" if dry_run else "redriven")
+
+
+def _show_redriven(failures: list[Failure], console: Console, success: str) -> None:
+    laid_out = _columns("customer", "ended", "status", "error", "")
+    for failure in sorted(failures, key=lambda it: it.stopped):
+        ended = f"{failure.stopped:%Y-%m-%d %H:%M:%S}"
+        laid_out.add_row(failure.customer_id, ended, failure.status, failure.error, failure.obstacle or success)
+    console.print(laid_out)
+    console.print(f"{sum(not failure.obstacle for failure in failures)} of {len(failures)} {success}")
+
+
+def _dead_letters(stack: Stack, queue: str | None, console: Console, *, move: bool) -> None:
+    if queue is None and move:
+        raise NotPossible("Say which queue's messages to move back, such as: dead-letters Registration --move")
+    if queue is None:
+        laid_out = _columns("queue", "messages")
+        for name, count in dead_letters.counts(stack):
+            laid_out.add_row(name, str(count), style="red" if count else "")
+        console.print(laid_out)
+    elif move:
+        console.print(f"moving, as {dead_letters.move_back(stack, queue)}", soft_wrap=True)
+    else:
+        laid_out = _columns("message", "first sent", "received")
+        for letter in dead_letters.look(stack, queue):
+            laid_out.add_row(letter.message_id, f"{letter.sent:%Y-%m-%d %H:%M:%S}", str(letter.received))
+        console.print(laid_out)
+
+
+def _columns(*names: str) -> Table:
+    *short, last = names
+    return Table(
+        *(Column(name, no_wrap=True) for name in short), Column(last, overflow="fold"), box=None, padding=(0, 2, 0, 0)
+    )
 
 
 def _say(lines: list[str], console: Console) -> None:
@@ -93,7 +131,10 @@ def _say(lines: list[str], console: Console) -> None:
 
 
 def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time, such as 2026-11-17T09:00") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from onboarding import acceptance, accounts, timeline
 from onboarding.fraud import detection
@@ -47,10 +48,10 @@ def release(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]
     Returns what was done, a line each; nothing where nothing is held.
 
     Raises:
-        NotPossible: it is running, is onboarded, can be redriven (unless by `force`), or a system refused.
+        NotPossible: it is unknown, is running, is onboarded, can be redriven (unless by `force`), or a system refused.
     """
-    closed = execution.closed(stack, customer_id)
-    if execution.can_be_redriven(closed) and not force:
+    closed = _closed(stack, customer_id)
+    if closed and execution.can_be_redriven(closed) and not force:
         raise NotPossible(
             f"The onboarding of {customer_id} can be taken up where it failed: redrive it, or use --force"
         )
@@ -59,29 +60,36 @@ def release(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]
         return []
     if account.status != "PENDING":
         raise NotPossible(f"The customer {customer_id} has an active account, which is not released but erased")
-    task = _task(closed)
+    task = _task(customer_id, closed)
     done = [_deprovision(stack, system, task) for system in stack.systems]
     execution.call(stack, "CancelAccount", task | {"customerData": account.customer_data})
     return [*done, "cancelled the account, and freed the e-mail address"]
 
 
-def erase(stack: Stack, customer_id: str) -> list[str]:
+def erase(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]:
     """Erase what is kept of a customer, here and in the downstream systems; what remains is in docs/runbook.md.
 
     Returns what was done, a line each. A second call finds nothing and does no harm.
 
     Raises:
-        NotPossible: the onboarding is running, or a system refused.
+        NotPossible: the customer is unknown, the onboarding is running or can be redriven (unless by `force`), or a
+            system refused.
     """
-    closed = execution.closed(stack, customer_id)
-    task = _task(closed)
+    closed = _closed(stack, customer_id)
+    if closed and execution.can_be_redriven(closed) and not force:
+        raise NotPossible(
+            f"The onboarding of {customer_id} can be taken up where it failed, and would bring the customer back: "
+            "redrive it first, or use --force and never redrive it"
+        )
+    task = _task(customer_id, closed)
     done = [_deprovision(stack, system, task) for system in stack.systems]
     dynamodb = stack.session.client("dynamodb")
     tables = dict(stack.resources("AWS::DynamoDB::Table"))
     erased = {
-        "the customer and the e-mail address": ("CustomersTable", accounts.erase),
         "the timeline": ("TimelinesTable", timeline.erase),
         "what fraud detection has seen": ("FraudTable", detection.erase),
+        # Last: while the customer is there, what failed half-way can be done again.
+        "the customer and the e-mail address": ("CustomersTable", accounts.erase),
     }
     for what, (table, erase_from) in erased.items():
         if table in tables:  # a consumer may have been deleted from the template
@@ -101,10 +109,24 @@ def _holds(stack: Stack, customer_id: str) -> bool:
     return account is not None and account.status != "CANCELLED"
 
 
-def _task(closed: DescribeExecutionOutputTypeDef) -> dict[str, object]:
+def _closed(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef | None:
+    """Return the description of the customer's execution; None once Step Functions has forgotten it, after 90 days.
+
+    Raises:
+        NotPossible: it is running, or there is neither an execution nor a customer.
+    """
+    try:
+        return execution.closed(stack, customer_id)
+    except execution.NoExecution:
+        if _account(stack, customer_id) is None:
+            raise
+        return None
+
+
+def _task(customer_id: str, closed: DescribeExecutionOutputTypeDef | None) -> dict[str, object]:
     """What the workflow hands to each of its functions."""
-    registration = execution.registration_of(closed)
-    return {"customerId": registration.customer_id, "correlationId": registration.correlation_id}
+    correlation_id = execution.registration_of(closed).correlation_id if closed else str(uuid4())
+    return {"customerId": customer_id, "correlationId": correlation_id}
 
 
 def _deprovision(stack: Stack, system: str, task: dict[str, object]) -> str:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from onboarding.registration import Registration
 from operations.stack import NotPossible, Stack
 
@@ -16,18 +18,22 @@ if TYPE_CHECKING:
 UNDONE = "DownstreamFailed"
 
 
+class NoExecution(NotPossible):
+    """There is no execution of that customer, or none any more."""
+
+
 def describe(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
     """Return Step Functions' description of the customer's execution, whose name is the customerId.
 
     Raises:
-        NotPossible: there is none.
+        NoExecution: see there.
     """
     sfn = stack.session.client("stepfunctions")
     arn = f"{stack.outputs['StateMachineArn'].replace(':stateMachine:', ':execution:')}:{customer_id}"
     try:
         return sfn.describe_execution(executionArn=arn)
     except (sfn.exceptions.ExecutionDoesNotExist, sfn.exceptions.InvalidArn):
-        raise NotPossible(
+        raise NoExecution(
             f"There is no execution of the customer {customer_id}: it may be on its way (a queue falls behind), "
             "or have ended more than 90 days ago"
         ) from None
@@ -50,7 +56,8 @@ def closed(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
     """Return the description of an execution that has ended.
 
     Raises:
-        NotPossible: there is none, or it is running.
+        NoExecution: see there.
+        NotPossible: it is running.
     """
     execution = describe(stack, customer_id)
     if execution["status"] in {"RUNNING", "PENDING_REDRIVE"}:
@@ -64,8 +71,16 @@ def can_be_redriven(execution: DescribeExecutionOutputTypeDef) -> bool:
 
 
 def registration_of(execution: DescribeExecutionOutputTypeDef) -> Registration:
-    """Return the registration that started the execution."""
-    return Registration.model_validate_json(execution["input"])
+    """Return the registration that started the execution.
+
+    Raises:
+        NotPossible: its input is none, since someone started it by hand.
+    """
+    try:
+        return Registration.model_validate_json(execution["input"])
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, it["loc"])) or "all of it" for it in error.errors(include_input=False))
+        raise NotPossible(f"The execution {execution['name']} was not started by a registration: {fields}") from None
 
 
 def call(stack: Stack, state: str, payload: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ PAUSE_SECONDS = 0.1
 
 
 class Failure(NamedTuple):
-    """An execution that ended without success; `obstacle` says why it can't be redriven, and is empty where it can."""
+    """An execution that ended without success; `obstacle` says why it isn't redriven, and is empty where it can be."""
 
     customer_id: str
     arn: str
@@ -49,11 +49,16 @@ def failures(stack: Stack, since: datetime | None = None) -> Iterator[Failure]:
                 yield Failure(listed["name"], listed["executionArn"], status, error, listed["stopDate"], obstacle)
 
 
-def redrive(stack: Stack, failure: Failure) -> None:
-    """Take one up at the state that failed.
+def redrive(stack: Stack, failure: Failure) -> Failure:
+    """Take one up at the state that failed; return it, with the obstacle if another was faster or its days are over.
 
     Raises:
-        botocore.exceptions.ClientError: Step Functions refused.
+        botocore.exceptions.ClientError: Step Functions refused this one, and would refuse all others.
     """
-    stack.session.client("stepfunctions").redrive_execution(executionArn=failure.arn)
+    sfn = stack.session.client("stepfunctions")
+    try:
+        sfn.redrive_execution(executionArn=failure.arn)
+    except (sfn.exceptions.ExecutionNotRedrivable, sfn.exceptions.ExecutionDoesNotExist) as error:
+        return failure._replace(obstacle=error.response["Error"]["Message"])
     time.sleep(PAUSE_SECONDS)
+    return failure

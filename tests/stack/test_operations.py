@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,10 +18,11 @@ from rich.console import Console
 
 from local.deploy import STACK_NAME
 from local.partner import Fault, FaultKind, Partner
-from operations import customers, dead_letters
+from operations import __main__ as command_line
+from operations import customers, dead_letters, execution
 from operations.redrive import failures, redrive
 from operations.stack import NotPossible, Stack
-from operations.trace import table, trace
+from operations.trace import Trace, table, trace
 from tests.customers import a_customer, an_address
 from tests.onboardings import Onboardings
 
@@ -54,14 +56,14 @@ class TestATrace:
 
         traced = trace(operated, customer_id)
 
-        assert [visit.state for visit in traced.visits] == onboarding.states
+        assert states(traced) == [*onboarding.states, "SUCCEEDED"]
         assert (traced.status, traced.outcome) == ("SUCCEEDED", "ONBOARDED")
         assert [visit.result for visit in traced.visits if "publish" in visit.result] == [
             f"published {detail_type}" for detail_type in onboarding.event_types
         ]
         (mail,) = (visit.result for visit in traced.visits if visit.state == "SendWelcomeEmail")
         assert mail.startswith("sent the e-mail ")
-        assert all(visit.exited for visit in traced.visits if visit.state != "Onboarded")
+        assert all(visit.exited for visit in traced.visits if visit.state not in {"Onboarded", "SUCCEEDED"})
 
     def test_shows_nothing_that_the_customer_typed(self, operated: Stack, onboardings: Onboardings) -> None:
         customer = a_customer(firstName="Zephyrine", lastName="Quartermain")
@@ -90,9 +92,35 @@ class TestATrace:
         traced = trace(operated, stranded["customerId"])
 
         assert (traced.status, traced.outcome) == ("FAILED", "DownstreamRefused")
-        last = traced.visits[-1]
+        *_, last, end = traced.visits
         assert (last.state, last.exited) == ("DeprovisionAccounts", None)
         assert [it.error for it in last.tries if it.error] == ["DownstreamRefused"]
+        assert (end.state, end.result.partition(":")[0]) == ("FAILED", "DownstreamRefused")
+
+    def test_tells_why_a_customer_was_rejected_without_what_was_typed(
+        self, operated: Stack, onboardings: Onboardings
+    ) -> None:
+        customer_id = onboardings.register(a_customer(phone="12"))
+        onboardings.ended(customer_id)
+
+        traced = trace(operated, customer_id)
+
+        assert traced.outcome == "REJECTED INVALID"
+        (refused,) = (visit for visit in traced.visits if visit.state == "ValidateCustomer")
+        (attempt,) = refused.tries
+        assert attempt.error == "CustomerInvalid"
+        assert [error["field"] for error in json.loads(attempt.message)] == ["phone"]
+
+    def test_shows_an_execution_that_someone_started_by_hand(self, operated: Stack, onboardings: Onboardings) -> None:
+        name = f"by-hand-{an_address().partition('@')[0][4:]}"
+        onboardings.sfn.start_execution(
+            stateMachineArn=onboardings.stack.outputs["StateMachineArn"], name=name, input="{}"
+        )
+        onboardings.await_end(name)
+
+        assert (trace(operated, name).status, trace(operated, name).correlation_id) == ("FAILED", "")
+        with pytest.raises(NotPossible, match="not started by a registration: timestamp, customerId"):
+            customers.register_anew(operated, name)
 
     def test_of_nobody_says_so(self, operated: Stack) -> None:
         with pytest.raises(NotPossible, match="no execution of the customer nobody"):
@@ -122,9 +150,28 @@ class TestRedrive:
 
         with stubbed(onboardings, "stepfunctions") as stubber:
             stubber.add_response("redrive_execution", {"redriveDate": datetime.now(UTC)}, {"executionArn": failure.arn})
-            redrive(operated, failure)
+            assert redrive(operated, failure) == failure
 
             stubber.assert_no_pending_responses()
+
+    def test_goes_on_behind_one_that_another_was_faster_to_take_up(
+        self, operated: Stack, onboardings: Onboardings, stranded: dict[str, Any]
+    ) -> None:
+        (failure,) = (it for it in failures(operated) if it.customer_id == stranded["customerId"])
+
+        with stubbed(onboardings, "stepfunctions") as stubber:
+            stubber.add_client_error("redrive_execution", "ExecutionNotRedrivable", "It is running")
+
+            assert redrive(operated, failure).obstacle == "It is running"
+
+    def test_shows_what_would_be_done(
+        self, operated: Stack, stranded: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run(operated, "redrive", "--dry-run") == 0
+
+        (line,) = (line for line in capsys.readouterr().out.splitlines() if stranded["customerId"] in line)
+        assert "FAILED" in line
+        assert "DownstreamRefused" in line
 
 
 class TestToRegisterAnew:
@@ -187,24 +234,45 @@ class TestDeadLetters:
         assert counted["DetectFraud"] >= 1
         onboardings.dead_letters("DetectFraudDeadLetterQueue")
 
-    def test_are_moved_back_by_the_api_that_the_emulator_lacks(self, operated: Stack, onboardings: Onboardings) -> None:
-        url = onboardings.physical_id("RegistrationDeadLetterQueue")
+    def test_are_shown_without_their_bodies_and_stay(
+        self, operated: Stack, onboardings: Onboardings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        url = onboardings.physical_id("DetectFraudDeadLetterQueue")
         sqs = onboardings.stack.session.client("sqs")
-        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        before = datetime.now(UTC) - timedelta(seconds=1)
+        sent = {sqs.send_message(QueueUrl=url, MessageBody="Zephyrine")["MessageId"] for _ in range(12)}
+
+        seen = {letter.message_id: letter for letter in dead_letters.look(operated, "DetectFraud")}
+        assert run(operated, "dead-letters", "DetectFraud") == 0
+
+        shown = capsys.readouterr().out
+        assert all(seen[message_id].received == 1 and seen[message_id].sent > before for message_id in sent)
+        assert all(message_id in shown for message_id in sent)
+        assert "Zephyrine" not in shown
+        assert onboardings.dead_letters("DetectFraudDeadLetterQueue").count("Zephyrine") == len(sent)
+
+    def test_are_moved_back_by_the_api_that_the_emulator_lacks(self, operated: Stack, onboardings: Onboardings) -> None:
+        urls = [onboardings.physical_id(name) for name in ("RegistrationDeadLetterQueue", "RegistrationQueue")]
+        arns = ["arn:aws:sqs:us-east-1:000000000000:dead", "arn:aws:sqs:us-east-1:000000000000:queue"]
 
         with stubbed(onboardings, "sqs") as stubber:
-            stubber.add_response(
-                "get_queue_attributes",
-                {"Attributes": {"QueueArn": arn}},
-                {"QueueUrl": url, "AttributeNames": ["QueueArn"]},
-            )
-            stubber.add_response("start_message_move_task", {"TaskHandle": "handle"}, {"SourceArn": arn})
+            for url, arn in zip(urls, arns, strict=True):
+                asked = {"QueueUrl": url, "AttributeNames": ["QueueArn"]}
+                stubber.add_response("get_queue_attributes", {"Attributes": {"QueueArn": arn}}, asked)
+            move = {"SourceArn": arns[0], "DestinationArn": arns[1]}
+            stubber.add_response("start_message_move_task", {"TaskHandle": "handle"}, move)
 
             assert dead_letters.move_back(operated, "Registration") == "handle"
+            stubber.assert_no_pending_responses()
 
     def test_of_no_queue_are_none(self, operated: Stack) -> None:
         with pytest.raises(NotPossible, match=r"no dead-letter queue of Nothing, but of: .*Registration"):
             dead_letters.move_back(operated, "Nothing")
+
+    def test_are_not_moved_unless_it_is_said_which(self, operated: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run(operated, "dead-letters", "--move") == 1
+
+        assert "Say which queue" in capsys.readouterr().err
 
 
 def test_whoever_is_erased_is_nowhere_any_more(
@@ -225,6 +293,36 @@ def test_whoever_is_erased_is_nowhere_any_more(
     assert not any(customer_id in partner.accounts() for partner in partners.values())
     assert onboardings.onboard(customer).output["status"] == "ONBOARDED"
     assert "erased the customer and the e-mail address: 0 items" in customers.erase(operated, customer_id)
+
+
+def test_whoever_was_onboarded_long_ago_is_erased_too(
+    operated: Stack, onboardings: Onboardings, partners: Mapping[str, Partner]
+) -> None:
+    customer_id = onboardings.register(a_customer())
+    onboardings.await_status(customer_id, "ONBOARDED")
+
+    with patch("operations.execution.describe", side_effect=execution.NoExecution("forgotten")):
+        done = customers.erase(operated, customer_id)
+        with pytest.raises(NotPossible, match="forgotten"):
+            customers.erase(operated, customer_id)
+
+    assert "erased the customer and the e-mail address: 2 items" in done
+    assert not any(customer_id in partner.accounts() for partner in partners.values())
+
+
+def test_whoever_would_come_back_by_a_redrive_is_not_erased(
+    operated: Stack, onboardings: Onboardings, stranded: dict[str, Any], partners: Mapping[str, Partner]
+) -> None:
+    described = execution.describe(operated, stranded["customerId"])
+
+    with patch("operations.execution.describe", return_value=described | {"redriveStatus": "REDRIVABLE"}):
+        for procedure in (customers.register_anew, customers.release, customers.erase):
+            with pytest.raises(NotPossible, match="can be taken up where it failed"):
+                procedure(operated, stranded["customerId"])
+        done = customers.erase(operated, stranded["customerId"], force=True)
+
+    assert "erased the customer and the e-mail address: 2 items" in done
+    assert not any(stranded["customerId"] in partner.accounts() for partner in partners.values())
 
 
 def test_facts_of_analytics_have_nothing_that_a_person_typed(onboardings: Onboardings) -> None:
@@ -260,6 +358,19 @@ def test_whoever_is_running_is_left_alone(operated: Stack, onboardings: Onboardi
         for procedure in (customers.register_anew, customers.release, customers.erase):
             with pytest.raises(NotPossible, match="is running"):
                 procedure(operated, customer_id)
+
+
+def run(stack: Stack, *arguments: str) -> int:
+    """Run `python -m operations` with these arguments on this stack."""
+    with (
+        patch.object(sys, "argv", ["operations", *arguments]),
+        patch.object(command_line, "find", return_value=stack),
+    ):
+        return command_line.main()
+
+
+def states(traced: Trace) -> list[str]:
+    return [visit.state for visit in traced.visits]
 
 
 def printed(renderable: Any) -> str:
