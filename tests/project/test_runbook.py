@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from botocore import xform_name
 
 from local import PROJECT
 from operations.__main__ import _parser
+from tests.wiring import template
 
 PAGES = ("docs/runbook.md", "docs/replay.md")
 # What `aws` has for every command. https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-options.html
@@ -20,24 +22,45 @@ GLOBAL = {"query", "output", "region", "profile"}
 SERVICES = {"deploy": "codedeploy"}
 # Commands of `aws` itself, which stand for no single operation.
 CUSTOM = {("logs", "tail"): {"since", "filter-pattern", "follow", "format"}}
+OPERATORS = {"|", "||", "&&", ";", "(", ")", "{", "}"}
+SUBSTITUTED = "substituted"
 
 
-def commands(start: str) -> Iterator[str]:
-    """The commands that begin so, in the pages' code blocks; a line that ends in a backslash goes on."""
+def page_of(name: str) -> str:
+    return (PROJECT / name).read_text(encoding="utf-8")
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    """The commands in the pages' code blocks, and in their substitutions, as the shell takes them apart."""
     for page in PAGES:
-        text = (PROJECT / page).read_text(encoding="utf-8")
-        blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")
+        blocks = "\n".join(re.findall(r"```sh\n(.*?)```", page_of(page), re.DOTALL)).replace("\\\n", " ")
         for line in blocks.splitlines():
-            yield from (found[0].strip() for found in re.finditer(rf"\b{start} (?:[^|)#]|\|\|)*", line))
+            yield from commands_in(line)
 
 
-AWS = sorted({*commands("aws")})
-OPERATE = sorted({*commands("make operate")})
+def commands_in(line: str) -> Iterator[tuple[str, ...]]:
+    while found := re.search(r"\$\(([^()]*)\)", line):  # the innermost one
+        yield from commands_in(found[1])
+        line = line.replace(found[0], SUBSTITUTED)
+    words = shlex.shlex(line, posix=True, punctuation_chars=True)
+    words.whitespace_split, command = True, list[str]()
+    for word in [*words, ";"]:
+        if word in OPERATORS:
+            if command:
+                yield tuple(command)
+            command = []
+        else:
+            command.append(word)
 
 
-@pytest.mark.parametrize("command", AWS)
-def test_a_command_of_aws_is_in_its_api(command: str) -> None:
-    _, service, operation, *rest = re.sub(r'"?\$\(.*', "", command).split()
+COMMANDS = sorted({*commands()})
+AWS = [command for command in COMMANDS if command[0] == "aws"]
+MAKE = [command for command in COMMANDS if command[0] == "make"]
+
+
+@pytest.mark.parametrize("command", AWS, ids=" ".join)
+def test_a_command_of_aws_is_in_its_api_and_has_all_that_it_needs(command: tuple[str, ...]) -> None:
+    _, service, operation, *rest = command
     given = {found[1] for word in rest if (found := re.fullmatch(r"--([a-z-]+)", word))} - GLOBAL
     if (service, operation) in CUSTOM:
         assert given <= CUSTOM[service, operation]
@@ -49,21 +72,42 @@ def test_a_command_of_aws_is_in_its_api(command: str) -> None:
     shape = model.operation_model(operations[operation]).input_shape
     assert shape
     assert given <= {xform_name(name, "-") for name in shape.members}
+    assert given >= {xform_name(name, "-") for name in shape.required_members}
 
 
-@pytest.mark.parametrize("command", OPERATE)
-def test_a_command_of_ours_is_one_that_there_is(command: str) -> None:
-    (do,) = re.findall(r'DO="([^"]+)"', command)
+@pytest.mark.parametrize("command", MAKE, ids=" ".join)
+def test_a_command_of_ours_is_one_that_there_is(command: tuple[str, ...]) -> None:
+    _, target, *assigned = command
+    variables = dict(it.split("=", 1) for it in assigned)
+    arguments = {"trace": f"trace {variables.get('ID')}", "operate": variables.get("DO", "")}[target]
 
-    assert _parser().parse_args(shlex.split(do)).command
+    assert re.search(rf"^{target}: setup ## ", page_of("Makefile"), re.MULTILINE)
+    assert _parser().parse_args(shlex.split(arguments)).command
 
 
-def test_there_are_commands_to_look_at() -> None:
-    assert len(AWS) > 10
-    assert {shlex.split(command)[2].split("=")[1].split()[0] for command in OPERATE} == {
-        "redrive",
-        "register-anew",
-        "release",
-        "dead-letters",
-        "erase",
-    }
+def test_each_command_of_ours_is_in_the_runbook() -> None:
+    (known,) = (it.choices for it in _parser()._actions if it.dest == "command")
+    used = {target if target == "trace" else assigned[0].split("=")[1].split()[0] for _, target, *assigned in MAKE}
+
+    assert used == set(known or ())
+    assert len(AWS) > 15
+
+
+def test_the_resources_that_are_asked_for_are_in_the_template() -> None:
+    asked = {command[1] for command in COMMANDS if command[0] == "resource"}
+    queues = {re.search(r"dead-letters (\w+)", it)[1] for it in map(" ".join, MAKE) if "dead-letters " in it}  # type: ignore[index]
+    own = {name for name in asked if name.isidentifier()}
+
+    assert len(own) > 3
+    assert own | {f"{name}DeadLetterQueue" for name in queues} <= set(template.deployed()["Resources"])
+
+
+def test_the_throttling_is_computed_from_what_was_counted() -> None:
+    measurement = json.loads(page_of("benchmarks/cost/measurement.json"))
+    (onboarded,) = (it for it in measurement["registrations"] if it["kind"] == "onboarded")
+    transitions = sum(onboarded["transitions"].values())
+
+    assert f"is {transitions} transitions" in " ".join(page_of("docs/runbook.md").split())
+    assert f"| state transitions | 5,000 a second (800) | {5000 // transitions} ({800 // transitions}) |" in page_of(
+        "docs/runbook.md"
+    )

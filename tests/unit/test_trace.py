@@ -6,7 +6,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from operations.trace import Visit, _visits
+import pytest
+
+from operations.trace import Visit, _blot_out, _texts, _visits
 
 START = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
 PUBLISHED = {"PublishCustomerRegistered": "published CustomerRegistered"}
@@ -86,6 +88,65 @@ def test_a_cause_that_is_no_exception_is_shown_as_it_is_but_not_whole() -> None:
     assert visit.exited is None
     assert visit.tries[0].message.startswith("too much too much")
     assert len(visit.tries[0].message) == 201
+
+
+def test_an_event_is_told_only_once_it_is_published() -> None:
+    events = history(
+        (0, *entered("PublishCustomerRegistered")),
+        (1, *scheduled()),
+        (2, "taskFailedEventDetails", {"error": "EventBridge.InternalException"}),
+    )
+
+    (visit,) = _visits(events, PUBLISHED)
+
+    assert visit.result == ""
+
+
+def test_an_execution_that_was_redriven_goes_on_in_the_state_that_failed() -> None:
+    events = history(
+        (0, *entered("ActivateAccount")),
+        (1, *scheduled()),
+        (2, "taskFailedEventDetails", {"error": "DynamoDB.Throttled"}),
+        (3, "executionFailedEventDetails", {"error": "DynamoDB.Throttled"}),
+        (4, "executionRedrivenEventDetails", {"redriveCount": 1}),
+        (5, *scheduled()),
+        (6, "taskSucceededEventDetails", {"output": "{}"}),
+        (7, *exited("ActivateAccount")),
+        (8, "executionSucceededEventDetails", {"output": "{}"}),
+    )
+    types = {4: "ExecutionFailed", 9: "ExecutionSucceeded"}
+    events = [event | {"type": types.get(event["id"], "")} for event in events]
+
+    visits = list(_visits(events, {}))
+
+    assert [visit.state for visit in visits] == ["ActivateAccount", "FAILED", "REDRIVEN", "SUCCEEDED"]
+    assert seconds(visits[0]) == (1, 8)
+    assert [attempt.error for attempt in visits[0].tries] == ["DynamoDB.Throttled", ""]
+
+
+def test_an_expression_that_failed_is_told_as_a_try() -> None:
+    events = history(
+        (0, *entered("ValidateCustomer")),
+        (1, "evaluationFailedEventDetails", {"error": "States.QueryEvaluationError", "cause": "undefined"}),
+    )
+
+    (visit,) = _visits(events, {})
+
+    assert [(it.error, it.message) for it in visit.tries] == [("States.QueryEvaluationError", "undefined")]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("no mailbox ada@EXAMPLE.com", "no mailbox …"),
+        ("'12 St James Sq' is no name", "'…' is no name"),
+        ("Adamant", "Adamant"),
+    ],
+)
+def test_what_was_typed_is_blotted_out_of_what_aws_says(said: str, shown: str) -> None:
+    typed = {"firstName": "Ada", "email": "Ada@example.com", "address": {"street": "12 St James Sq", "city": "St"}}
+
+    assert _blot_out(_texts(typed))(said) == shown
 
 
 def seconds(visit: Visit) -> tuple[float, float]:
