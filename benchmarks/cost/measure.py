@@ -146,6 +146,8 @@ class Bench:
             # https://docs.aws.amazon.com/sdkref/latest/guide/feature-appid.html
             added = {"AWS_SDK_UA_APP_ID": logical_id, "AWS_ENDPOINT_URL_SESV2": self.mail.url}
             self._lambda.update_function_configuration(FunctionName=name, Environment={"Variables": variables | added})
+            published = self._lambda.publish_version(FunctionName=name)["Version"]
+            self._lambda.update_alias(FunctionName=name, Name="live", FunctionVersion=published)
         return functions
 
     def _configure(self, names: Sequence[str]) -> None:
