@@ -7,7 +7,6 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 
 from onboarding import aws, failures
 from onboarding.analytics import funnel
@@ -43,7 +42,7 @@ def read(event: dict[str, Any]) -> Analytics:
     first, last = period_in(event, today=datetime.now(UTC).date())
     try:
         return funnel.analytics(first, last, dynamodb=dynamodb, table_name=TABLE_NAME)
-    except (ClientError, ConnectionError, HTTPClientError):
+    except aws.FAILURES:
         logger.exception("Analytics not read")
         raise RequestRefused(
             HTTPStatus.SERVICE_UNAVAILABLE, "The analytics can't be read at present", retry_after=5

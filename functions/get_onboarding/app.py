@@ -6,7 +6,6 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 
 from onboarding import aws, failures, timeline
 from onboarding.api import RequestRefused, customer_id_in, respond, respond_if_changed
@@ -43,7 +42,7 @@ def find(customer_id: str) -> Onboarding:
     logger.append_keys(customer_id=customer_id)
     try:
         entries = timeline.entries_of(customer_id, dynamodb=dynamodb, table_name=TABLE_NAME)
-    except (ClientError, ConnectionError, HTTPClientError):
+    except aws.FAILURES:
         logger.exception("Timeline not read")
         raise RequestRefused(
             HTTPStatus.SERVICE_UNAVAILABLE, "The status can't be told at present", retry_after=5

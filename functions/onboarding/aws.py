@@ -4,7 +4,11 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 from botocore.loaders import Loader
+
+# What a call raises that AWS refuses, or that doesn't reach it.
+FAILURES = (ClientError, ConnectionError, HTTPClientError)
 
 # Two attempts of at most 4 s each, and a wait of at most 1 s between them: all calls of a function fit its time-out, so
 # that botocore's error, which says what happened, comes before Lambda's.

@@ -18,7 +18,6 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 )
 from aws_lambda_powertools.utilities.idempotency.serialization.pydantic import PydanticSerializer
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 
 from onboarding import acceptance, aws, failures
 from onboarding.acceptance import Accepted
@@ -77,7 +76,7 @@ def accept(request: RegistrationRequest, correlation_id: str) -> Accepted:
         raise RequestRefused(
             HTTPStatus.CONFLICT, "The first request with this Idempotency-Key is in progress", retry_after=1
         ) from None
-    except (ClientError, ConnectionError, HTTPClientError, IdempotencyPersistenceLayerError):
+    except (*aws.FAILURES, IdempotencyPersistenceLayerError):
         logger.exception("Registration not accepted")
         raise RequestRefused(
             HTTPStatus.SERVICE_UNAVAILABLE,
