@@ -62,26 +62,25 @@ down: setup ## End what `make up` left running
 	@PYTHONPATH=functions $(ON_THIS_MACHINE) $(BIN)/python -m local down
 
 STACK ?=
+OF_THE_STACK = PYTHONPATH=functions $(if $(STACK),,$(ON_THIS_MACHINE)) $(BIN)/python -m $(1) $(if $(STACK),--stack $(STACK))
 FROM ?=
 TO ?=
 .PHONY: report
 report: setup ## Show the funnel and the times to onboard (of what is up, or STACK=… on AWS; FROM=, TO=)
-	@PYTHONPATH=functions $(if $(STACK),,$(ON_THIS_MACHINE)) $(BIN)/python -m report \
-		$(if $(STACK),--stack $(STACK)) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
+	@$(call OF_THE_STACK,report) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
 
 
 ##@ Operate
 
-OPERATE = PYTHONPATH=functions $(if $(STACK),,$(ON_THIS_MACHINE)) $(BIN)/python -m operations $(if $(STACK),--stack $(STACK))
 ID ?=
 DO ?= --help
 .PHONY: trace
 trace: setup ## Show what happened to one customer (ID=…; of what is up, or STACK=… on AWS)
-	@$(OPERATE) trace $(ID)
+	@$(call OF_THE_STACK,operations) trace $(ID)
 
 .PHONY: operate
 operate: setup ## Do what docs/runbook.md says (DO="redrive --dry-run"; of what is up, or STACK=… on AWS)
-	@$(OPERATE) $(DO)
+	@$(call OF_THE_STACK,operations) $(DO)
 
 
 ##@ Check

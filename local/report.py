@@ -15,7 +15,7 @@ from rich.text import Text
 from local.customers import Customer
 from local.outcome import Outcome, differences
 from onboarding.analytics.funnel import Analytics
-from report.table import funnel_table, reasons
+from report.table import show
 
 
 def report(outcomes: Sequence[Outcome], strays: Sequence[str], console: Console) -> bool:
@@ -58,9 +58,7 @@ def expected_funnel(customers: Iterable[Customer]) -> dict[str, int]:
 
 def report_funnel(analytics: Analytics, customers: Iterable[Customer], console: Console) -> bool:
     """Print the funnel that the API tells; whether it is as expected."""
-    console.print(funnel_table(analytics))
-    for line in reasons(analytics.total):
-        console.print(line)
+    show(analytics, console)
     wrong = {
         stage: (count, getattr(analytics.total, stage))
         for stage, count in expected_funnel(customers).items()

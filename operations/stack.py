@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import boto3
@@ -49,7 +50,7 @@ class Stack:
                 if resource["ResourceType"] == resource_type:
                     yield resource["LogicalResourceId"], resource["PhysicalResourceId"]
 
-    @property
+    @cached_property
     def _described(self) -> Mapping[str, Any]:
         (described,) = self.session.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
         return described

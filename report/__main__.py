@@ -13,7 +13,7 @@ from rich.console import Console
 from operations.stack import NotPossible, find
 from report.picture import draw
 from report.source import NoAnalytics, fetch
-from report.table import funnel_table, reasons
+from report.table import show
 
 WIDTH = 120  # where no terminal says otherwise
 
@@ -35,9 +35,7 @@ def main() -> int:
     except (NotPossible, NoAnalytics, BotoCoreError, ClientError) as error:
         console.print(str(error), markup=False, soft_wrap=True)
         return 1
-    console.print(funnel_table(analytics))
-    for line in reasons(analytics.total):
-        console.print(line)
+    show(analytics, console)
     draw(analytics, options.picture)
     console.print(f"picture: {options.picture}", soft_wrap=True)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.console import Console
 from rich.table import Table
 
 from onboarding.analytics.funnel import Analytics, Funnel
@@ -18,6 +19,13 @@ STAGES = {
     "rejected": "rejected",
     "suspected": "suspected",
 }
+
+
+def show(analytics: Analytics, console: Console) -> None:
+    """Print the table, and a line for each reason why customers were rejected, or something failed."""
+    console.print(funnel_table(analytics))
+    for line in reasons(analytics.total):
+        console.print(line)
 
 
 def funnel_table(analytics: Analytics) -> Table:

@@ -17,6 +17,7 @@ from local.downstream import System as Configured
 from local.observer import observe
 from local.polling import back_off
 from onboarding.events import EVENTS
+from operations.stack import Stack as OperatedStack
 from tests.wiring.rules.publications import BY_CONSUMERS
 
 PATIENCE_SECONDS = 240  # far more than it takes, for a machine that does other things too
@@ -108,9 +109,7 @@ class Onboardings:
 
     def physical_id(self, logical_id: str) -> str:
         """What a resource of the template is on AWS: a queue's URL, a table's or a function's name."""
-        cloudformation = self.stack.session.client("cloudformation")
-        resource = cloudformation.describe_stack_resource(StackName=STACK_NAME, LogicalResourceId=logical_id)
-        return resource["StackResourceDetail"]["PhysicalResourceId"]
+        return OperatedStack(self.stack.session, STACK_NAME, self.stack.api_url).resource(logical_id)
 
     def await_drained(self, queue: str, seconds: float) -> None:
         """Wait until nothing is in a queue of the template."""
