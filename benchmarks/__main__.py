@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import shutil
 import tempfile
 import zipfile
@@ -62,9 +63,11 @@ def _environment(template: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _unpack(folder: Path, environment: Mapping[str, str], *, compiled: bool) -> Package:
-    (package,) = BUILT.glob("*.zip")
-    with zipfile.ZipFile(package) as archive:
+    (packages,), (code,) = BUILT.glob("*.packages"), BUILT.glob("*.zip")
+    shutil.copytree(packages, folder)
+    with zipfile.ZipFile(code) as archive:
         archive.extractall(folder)
+    compileall.compile_dir(folder, quiet=2)
     (folder / "bootstrap").unlink()  # the emulator's alone
     if not compiled:
         for cache in list(folder.rglob("__pycache__")):

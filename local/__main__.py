@@ -11,6 +11,7 @@ from types import FrameType
 from rich.console import Console
 
 from local import background, demo
+from local.deploy import FunctionsBroken
 from local.emulator import EmulatorDidNotStart
 from local.sam import SamFailed
 
@@ -40,7 +41,7 @@ def main() -> int:
                 background.up(console)
             case "down":
                 background.down(console)
-    except (EmulatorDidNotStart, SamFailed) as failure:
+    except (EmulatorDidNotStart, SamFailed, FunctionsBroken) as failure:
         console.print(str(failure), markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:

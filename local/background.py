@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from local import PROJECT, WORKSPACE, emulator
-from local.deploy import Stack, deploy
+from local.deploy import Parts, Stack, deploy, update
 from local.downstream import System
 from local.emulator import Emulator
 from local.ledger import Ledger
@@ -20,32 +23,68 @@ from local.ledger import Ledger
 STATE = WORKSPACE / "up.json"
 
 
+@dataclass(frozen=True)
+class Running:
+    """What `up` left running: the stack, and its partners' URLs by name."""
+
+    stack: Stack
+    partners: Mapping[str, str]
+
+
 def up(console: Console) -> None:
-    """Start and deploy unless that was done before, and say how to use it."""
-    up_already = running()
-    if up_already:
-        console.print("It was up already; to deploy what has changed since: make down up")
-        _explain(*up_already, console)
-        return
-    aws = emulator.start()
-    partners = _start_partners(aws)
-    stack = deploy(aws, console, [*partners, Ledger(aws.session).system])
-    urls = {partner.name: str(partner.settings["url"]) for partner in partners}
-    _remember(stack, urls)
-    aws.leave_running()
-    _explain(stack, urls, console)
+    """Start and deploy, or bring up to date what is up, with its data kept; then say how to use it."""
+    with _alone():
+        up_already = running()
+        if up_already is None:
+            aws = emulator.start()
+            partners = _start_partners(aws)
+            stack = deploy(aws, console, [*partners, Ledger(aws.session).system])
+            now = Running(stack, {partner.name: str(partner.settings["url"]) for partner in partners})
+            aws.leave_running()
+        else:
+            now = replace(up_already, stack=update(up_already.stack, console))
+            if now.stack.parts == up_already.stack.parts:
+                console.print("It is up, and up to date.")
+        _remember(now)
+    _explain(now, console)
 
 
 def down(console: Console) -> None:
     """End what `up` left running, if it still is."""
-    up_already = running()
-    if up_already is None:
-        console.print("Nothing is up.")
-    else:
-        stack, _ = up_already
-        stack.emulator.stop()
-        console.print("Ended.")
-    STATE.unlink(missing_ok=True)
+    with _alone():
+        up_already = running()
+        if up_already is None:
+            console.print("Nothing is up.")
+        else:
+            up_already.stack.emulator.stop()
+            console.print("Ended.")
+        STATE.unlink(missing_ok=True)
+
+
+def running() -> Running | None:
+    """What `up` left running, if its very emulator still runs."""
+    try:
+        state = json.loads(STATE.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    aws = Emulator(
+        pid=state["emulator"]["pid"],
+        port=state["emulator"]["port"],
+        folder=Path(state["emulator"]["folder"]),
+    )
+    if not aws.is_running():
+        aws.stop()  # its folder may have outlived it
+        return None
+    return Running(Stack(aws, state["outputs"], Parts(**state["parts"])), state["partners"])
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait for another `up` or `down`: two at once would leave an emulator that nobody knows of."""
+    STATE.parent.mkdir(exist_ok=True)
+    with STATE.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _start_partners(aws: Emulator) -> list[System]:
@@ -63,49 +102,40 @@ def _start_partners(aws: Emulator) -> list[System]:
         return [System(**system) for system in json.loads(said.read())]
 
 
-def _remember(stack: Stack, partners: Mapping[str, str]) -> None:
-    aws = stack.emulator
-    state = {"pid": aws.pid, "port": aws.port, "folder": str(aws.folder)}
-    STATE.write_text(json.dumps({"emulator": state, "outputs": dict(stack.outputs), "partners": partners}))
+def _remember(state: Running) -> None:
+    aws = state.stack.emulator
+    written = {
+        "emulator": {"pid": aws.pid, "port": aws.port, "folder": str(aws.folder)},
+        "outputs": dict(state.stack.outputs),
+        "parts": asdict(state.stack.parts),
+        "partners": dict(state.partners),
+    }
+    STATE.write_text(json.dumps(written))
 
 
-def running() -> tuple[Stack, dict[str, str]] | None:
-    """The stack that `up` left running, where its very emulator still runs, and its partners' URLs by name."""
-    try:
-        state = json.loads(STATE.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    aws = Emulator(
-        pid=state["emulator"]["pid"],
-        port=state["emulator"]["port"],
-        folder=Path(state["emulator"]["folder"]),
-    )
-    if not aws.is_running():
-        aws.stop()  # its folder may have outlived it
-        return None
-    return Stack(aws, state["outputs"]), state["partners"]
-
-
-def _explain(stack: Stack, partners: Mapping[str, str], console: Console) -> None:
+def _explain(state: Running, console: Console) -> None:
+    stack = state.stack
     customer = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com"}
     curl = f"curl -i {stack.api_url}/api/customers -H 'Content-Type: application/json' -d '{json.dumps(customer)}'"
     exports = " ".join(f"{name}={value}" for name, value in stack.emulator.credentials().items())
     for line in (
         f"API      {stack.api_url}/api/customers",
         f"try      {curl}",
-        *_about_partners(stack, partners),
+        *_about_partners(state),
         f"status   curl -i {stack.api_url}/api/customers/CUSTOMER_ID/onboarding",
+        "logs     make logs",
         "report   make report",
         f"outbox   curl {stack.emulator.endpoint_url}/_ministack/ses/messages",
         f"AWS CLI  export {exports}",
+        "update   make up, again",
         "end      make down",
     ):
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _about_partners(stack: Stack, partners: Mapping[str, str]) -> Iterator[str]:
+def _about_partners(state: Running) -> Iterator[str]:
     """Where the partners are, and how to have one fail."""
     faults = json.dumps({"customer": "ada@example.com", "faults": [{"kind": "refuse"}]})
-    for name, url in partners.items():
-        yield f"{name:<8} {url}, its accounts are in {stack.emulator.folder / name}.sqlite"
+    for name, url in state.partners.items():
+        yield f"{name:<8} {url}, its accounts are in {state.stack.emulator.folder / name}.sqlite"
         yield f"         fails after: curl -X PUT {url}/faults -d '{faults}'"

@@ -21,27 +21,32 @@ DISTRIBUTIONS = (
 )
 
 
-def bootstrap(library: Path) -> str:
-    """The script that Lambda starts in the package's folder.
+def bootstrap(packages: Path, library: Path) -> str:
+    """The script that Lambda starts in the folder of the function's code.
 
-    Python puts that folder first on its path, so that what is packaged wins over `library`; -S
-    keeps the development environment off it.
+    The code comes first on Python's path, then what it requires, so that what is packaged wins over `library`. -S, here
+    and in `fork_client.py`, keeps the development environment off it.
     """
+    client = Path(__file__).with_name("fork_client.py")
     return (
         "#!/bin/sh\n"
-        f"PYTHONPATH={shlex.quote(str(library))} "
-        f'exec {shlex.quote(sys.executable)} -S -m awslambdaric "$_HANDLER"\n'
+        f'PYTHONPATH="$PWD":{shlex.quote(f"{packages}:{library}")} '
+        f"exec {shlex.quote(sys.executable)} -IS {shlex.quote(str(client))}\n"
     )
 
 
 def assemble(library: Path) -> None:
-    """Make `library` a folder of links to the runtime's modules and packages."""
+    """Make `library` a folder of links to the runtime's modules and packages, or leave it as it is if it is that."""
+    links = {
+        top: Path(str(distribution(name).locate_file(top)))
+        for name in DISTRIBUTIONS
+        for top in {file.parts[0] for file in distribution(name).files or ()} - {".."}
+        if not top.endswith(".dist-info")
+    }
+    # What Python compiles is there too.
+    if library.is_dir() and {it.name: it.readlink() for it in library.iterdir() if it.is_symlink()} == links:
+        return
     shutil.rmtree(library, ignore_errors=True)
     library.mkdir(parents=True)
-    for name in DISTRIBUTIONS:
-        installed = distribution(name)
-        tops = {file.parts[0] for file in installed.files or ()}
-        for top in tops - {".."}:
-            if not top.endswith(".dist-info"):
-                link = library / top
-                link.symlink_to(Path(str(installed.locate_file(top))))
+    for name, target in links.items():
+        (library / name).symlink_to(target)

@@ -67,8 +67,7 @@ def find(name: str | None) -> Stack:
         running = background.running()
         if running is None:
             raise NotPossible("Nothing is up. Run `make up` first, or name a stack on AWS: STACK=…")
-        stack, _ = running
-        return Stack(stack.session, STACK_NAME, stack.api_url)
+        return Stack(running.stack.session, STACK_NAME, running.stack.api_url)
     session = boto3.Session()
     outputs = Stack(session, name, "").outputs
     if "ApiUrl" not in outputs:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
+import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
+import httpx
 import pytest
 from rich.console import Console
 
-from local import background, emulator
-from local.background import down, up
+from local import PROJECT, background
+from local.background import down
+from local.polling import back_off
+from tests.customers import a_customer
+
+PATIENCE_SECONDS = 240  # far more than it takes
 
 
 @pytest.fixture
@@ -35,7 +47,8 @@ def said(console: Console) -> str:
 def a_state(pid: int, folder: Path) -> str:
     noted = {"pid": pid, "port": 1, "folder": str(folder)}
     outputs = {"RestApiId": "api", "StageName": "v1"}
-    return json.dumps({"emulator": noted, "outputs": outputs, "partners": {"crm": "http://127.0.0.1:2"}})
+    parts = {"template": "", "code": "", "definition": ""}
+    return json.dumps({"emulator": noted, "outputs": outputs, "parts": parts, "partners": {}})
 
 
 def test_down_has_nothing_to_end_where_nothing_is_up(state: Path, console: Console) -> None:
@@ -71,16 +84,69 @@ def test_down_gets_over_a_state_file_that_was_half_written(state: Path, console:
     assert not state.exists()
 
 
-def test_up_while_it_is_up_says_so_and_down_ends_it(state: Path, console: Console) -> None:
-    with emulator.start() as aws:
-        state.write_text(a_state(aws.pid, aws.folder))
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Path]:
+    """A copy of the project, to be changed; what it left running is ended."""
+    folder = tmp_path / "checkout"
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(".*", "tests", "docs", "benchmarks", "__pycache__"))
+    yield folder
+    command(folder, "down")
 
-        up(console)
-        down(console)
 
-        assert not aws.is_running()
-    assert "It was up already" in said(console)
-    assert "curl -i http://127.0.0.1:1/_aws/execute-api/api/v1/api/customers" in said(console)
-    assert "curl -X PUT http://127.0.0.1:2/faults" in said(console)
-    assert said(console).endswith("Ended.\n")
-    assert not state.exists()
+def command(checkout: Path, name: str) -> str:
+    """What `python -m local` says."""
+    environment = os.environ | {"PYTHONPATH": str(checkout / "functions")}
+    done = subprocess.run(
+        [sys.executable, "-m", "local", name],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new))
+
+
+def test_up_again_deploys_what_changed_and_keeps_the_data(checkout: Path) -> None:
+    api = re.search(r"^API +(\S+)$", command(checkout, "up"), re.MULTILINE)
+    assert api
+    customers = httpx.Client(base_url=api[1], trust_env=False, timeout=60)
+
+    def register() -> str:
+        return str(customers.post("", json=a_customer()).json()["customerId"])
+
+    def await_status(customer_id: str, status: str) -> dict[str, Any]:
+        answer: dict[str, Any] = {}
+        for _ in back_off(PATIENCE_SECONDS):
+            answer = customers.get(f"/{customer_id}/onboarding").json()
+            if answer.get("status") == status:
+                return answer
+        raise AssertionError(answer)
+
+    first = register()
+    await_status(first, "ONBOARDED")
+
+    assert "It is up, and up to date." in command(checkout, "up")
+
+    change(checkout / "functions/get_onboarding/app.py", "No such onboarding", "Nobody of that name")
+    said = command(checkout, "up")
+    assert ("functions" in said, "workflow " in said, "sam deploy" in said) == (True, False, False)
+    assert "Nobody of that name" in customers.get(f"/{uuid4()}/onboarding").json()["detail"]
+
+    change(
+        checkout / "statemachine/customer_onboarding.asl.yaml", "DetailType: WelcomeEmailSent", "DetailType: MailSent"
+    )
+    said = command(checkout, "up")
+    assert ("functions " in said, "workflow " in said, "sam deploy" in said) == (False, True, False)
+    await_status(register(), "ACCOUNT_CREATED")
+
+    change(checkout / "template.yaml", "Checks the business rules and normalises", "Checks and normalises")
+    assert "sam deploy" in command(checkout, "up")
+    await_status(first, "ONBOARDED")

@@ -1,0 +1,175 @@
+"""Lambda workers are forked, and are what they would be on AWS all the same."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import emulator
+from local.emulator import Emulator
+from local.polling import back_off
+from local.runtime import assemble, bootstrap
+
+SECONDS = 60  # far more than it takes
+
+# Deploys a handler's code beside the packages in a folder; the function that it returns invokes it.
+Deploy = Callable[..., Callable[[Any], Any]]
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Emulator]:
+    with emulator.start() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lambda's runtime, in a folder whose name a shell would take apart."""
+    folder = tmp_path_factory.mktemp("library") / "my 'runtime'"
+    assemble(folder)
+    return folder
+
+
+@pytest.fixture
+def deploy(aws: Emulator, library: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Deploy:
+    functions = aws.session.client("lambda")
+    role = f"arn:aws:iam::000000000000:role/{request.node.name}"
+    aws.session.client("iam").create_role(RoleName=request.node.name[:64], AssumeRolePolicyDocument="{}")
+
+    def create(
+        name: str,
+        code: str,
+        *,
+        packages: Path = tmp_path / "none",
+        variables: dict[str, str] | None = None,
+        timeout: int = 60,
+    ) -> Any:
+        package = io.BytesIO()
+        with zipfile.ZipFile(package, "w") as archive:
+            archive.writestr("app.py", code)
+            archive.writestr("bootstrap", bootstrap(packages, library))
+        functions.create_function(
+            FunctionName=name,
+            Runtime="provided.al2023",
+            Handler="app.handler",
+            Role=role,
+            Timeout=timeout,
+            Environment={"Variables": variables or {}},
+            Code={"ZipFile": package.getvalue()},
+        )
+        return lambda event: json.loads(
+            functions.invoke(FunctionName=name, Payload=json.dumps(event).encode())["Payload"].read()
+        )
+
+    return create
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a folder of packages, in which pydantic is no more than its version."""
+
+    def make(version: str) -> Path:
+        folder = tmp_path / version
+        folder.mkdir()
+        (folder / "pydantic.py").write_text(f"VERSION = {version!r}\n")
+        return folder
+
+    return make
+
+
+def test_function_sees_its_own_packages_only(deploy: Deploy, package: Callable[[str], Path]) -> None:
+    code = "import pydantic\ndef handler(*_): return pydantic.VERSION\n"
+
+    first = deploy("first", code, packages=package("1"))
+    second = deploy("second", code, packages=package("2"))
+    without = deploy("without", code)
+
+    assert (first({}), second({})) == ("1", "2")
+    assert "Runtime.ImportModuleError" in without({})["errorMessage"]
+
+
+def test_function_sees_lambdas_runtime_and_no_development_tools(deploy: Deploy) -> None:
+    code = (
+        "import sys\n"
+        "from importlib.util import find_spec\n"
+        "def handler(names, _): return [sys.version, [name for name in names if find_spec(name)]]\n"
+    )
+
+    version, seen = deploy("looks", code)(["boto3", "botocore", "dateutil", "pydantic", "rich", "local", "fork_server"])
+
+    assert (version, seen) == (sys.version, ["boto3", "botocore", "dateutil"])
+
+
+def test_packaged_module_wins_over_runtime(deploy: Deploy, tmp_path: Path) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    (packages / "jmespath.py").write_text("")
+
+    where = deploy("packaged", "import jmespath\ndef handler(*_): return jmespath.__file__\n", packages=packages)({})
+
+    assert Path(where) == packages / "jmespath.py"
+
+
+def test_workers_share_no_state(deploy: Deploy, tmp_path: Path) -> None:
+    code = (
+        "import os, random, time\n"
+        "from pathlib import Path\n"
+        "seen = []\n"
+        "def handler(event, context):\n"
+        "    seen.append(event)\n"
+        "    folder = Path(os.environ['FOLDER'])\n"
+        "    (folder / str(event)).touch()\n"
+        "    while len(list(folder.iterdir())) < 4: time.sleep(0.01)\n"  # until all four are at work
+        "    return [os.environ['NAME'], context.function_name, seen, random.random(), context.log_stream_name]\n"
+    )
+    (folder := tmp_path / "met").mkdir()
+    ada = deploy("ada", code, variables={"NAME": "Ada", "FOLDER": str(folder)})
+    grace = deploy("grace", code, variables={"NAME": "Grace", "FOLDER": str(folder)})
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda call: call[0](call[1]), [(ada, 1), (ada, 2), (grace, 3), (grace, 4)]))
+
+    names, functions, seen, numbers, streams = zip(*answers, strict=True)
+    assert names == ("Ada", "Ada", "Grace", "Grace")
+    assert functions == ("ada", "ada", "grace", "grace")
+    assert seen == ([1], [2], [3], [4])
+    assert len({*numbers}) == len({*streams}) == 4
+
+
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        ("os._exit(3)", "Runtime.ExitError"),
+        ("os.kill(os.getpid(), 9)", "Runtime.ExitError"),
+        ("time.sleep(60)", "Sandbox.Timedout"),
+    ],
+    ids=["exits", "killed", "hangs"],
+)
+def test_lost_worker_is_reported_and_replaced(how: str, error: str, deploy: Deploy, tmp_path: Path) -> None:
+    code = f"import os, time\ndef handler(event, _):\n    if event is None: return os.getpid()\n    {how}\n"
+    invoke = deploy(f"lost-{len(how)}", code, timeout=5)
+    lost = invoke(None)
+
+    assert invoke({})["errorType"] == error
+
+    assert any(not Path(f"/proc/{lost}").exists() for _ in back_off(SECONDS))
+    assert invoke(None) != lost
+
+
+def test_lost_server_is_replaced(deploy: Deploy) -> None:
+    invoke = deploy("orphan", "import os\ndef handler(*_): return [os.getpid(), os.getppid()]\n")
+    worker, server = invoke({})
+
+    os.kill(server, 9)
+
+    assert any(isinstance(answer := invoke({}), list) and answer[1] != server for _ in back_off(SECONDS)), answer
+    assert any(not Path(f"/proc/{worker}").exists() for _ in back_off(SECONDS))
