@@ -78,6 +78,10 @@ DO ?= --help
 trace: setup ## Show what happened to one customer (ID=…; of what is up, or STACK=… on AWS)
 	@$(call OF_THE_STACK,operations) trace $(ID)
 
+.PHONY: logs
+logs: setup ## Follow what the functions log (one customer's with ID=…; of what is up, or STACK=… on AWS)
+	@$(call OF_THE_STACK,operations) logs $(ID)
+
 .PHONY: operate
 operate: setup ## Do what docs/runbook.md says (DO="redrive --dry-run"; of what is up, or STACK=… on AWS)
 	@$(call OF_THE_STACK,operations) $(DO)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from rich.console import Console
@@ -25,9 +28,11 @@ from report.source import fetch
 
 # A quicker burst would only have the emulator's few workers refuse what Lambda would take.
 REGISTRATIONS_PER_SECOND = 8
-EXECUTION_SECONDS = 120
-STATUS_SECONDS = 30
-ANALYTICS_SECONDS = 30
+# Far more than any of it takes, for a machine that does other things too.
+PATIENCE_SECONDS = 600
+COME_AGAIN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+MOST_REFUSALS = 100
+STATUS_REQUESTS = 4  # at a time
 
 
 def run(console: Console) -> bool:
@@ -50,25 +55,25 @@ def onboard(
     """
     observer = observe(stack)
     answers: dict[str, Answer] = {}
-    with _progress(console) as bar, httpx.Client(trust_env=False, timeout=30) as http:
+    with _progress(console) as bar, httpx.Client(trust_env=False, timeout=60) as http:
         task = bar.add_task("onboarding", total=len(customers))
-        for wave in _waves(customers):
-            for customer in wave:
-                for partner in downstream.partners:
-                    partner.plan(customer.customer["email"], *customer.faults.get(partner.name, ()))
-                answers[customer.name] = _register(http, stack, customer)
-                time.sleep(1 / REGISTRATIONS_PER_SECOND)
-            for ended in _ended_executions(stack):
-                ids = [answer.customer_id for answer in answers.values()]
-                done = [customer_id is None or customer_id in ended for customer_id in ids]
-                bar.update(task, completed=sum(done))
-                if all(done):
-                    break
-    told = {name: _follow(stack, answer) for name, answer in answers.items()}
+        for ended in _ended_executions(stack):
+            done = {name for name, answer in answers.items() if answer.customer_id in {None, *ended}}
+            bar.update(task, completed=len(done))
+            if len(done) == len(customers):
+                break
+            for customer in customers:
+                if customer.name not in answers and customer.after in {None, *done}:
+                    for partner in downstream.partners:
+                        partner.plan(customer.customer["email"], *customer.faults.get(partner.name, ()))
+                    answers[customer.name] = _register(http, stack, customer)
+                    time.sleep(1 / REGISTRATIONS_PER_SECOND)
+    with ThreadPoolExecutor(STATUS_REQUESTS) as pool:
+        statuses = dict(zip(answers, pool.map(lambda answer: _follow(stack, answer), answers.values()), strict=True))
     await_analytics(stack, customers)  # which hear of the suspicions too: then all events are out
     events = sorted(observer.events(), key=lambda event: event["detail"]["metadata"]["occurredAt"])
     outcomes, strays = _gather(stack, downstream, customers, answers, events)
-    return [replace(outcome, told=told[outcome.customer.name]) for outcome in outcomes], strays
+    return [replace(outcome, told=statuses[outcome.customer.name]) for outcome in outcomes], strays
 
 
 def _progress(console: Console) -> Progress:
@@ -76,27 +81,23 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, TimeElapsedColumn(), console=console)
 
 
-def _waves(customers: Sequence[Customer]) -> Iterator[list[Customer]]:
-    """First those who wait for nobody, then those who wait for one of them, and so on."""
-    registered: set[str | None] = {None}
-    waiting = list(customers)
-    while wave := [customer for customer in waiting if customer.after in registered]:
-        yield wave
-        registered |= {customer.name for customer in wave}
-        waiting = [customer for customer in waiting if customer.name not in registered]
-
-
 def _register(http: httpx.Client, stack: Stack, customer: Customer) -> Answer:
-    key = customer.idempotency_key
-    response = http.post(
-        f"{stack.api_url}/api/customers",
-        json=customer.customer,
-        headers={"Idempotency-Key": key} if key else {},
-    )
+    """Register the customer as a good client does: asked to come again later, it does, with the same key."""
+    headers = {"Idempotency-Key": customer.idempotency_key or str(uuid4())}
+
+    def post() -> httpx.Response:
+        return http.post(f"{stack.api_url}/api/customers", json=customer.customer, headers=headers)
+
+    response, refusals = post(), list[int]()
+    while response.status_code in COME_AGAIN and len(refusals) < MOST_REFUSALS:
+        refusals.append(response.status_code)
+        time.sleep(float(response.headers.get("Retry-After", 1)))
+        response = post()
     try:
-        return Answer(response.status_code, response.json())
+        document = response.json()
     except ValueError:
-        return Answer(response.status_code, {"detail": response.text})
+        document = {"detail": response.text}
+    return Answer(response.status_code, document, tuple(refusals))
 
 
 def _follow(stack: Stack, answer: Answer) -> Mapping[str, Any]:
@@ -107,7 +108,7 @@ def _follow(stack: Stack, answer: Answer) -> Mapping[str, Any]:
     told: Mapping[str, Any] = {}
     headers: dict[str, str] = {}
     with httpx.Client(trust_env=False, timeout=30) as http:
-        for _ in back_off(STATUS_SECONDS):
+        for _ in back_off(PATIENCE_SECONDS):
             response = http.get(url, headers=headers)
             if response.status_code == httpx.codes.OK:
                 told, headers = response.json(), {"If-None-Match": response.headers["ETag"]}
@@ -121,7 +122,7 @@ def await_analytics(stack: Stack, customers: Sequence[Customer]) -> Analytics:
     """The analytics, once they have all that is expected, or when the time is up."""
     expected = expected_funnel(customers)
     analytics = fetch(stack.session, stack.api_url)
-    for _ in back_off(ANALYTICS_SECONDS):
+    for _ in back_off(PATIENCE_SECONDS):
         if all(getattr(analytics.total, stage) == count for stage, count in expected.items()):
             break
         analytics = fetch(stack.session, stack.api_url)
@@ -131,7 +132,7 @@ def await_analytics(stack: Stack, customers: Sequence[Customer]) -> Analytics:
 def _ended_executions(stack: Stack) -> Iterator[set[str]]:
     """The names of the executions that have ended, again and again until the time is up."""
     pages = stack.session.client("stepfunctions").get_paginator("list_executions")
-    for _ in back_off(EXECUTION_SECONDS):
+    for _ in back_off(PATIENCE_SECONDS):
         yield {
             execution["name"]
             for page in pages.paginate(stateMachineArn=stack.outputs["StateMachineArn"])

@@ -7,6 +7,7 @@ that is initialised, and was never invoked. https://docs.aws.amazon.com/lambda/l
 
 from __future__ import annotations
 
+import compileall
 import fcntl
 import json
 import os
@@ -55,6 +56,7 @@ class Forked:
 
 def main(name: str, listener: socket.socket) -> None:
     """Be the first process. What follows a `serve` is done by the processes that it forks."""
+    compileall.compile_dir(".", quiet=2)  # once, rather than by each function
     for module in SHARED:
         if find_spec(module.partition(".")[0]):
             import_module(module)

@@ -19,12 +19,10 @@ class Observer:
     queue_url: str
 
     def events(self) -> list[dict[str, Any]]:
-        """Take the events that have come, in EventBridge's envelope, until none comes for 1 s."""
+        """Take the events that have come, in EventBridge's envelope."""
         sqs, queue = self.stack.session.client("sqs"), self.queue_url
         events = []
-        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1).get(
-            "Messages"
-        ):
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 events.append(json.loads(message["Body"]))
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])

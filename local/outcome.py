@@ -11,10 +11,11 @@ from local.customers import Customer
 
 @dataclass(frozen=True)
 class Answer:
-    """The API's answer: its status, and its body as parsed JSON."""
+    """The API's answer: its status, its body as parsed JSON, and the statuses that asked to come again, before it."""
 
     status: int
     document: dict[str, Any]
+    refusals: tuple[int, ...] = ()
 
     @property
     def customer_id(self) -> str | None:

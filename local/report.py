@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from local.customers import Customer
-from local.outcome import Outcome, differences
+from local.outcome import Answer, Outcome, differences
 from onboarding.analytics.funnel import Analytics
 from report.table import show
 
@@ -81,12 +81,9 @@ def _details(outcome: Outcome, differs: Sequence[str]) -> Table:
 
 
 def _lines(outcome: Outcome) -> Iterator[tuple[str, str]]:
-    customer, answer, execution = outcome.customer, outcome.answer, outcome.execution
+    customer, execution = outcome.customer, outcome.execution
     yield from _request(customer)
-    remark = answer.document.get("detail") or json.dumps(answer.document)
-    if answer.customer_id:
-        remark = f"customerId {answer.customer_id}"
-    yield "answer", f"{answer.status} {HTTPStatus(answer.status).phrase}: {remark}"
+    yield from _answer(outcome.answer)
     if execution:
         yield "way", " ▸ ".join(_counted(execution.states))
         result = [value for key, value in execution.output.items() if key != "customerId"]
@@ -108,6 +105,15 @@ def _lines(outcome: Outcome) -> Iterator[tuple[str, str]]:
         shown = [line for line in mail["BodyHtml"].splitlines() if customer.expect.html in line]
         if customer.expect.html and shown:
             yield "", f"in HTML: {shown[0].strip()}"
+
+
+def _answer(answer: Answer) -> Iterator[tuple[str, str]]:
+    for refusal in _counted(f"{status} {HTTPStatus(status).phrase}" for status in answer.refusals):
+        yield "answer", f"{refusal}: asked again, as Retry-After says"
+    remark = answer.document.get("detail") or json.dumps(answer.document)
+    if answer.customer_id:
+        remark = f"customerId {answer.customer_id}"
+    yield "answer", f"{answer.status} {HTTPStatus(answer.status).phrase}: {remark}"
 
 
 def _request(customer: Customer) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Column, Table
 
-from operations import customers, dead_letters
+from operations import customers, dead_letters, logs
 from operations.redrive import Failure, failures, redrive
 from operations.stack import NotPossible, Stack, find
 from operations.trace import table, trace
@@ -20,6 +21,7 @@ WIDTH = 120  # where no terminal says otherwise
 # How long Step Functions takes an execution up again.
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html
 REDRIVABLE = timedelta(days=14)
+LOGGED_LATELY = timedelta(minutes=10)
 INTERRUPTED = 130  # as a shell says it
 
 
@@ -44,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stack", help="a stack on AWS; without it, the one that `make up` left running")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("trace", help="one onboarding as a timeline").add_argument("customer_id")
+    following = commands.add_parser("logs", help="follow what the functions log")
+    following.add_argument("customer_id", nargs="?", help="only what is about this customer")
+    following.add_argument("--since", type=_moment, help="from then on (UTC); without it, from ten minutes ago")
     redriving = commands.add_parser("redrive", help="take failed executions up where they failed")
     since = "those that ended since then, such as 2026-11-17T09:00 (UTC); without it, of the last 14 days"
     redriving.add_argument("--since", type=_moment, help=since)
@@ -65,6 +70,8 @@ def _run(options: argparse.Namespace, stack: Stack, console: Console) -> None:
     match options.command:
         case "trace":
             console.print(table(trace(stack, options.customer_id)))
+        case "logs":
+            _follow(stack, options.customer_id, options.since, console)
         case "redrive":
             _redrive(stack, options.since, console, dry_run=options.dry_run)
         case "register-anew":
@@ -76,6 +83,12 @@ def _run(options: argparse.Namespace, stack: Stack, console: Console) -> None:
             _say(customers.erase(stack, options.customer_id, force=options.force), console)
         case "dead-letters":
             _dead_letters(stack, options.queue, console, move=options.move)
+
+
+def _follow(stack: Stack, customer_id: str | None, since: datetime | None, console: Console) -> None:
+    with suppress(KeyboardInterrupt):  # by which one stops following
+        for line in logs.follow(stack, customer_id, since or datetime.now(UTC) - LOGGED_LATELY):
+            console.print(line.text(), soft_wrap=True)
 
 
 def _redrive(stack: Stack, since: datetime | None, console: Console, *, dry_run: bool) -> None:

@@ -1,0 +1,89 @@
+"""What the stack's functions log, as it comes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from operations.stack import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
+
+POLL_SECONDS = 2
+# CloudWatch shows a line some seconds after it was logged.
+LATE = timedelta(seconds=60)
+# The workflow's own log has another form, and `trace` shows what is in it.
+OF_STEP_FUNCTIONS = "/aws/vendedlogs/"
+# What Lambda itself says of each invocation.
+PLATFORM = ("START ", "END ", "REPORT ", "INIT_START ")
+# What Powertools adds to each line. https://docs.aws.amazon.com/powertools/python/latest/core/logger/
+ADDED = {"level", "location", "message", "timestamp", "service", "cold_start", "xray_trace_id"}
+STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line in a function's log; `keys` is what it is about, such as the customer_id."""
+
+    at: datetime
+    function: str
+    message: str
+    level: str = ""
+    keys: Mapping[str, Any] = field(default_factory=dict)
+
+    def text(self) -> Text:
+        """The line as people read it."""
+        keys = " ".join(f"{name}={value}" for name, value in self.keys.items())
+        return Text.assemble(
+            (f"{self.at:%H:%M:%S.%f}"[:-3], "dim"),
+            f"  {self.function:<22}",
+            (f"{self.level:<9}", STYLES.get(self.level, "")),
+            f"{self.message}  ",
+            (keys, "dim"),
+        )
+
+
+def follow(stack: Stack, customer_id: str | None, since: datetime) -> Iterator[Line]:
+    """Yield the lines logged since then, only those about a customer if one is named, and go on as others come."""
+    groups = [group for group in stack.resources("AWS::Logs::LogGroup") if not group[1].startswith(OF_STEP_FUNCTIONS)]
+    pages = stack.session.client("logs").get_paginator("filter_log_events")
+    shown: set[tuple[str, int, str]] = set()
+    while True:
+        asked_at, found, lines = datetime.now(UTC), set[tuple[str, int, str]](), list[Line]()
+        for logical_id, group in groups:
+            for page in pages.paginate(
+                logGroupName=group,
+                filterPattern=f'"{customer_id}"' if customer_id else "",
+                startTime=int(since.timestamp() * 1000),
+            ):
+                for event in page["events"]:
+                    identity = event["logStreamName"], event["timestamp"], event["message"]
+                    line = _line(logical_id.removesuffix("LogGroup"), event)
+                    if line and identity not in shown:
+                        lines.append(line)
+                    found.add(identity)
+        yield from sorted(lines, key=lambda line: line.at)
+        shown, since = found, max(since, asked_at - LATE)
+        time.sleep(POLL_SECONDS)
+
+
+def _line(function: str, event: FilteredLogEventTypeDef) -> Line | None:
+    """The line as it was logged, None for what Lambda says of an invocation that went well."""
+    at, message = datetime.fromtimestamp(event["timestamp"] / 1000, UTC), event["message"].rstrip()
+    try:
+        logged = json.loads(message)
+    except ValueError:
+        return None if message.startswith(PLATFORM) else Line(at, function, message)
+    if "level" in logged:  # Powertools'
+        keys = {name: value for name, value in logged.items() if name not in ADDED and "function_" not in name}
+        return Line(at, function, str(logged["message"]), logged["level"], keys)
+    if str(logged.get("type")).startswith("platform.") and logged["record"].get("status", "success") == "success":
+        return None
+    return Line(at, function, message)
