@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
+
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 from benchmarks.cost.measurement import Measurement, Registration, Work
 from benchmarks.cost.prices import A_SECRET_A_MONTH, MONTHLY, PRICES, Unit, Units
@@ -100,10 +101,11 @@ def status_request(measurement: Measurement) -> Units:
 
 def monthly() -> dict[str, float]:
     """US dollars a month for what is in the template, used or not, by what it is; without its options."""
-    template = (PROJECT / "template.yaml").read_text(encoding="utf-8")
+    resources = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))["Resources"].values()
     # What stands under a condition is an option.
-    there = Counter(re.findall(r"^    Type: (\S+)\n(?!    Condition:)", template, re.MULTILINE))
-    queues = len(re.findall(r"^          Type: SQS$", template, re.MULTILINE))
+    there = Counter(resource["Type"] for resource in resources if "Condition" not in resource)
+    events = (event for resource in resources for event in resource["Properties"].get("Events", {}).values())
+    queues = sum(event["Type"] == "SQS" for event in events)
     polls = queues * POLLERS * SECONDS_A_MONTH / POLL_SECONDS
     found = {f"{queues} queues that functions poll, {polls:,.0f} requests": PRICES[Unit.SQS_REQUEST].of(polls)}
     for resource, price in MONTHLY.items():
