@@ -42,6 +42,11 @@ class TestAFunction:
     def test_is_traced(self, function: Function) -> None:
         assert template.resources("AWS::Lambda::Function")[function.logical_id]["TracingConfig"] == {"Mode": "Active"}
 
+    def test_publishes_a_change_of_its_environment(self, function: Function) -> None:
+        properties = template.written_resources("AWS::Serverless::Function")[function.logical_id]
+
+        assert properties["AutoPublishAliasAllProperties"] is True
+
     def test_finds_the_key_and_the_expiry_of_its_records_in_the_table(self, function: Function) -> None:
         tables = {template.name_of(name): it for name, it in template.resources("AWS::DynamoDB::Table").items()}
         with functions.imported(function) as module:
