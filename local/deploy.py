@@ -111,7 +111,7 @@ def _build(console: Console) -> tuple[Template, list[Change], Parts]:
     with _step(console, "sam build") as step:
         if not build():
             step.append("unchanged")
-    template, changes = patch(yaml.safe_load((BUILT / "template.yaml").read_text()), BUILT)
+    template, changes = patch(yaml.load((BUILT / "template.yaml").read_text(), yaml.CSafeLoader), BUILT)
     substitutions = template["Resources"][STATE_MACHINE]["Properties"]["DefinitionSubstitutions"]
     template["Outputs"] |= {f"{SUBSTITUTION}{name}": {"Value": value} for name, value in substitutions.items()}
     parts = (json.dumps(template).encode(), _code(), DEFINITION.read_bytes())

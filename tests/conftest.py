@@ -1,35 +1,19 @@
-"""What the tests of the deployed stack share: one emulator with one stack, on one of pytest's workers."""
+"""How all tests are run: which of them share a worker, and what is printed in the end."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
-
-import httpx
 import pytest
 
-import local.systems
-from local import emulator
-from local.deploy import Stack, deploy
-from local.emulator import Emulator
-from local.ledger import Ledger
-from local.partner import Partner
-from tests.definition import FAILING_MACHINE, TASKS
-from tests.engine.matrix import NATIVE_ERRORS, mocked
-from tests.onboardings import Onboardings, System
-
-ON_THE_STACK = ("tests/stack", "tests/engine")
+DEPLOYED = "tests/deployed"
 SUMMARY = "summary"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests of the stack to one worker, first: it is the longest part, and runs beside all others."""
+    """Give the tests of the deployed stack to one worker, first: it is the longest part, and runs beside all others."""
     for item in items:
-        if item.nodeid.startswith(ON_THE_STACK):
-            item.add_marker(pytest.mark.xdist_group("stack"))
-    items.sort(key=lambda item: not item.nodeid.startswith(ON_THE_STACK))
+        if item.nodeid.startswith(DEPLOYED):
+            item.add_marker(pytest.mark.xdist_group("deployed"))
+    items.sort(key=lambda item: not item.nodeid.startswith(DEPLOYED))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -38,68 +22,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties:
             if name == SUMMARY:
                 terminalreporter.write_line(str(value))
-
-
-@pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator that hurries: retries wait two thousandths of their delays."""
-    mocks = tmp_path_factory.mktemp("emulator") / "mocks.json"
-    mocks.write_text(json.dumps(_failing_services()))
-    with emulator.start({"SFN_WAIT_SCALE": "0.002", "SFN_MOCK_CONFIG": str(mocks)}) as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
-def partners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Partner]]:
-    """The downstream systems that speak HTTP; each authenticates in another way."""
-    with local.systems.partners(tmp_path_factory.mktemp("partners")) as running:
-        yield {partner.name: partner for partner in running}
-
-
-@pytest.fixture(scope="session")
-def systems(aws: Emulator, partners: Mapping[str, Partner]) -> Mapping[str, System]:
-    """All the downstream systems, by name; `ledger` is one that takes commands from a queue."""
-    ledger = Ledger(aws.session)
-    return {**partners, ledger.name: ledger}
-
-
-@pytest.fixture(scope="session")
-def stack(aws: Emulator, systems: Mapping[str, System]) -> Stack:
-    """The template as `sam deploy` deploys it. A partner that hangs costs 1 s."""
-    configured = [system.system for system in systems.values()]
-    impatient = [
-        replace(system, settings={**system.settings, "readTimeoutSeconds": 1})
-        if system.settings["kind"] == "http"
-        else system
-        for system in configured
-    ]
-    return deploy(aws, systems=impatient)
-
-
-@pytest.fixture(scope="session")
-def onboardings(stack: Stack) -> Iterator[Onboardings]:
-    """Registers customers by HTTP and tells what became of them."""
-    with httpx.Client(trust_env=False, timeout=30) as http:
-        yield Onboardings(stack, http)
-
-
-def _failing_services() -> dict[str, Any]:
-    """A test case for each native task and each error, in which its service fails for as long as it is tried.
-
-    The emulator's own services never fail, so Step Functions' mocks stand for them.
-    https://docs.aws.amazon.com/step-functions/latest/dg/sfn-local-test-sm-exec.html
-    """
-    errors = {error for errors in NATIVE_ERRORS.values() for error in errors}
-    return {
-        "StateMachines": {
-            FAILING_MACHINE: {
-                "TestCases": {
-                    mocked(task.name, error): {task.name: error}
-                    for task in TASKS.values()
-                    if task.is_native
-                    for error in NATIVE_ERRORS.get(task.integration, ())
-                }
-            }
-        },
-        "MockedResponses": {error: {"0-99": {"Throw": {"Error": error, "Cause": "mocked"}}} for error in errors},
-    }

@@ -21,7 +21,7 @@ from benchmarks.cost.kinds import (
 )
 from benchmarks.cost.measurement import load
 from tests.customers import a_customer
-from tests.engine.conftest import FailingWorkflow
+from tests.deployed.engine.conftest import FailingWorkflow
 
 MOST_TRANSITIONS = 12
 MEASUREMENT = load()

@@ -9,7 +9,7 @@ import pytest
 from local.polling import back_off
 from report.source import NoAnalytics, fetch
 from tests.customers import a_customer
-from tests.onboardings import PATIENCE_SECONDS, Onboardings
+from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
 STAGES = ("registered", "validated", "account_created", "email_sent", "onboarded")
 

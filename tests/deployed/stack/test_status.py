@@ -11,8 +11,8 @@ import pytest
 from local.polling import back_off
 from onboarding.registration import Registration
 from tests.customers import a_customer, an_address
+from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 from tests.invocations import a_registration, sample
-from tests.onboardings import PATIENCE_SECONDS, Onboardings
 
 
 def follow(onboardings: Onboardings, accepted: httpx.Response) -> str:

@@ -8,8 +8,8 @@ from threading import Lock
 
 from onboarding import events
 from onboarding.accounts import email_key
-from tests.engine.world import Way, World
-from tests.onboardings import Onboarding, Onboardings, System
+from tests.deployed.engine.world import Way, World
+from tests.deployed.onboardings import Onboarding, Onboardings, System
 
 
 class Auditor:

@@ -24,7 +24,7 @@ from operations.redrive import failures, redrive
 from operations.stack import NotPossible, Stack
 from operations.trace import Trace, table, trace
 from tests.customers import a_customer, an_address
-from tests.onboardings import Onboardings
+from tests.deployed.onboardings import Onboardings
 
 REFUSED = Fault(FaultKind.REFUSE)
 NOT_DELETED = Fault(FaultKind.REFUSE, methods=frozenset({"DELETE"}))

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.partner import Partner
 from tests.customers import a_customer, an_address
-from tests.onboardings import Onboardings
+from tests.deployed.onboardings import Onboardings
 from tests.unit.personal_data import SHORTEST, found
 
 ADDRESS = {"street": "17 Kestrel Row", "city": "Quibbleton", "postalCode": "QZ9 7XJ", "country": "GB"}

@@ -11,16 +11,16 @@ import pytest
 
 from local.partner import Fault, FaultKind, Partner
 from tests.customers import a_customer
-from tests.definition import TASKS
-from tests.engine.audit import (
+from tests.deployed.definition import TASKS
+from tests.deployed.engine.audit import (
     Auditor,
     assert_each_event_keeps_its_contract,
     assert_it_can_be_redriven,
     assert_it_ended_once,
 )
-from tests.engine.conftest import FailingWorkflow
-from tests.engine.world import COMPENSATED, ONBOARDED, World
-from tests.onboardings import Onboarding
+from tests.deployed.engine.conftest import FailingWorkflow
+from tests.deployed.engine.world import COMPENSATED, ONBOARDED, World
+from tests.deployed.onboardings import Onboarding
 
 AT_A_TIME = 5  # executions, as in test_failures.py
 FOR_GOOD = 50  # times: more than any request is tried

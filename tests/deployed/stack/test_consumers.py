@@ -23,8 +23,8 @@ from onboarding.events import (
 from onboarding.status import onboarding_from
 from report.source import fetch
 from tests.customers import a_customer
+from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 from tests.invocations import an_envelope
-from tests.onboardings import PATIENCE_SECONDS, Onboardings
 from tests.unit.test_detect_fraud import in_order
 
 if TYPE_CHECKING:

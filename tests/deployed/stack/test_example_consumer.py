@@ -12,7 +12,7 @@ from local import PROJECT
 from local.deploy import Stack, deploy_beside
 from local.polling import back_off
 from tests.customers import a_customer
-from tests.onboardings import PATIENCE_SECONDS, Onboardings
+from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
 NAME = "loyalty-cards"
 ARCHIVE = "customer-events"

@@ -18,10 +18,10 @@ import pytest
 from local.build import BUILT
 from local.deploy import Stack
 from local.observer import NAME as OBSERVER
-from tests.definition import FAILING_MACHINE, TASKS
-from tests.engine.audit import Auditor
-from tests.engine.redrive import redrivable, taken_up
-from tests.onboardings import Onboarding, Onboardings, System
+from tests.deployed.definition import FAILING_MACHINE, TASKS
+from tests.deployed.engine.audit import Auditor
+from tests.deployed.engine.redrive import redrivable, taken_up
+from tests.deployed.onboardings import Onboarding, Onboardings, System
 from tests.wiring.definition import inner_machines
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from uuid import uuid4
 
 from tests.customers import a_customer
-from tests.engine.audit import Auditor
-from tests.engine.conftest import FailingWorkflow
-from tests.engine.world import ONBOARDED as TO_THE_END
+from tests.deployed.engine.audit import Auditor
+from tests.deployed.engine.conftest import FailingWorkflow
+from tests.deployed.engine.world import ONBOARDED as TO_THE_END
 
 ONBOARDED = [
     "PublishCustomerRegistered",

@@ -12,7 +12,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import missing_required_header, unsupported_method
 
 from local import PROJECT
-from tests.onboardings import Onboardings
+from tests.deployed.onboardings import Onboardings
 
 DOCUMENT = json.loads((PROJECT / "docs" / "openapi.json").read_text(encoding="utf-8"))
 schema = schemathesis.openapi.from_dict(DOCUMENT)

@@ -8,8 +8,8 @@ from typing import Any
 
 from local.polling import back_off
 from tests.customers import a_customer, an_address
-from tests.onboardings import PATIENCE_SECONDS, Onboardings
-from tests.stack.test_privacy import log_lines
+from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
+from tests.deployed.stack.test_privacy import log_lines
 from tests.wiring.rules.publications import BY_CONSUMERS
 
 ON_THE_WAY = {

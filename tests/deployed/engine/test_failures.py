@@ -15,17 +15,17 @@ from onboarding.accounts import create_account
 from onboarding.models import CustomerData
 from tests.conftest import SUMMARY
 from tests.customers import a_customer
-from tests.definition import TASKS
-from tests.engine.audit import (
+from tests.deployed.definition import TASKS
+from tests.deployed.engine.audit import (
     Auditor,
     assert_each_event_keeps_its_contract,
     assert_it_can_be_redriven,
     assert_it_ended_once,
 )
-from tests.engine.conftest import FailingWorkflow
-from tests.engine.matrix import FORESEEN, MATRIX, NATIVE_ERRORS, Row
-from tests.engine.world import ONBOARDED, PUBLISHED, WAYS, World, in_one_system
-from tests.onboardings import Onboarding
+from tests.deployed.engine.conftest import FailingWorkflow
+from tests.deployed.engine.matrix import FORESEEN, MATRIX, NATIVE_ERRORS, Row
+from tests.deployed.engine.world import ONBOARDED, PUBLISHED, WAYS, World, in_one_system
+from tests.deployed.onboardings import Onboarding
 
 # Executions at a time: each has at most three functions at work, and the emulator runs 16.
 AT_A_TIME = 5

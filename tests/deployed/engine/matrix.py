@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.definition import TASKS, Task
-from tests.engine.world import COMPENSATED, INVALID, TAKEN, WAYS, WITHOUT_EMAIL, Way, World, in_one_system
+from tests.deployed.definition import TASKS, Task
+from tests.deployed.engine.world import COMPENSATED, INVALID, TAKEN, WAYS, WITHOUT_EMAIL, Way, World, in_one_system
 from tests.wiring.definition import INVOKE
 from tests.wiring.rules.retries import TRANSIENT
 

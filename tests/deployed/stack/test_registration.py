@@ -11,7 +11,7 @@ import pytest
 
 from local.polling import back_off
 from tests.customers import a_customer, an_address
-from tests.onboardings import PATIENCE_SECONDS, Onboardings
+from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
 EVENTS_OF_AN_ONBOARDED_CUSTOMER = [
     "CustomerRegistered",
