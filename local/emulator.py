@@ -165,7 +165,7 @@ def _environment(port: int, folder: Path) -> dict[str, str]:
         "LAMBDA_EXECUTOR": "local",
         # One process for each concurrent invocation: on a small machine a burst of cold starts
         # would otherwise take longer than Lambda allows for one.
-        "LAMBDA_ACCOUNT_CONCURRENCY": "24",
+        "LAMBDA_ACCOUNT_CONCURRENCY": os.environ.get("AC", "24"),
         "AUTH": "true",
     }
 

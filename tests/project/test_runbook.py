@@ -79,7 +79,7 @@ def test_a_command_of_aws_is_in_its_api_and_has_all_that_it_needs(command: tuple
 def test_a_command_of_ours_is_one_that_there_is(command: tuple[str, ...]) -> None:
     _, target, *assigned = command
     variables = dict(it.split("=", 1) for it in assigned)
-    arguments = {"trace": f"trace {variables.get('ID')}", "operate": variables.get("DO", "")}[target]
+    arguments = variables.get("DO", f"{target} {variables.get('ID', '')}")
 
     assert re.search(rf"^{target}: setup ## ", page_of("Makefile"), re.MULTILINE)
     assert _parser().parse_args(shlex.split(arguments)).command
@@ -87,7 +87,7 @@ def test_a_command_of_ours_is_one_that_there_is(command: tuple[str, ...]) -> Non
 
 def test_each_command_of_ours_is_in_the_runbook() -> None:
     (known,) = (it.choices for it in _parser()._actions if it.dest == "command")
-    used = {target if target == "trace" else assigned[0].split("=")[1].split()[0] for _, target, *assigned in MAKE}
+    used = {assigned[0].split("=")[1].split()[0] if target == "operate" else target for _, target, *assigned in MAKE}
 
     assert used == set(known or ())
     assert len(AWS) > 15
