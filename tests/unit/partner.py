@@ -13,6 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
 
+from local.polling import back_off
+
+PATIENCE_SECONDS = 240  # far more than it takes
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -48,6 +52,11 @@ class Partner:
 
     def next_answer(self) -> Answer:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def await_paths(self) -> list[str]:
+        """The same as `paths`, once there are any: a client may give up before its request is taken."""
+        assert any(self.requests for _ in back_off(PATIENCE_SECONDS))
+        return self.paths
 
     @property
     def paths(self) -> list[str]:
