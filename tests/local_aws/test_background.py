@@ -117,7 +117,7 @@ def change(file: Path, old: str, new: str) -> None:
 def test_up_again_deploys_what_changed_and_keeps_the_data(checkout: Path) -> None:
     api = re.search(r"^API +(\S+)$", command(checkout, "up"), re.MULTILINE)
     assert api
-    customers = httpx.Client(base_url=api[1], trust_env=False, timeout=60)
+    customers = httpx.Client(base_url=api[1], trust_env=False, timeout=PATIENCE_SECONDS)
 
     def register() -> str:
         return str(customers.post("", json=a_customer()).json()["customerId"])

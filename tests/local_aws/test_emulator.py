@@ -19,7 +19,7 @@ from local import PROJECT, emulator
 from local.emulator import HOST, Emulator, EmulatorDidNotStart
 from local.polling import back_off
 
-SECONDS = 60  # far more than it takes
+SECONDS = 240  # far more than it takes
 BUSY = "#!/bin/sh\nexec sleep 60\n"  # a function that never asks for its invocation
 
 

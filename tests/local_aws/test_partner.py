@@ -35,7 +35,8 @@ contract = schemathesis.openapi.from_path(PROJECT / "docs" / "downstream.openapi
 # It takes any account that has the fields which every account has, and any Idempotency-Key.
 LOOSER_THAN_THE_CONTRACT: list[Any] = [negative_data_rejection]
 PROBLEM = "application/problem+json"
-PATIENCE = 0.3  # seconds until a client gives up on a partner that hangs
+SECONDS = 240  # far more than it takes
+IMPATIENT = 0.3  # seconds until a client gives up on a partner that hangs
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Client:
         return self.raw(method, f"/accounts/{customer_id}", headers=headers, **request)
 
     def raw(self, method: str, path: str, **request: Any) -> httpx.Response:
-        return httpx.request(method, f"{self.partner.url}{path}", trust_env=False, **({"timeout": 10} | request))
+        return httpx.request(method, f"{self.partner.url}{path}", trust_env=False, **({"timeout": SECONDS} | request))
 
 
 @pytest.fixture
@@ -89,6 +90,13 @@ def guarded(tmp_path: Path, oauth: ClientCredentials) -> Iterator[Partner]:
 
 def statuses(*answers: httpx.Response) -> list[int]:
     return [answer.status_code for answer in answers]
+
+
+def meet_hang(client: Client) -> None:
+    """Give up on a request; return when the partner hangs, which is once it has done what it does before."""
+    with pytest.raises(httpx.ReadTimeout):
+        client.send("PUT", key="k", json=client.body, timeout=IMPATIENT)
+    assert any(client.partner.answers(client.customer_id) for _ in back_off(SECONDS))
 
 
 def test_an_account_is_created_once_however_often_the_request_comes(partner: Partner, client: Client) -> None:
@@ -382,8 +390,7 @@ def test_a_partner_that_hangs_does_not_answer_before_or_after_the_work(
 ) -> None:
     partner.plan(client.customer_id, Fault(FaultKind(kind)))
 
-    with pytest.raises(httpx.ReadTimeout):
-        client.send("PUT", key="k", json=client.body, timeout=PATIENCE)
+    meet_hang(client)
 
     assert (client.customer_id in partner.accounts()) == is_done
     assert client.put(key="k").status_code == (200 if is_done else 201)
@@ -421,12 +428,14 @@ def test_a_fault_that_is_not_known_is_not_planned(client: Client, fault: dict[st
 
 def test_stopping_ends_those_who_wait_and_leaves_no_port_and_no_thread(tmp_path: Path) -> None:
     before = set(threading.enumerate())
-    with Partner("crm", tmp_path / "crm.sqlite", ApiKeys()) as partner, httpx.Client(trust_env=False) as idle:
+    with (
+        Partner("crm", tmp_path / "crm.sqlite", ApiKeys()) as partner,
+        httpx.Client(trust_env=False, timeout=SECONDS) as idle,
+    ):
         client = Client(partner)
         idle.put(f"{partner.url}/accounts/1")  # its connection stays open
         partner.plan(client.customer_id, Fault(FaultKind.HANG))
-        with pytest.raises(httpx.ReadTimeout):
-            client.send("PUT", key="k", json=client.body, timeout=PATIENCE)
+        meet_hang(client)
 
         partner.stop()
 
@@ -440,11 +449,11 @@ def test_a_partner_that_nobody_stopped_ends_with_its_process(tmp_path: Path) -> 
     code = (
         "import sys, pathlib, httpx\nfrom local.partner import ApiKeys, Partner\n"
         "partner = Partner('crm', pathlib.Path(sys.argv[1]), ApiKeys())\n"
-        "client = httpx.Client(trust_env=False)\nprint(client.put(partner.url).status_code)"
+        "client = httpx.Client(trust_env=False, timeout=240)\nprint(client.put(partner.url).status_code)"
     )
 
     command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "crm.sqlite")]
-    said = subprocess.check_output(command, text=True, timeout=30)
+    said = subprocess.check_output(command, text=True, timeout=SECONDS)
 
     assert said.strip() == "404"
 
@@ -478,24 +487,25 @@ def test_it_does_what_the_contract_says(case: Case[Any], tmp_path_factory: pytes
     with Partner("crm", tmp_path_factory.mktemp("partner") / "crm.sqlite", ApiKeys()) as partner:
         case.headers["X-Api-Key"] = partner.authentication.credentials()["apiKey"]
 
-        case.call_and_validate(base_url=partner.url, excluded_checks=LOOSER_THAN_THE_CONTRACT)
+        case.call_and_validate(base_url=partner.url, excluded_checks=LOOSER_THAN_THE_CONTRACT, timeout=SECONDS)
 
 
 def test_run_beside_an_emulator_they_serve_until_it_is_gone(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     folder.mkdir()
     environment = {"PATH": os.defpath}
-    with keep(folder, ["/bin/sleep", "60"], directory=tmp_path, environment=environment, output=DEVNULL) as emulator:
-        assert any(is_kept(folder) for _ in back_off(10))
+    with keep(folder, ["/bin/sleep", "600"], directory=tmp_path, environment=environment, output=DEVNULL) as emulator:
+        assert any(is_kept(folder) for _ in back_off(SECONDS))
         command = [sys.executable, "-m", "local.partner", str(folder)]
         with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as partners:
             assert partners.stdout
             systems = json.loads(partners.stdout.read())
             urls = [system["settings"]["url"] for system in systems]
             assert [system["name"] for system in systems] == ["crm", "billing"]
-            assert [httpx.put(f"{url}/accounts/1", trust_env=False).status_code for url in urls] == [401, 401]
+            answers = [httpx.put(f"{url}/accounts/1", trust_env=False, timeout=SECONDS) for url in urls]
+            assert statuses(*answers) == [401, 401]
             assert "crm: PUT 1 401" in (folder / "partners.log").read_text()
 
             emulator.terminate()
 
-            assert partners.wait(10) == 0
+            assert partners.wait(SECONDS) == 0

@@ -19,7 +19,7 @@ from local.emulator import Emulator
 from local.polling import back_off
 from local.runtime import assemble, bootstrap
 
-SECONDS = 60  # far more than it takes
+SECONDS = 240  # far more than it takes
 
 # Deploys a handler's code beside the packages in a folder; the function that it returns invokes it.
 Deploy = Callable[..., Callable[[Any], Any]]
