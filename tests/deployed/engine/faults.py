@@ -13,10 +13,12 @@ from onboarding import aws
 
 MODULE, _, FUNCTION = os.environ["REAL_HANDLER"].rpartition(".")
 real_handler = getattr(import_module(MODULE), FUNCTION)
+# How long the lock of a function outlives it that dies: less than the workflow's retries wait together.
+LOCK_MILLISECONDS = 1000
 dynamodb = aws.client("dynamodb")
 
 
-def handler(event: dict[str, Any], context: object) -> object:
+def handler(event: dict[str, Any], context: Any) -> object:
     """Fail as planned, or do the real work.
 
     A fault is `raise NAME`, `work, then raise NAME`, `hang`, `exit`, `work, then exit`, `exit after MODULE.FUNCTION`
@@ -37,6 +39,7 @@ def handler(event: dict[str, Any], context: object) -> object:
             os._exit(1)
         case ["exit", "after", name]:
             _exit_after(name)
+            context.get_remaining_time_in_millis = lambda: LOCK_MILLISECONDS
         case ["work", "twice"]:
             real_handler(event, context)
     return real_handler(event, context)
