@@ -18,7 +18,7 @@ from local.ledger import Ledger
 from local.partner import Partner
 from tests.deployed.definition import FAILING_MACHINE, TASKS
 from tests.deployed.engine.matrix import NATIVE_ERRORS, mocked
-from tests.deployed.onboardings import Onboardings, System
+from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings, System
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +60,7 @@ def stack(aws: Emulator, systems: Mapping[str, System]) -> Stack:
 @pytest.fixture(scope="session")
 def onboardings(stack: Stack) -> Iterator[Onboardings]:
     """Registers customers by HTTP and tells what became of them."""
-    with httpx.Client(trust_env=False, timeout=30) as http:
+    with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as http:
         yield Onboardings(stack, http)
 
 

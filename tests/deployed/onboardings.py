@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Protocol
@@ -15,12 +17,15 @@ from docs.event_contracts import path_of
 from local.deploy import STACK_NAME, Stack
 from local.downstream import System as Configured
 from local.observer import observe
+from local.patch import VISIBILITY_SECONDS
 from local.polling import back_off
 from onboarding.events import EVENTS
 from operations.stack import Stack as OperatedStack
 from tests.wiring.rules.publications import BY_CONSUMERS
 
 PATIENCE_SECONDS = 240  # far more than it takes, for a machine that does other things too
+# Those first who publish what others consume.
+CONSUMERS = ("PublishEmailFeedback", "DetectFraud", "TrackOnboarding", "RecordAnalytics")
 # Whatever the engine publishes is held against the published contracts.
 CONTRACTS = {
     name: Draft202012Validator(json.loads(path_of(event).read_text(encoding="utf-8"))) for name, event in EVENTS.items()
@@ -47,8 +52,8 @@ class Onboarding:
     """An execution that has ended.
 
     `tries` counts, for each state, how often its task was tried, or its tasks where it is a Map; `ends` are the
-    terminal events in its history; `seconds` is how long it took; `events` are the details of what was published, by
-    detail-type, in order; `mails` are what SES would have sent.
+    terminal events in its history; `events` are the details of what was published, by detail-type, in order; `mails`
+    are what SES would have sent.
     """
 
     status: str
@@ -57,7 +62,6 @@ class Onboarding:
     error: str | None
     tries: Counter[str]
     ends: list[str]
-    seconds: float
     events: list[tuple[str, dict[str, Any]]]
     mails: list[dict[str, Any]]
 
@@ -111,25 +115,41 @@ class Onboardings:
         """What a resource of the template is on AWS: a queue's URL, a table's or a function's name."""
         return OperatedStack(self.stack.session, STACK_NAME, self.stack.api_url).resource(logical_id)
 
-    def await_drained(self, queue: str, seconds: float) -> None:
-        """Wait until nothing is in a queue of the template."""
-        url, waiting = self.physical_id(queue), 0
-        for _ in back_off(seconds):
-            waiting = self._waiting(url)
-            if not waiting:
-                return
-        raise TimeoutError(f"{waiting} messages are in {queue} after {seconds} s")
+    def await_consumers(self) -> None:
+        """Wait until the consumers are done with all that was published: the emulator queues an event at once."""
+        for consumer in CONSUMERS:
+            self.await_left(consumer, 0)
 
-    def dead_letters(self, queue: str, seconds: float = PATIENCE_SECONDS) -> list[str]:
-        """Take what is in a dead-letter queue, once there is something."""
-        url, bodies = self.physical_id(queue), list[str]()
-        for _ in back_off(seconds):
-            while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-                for message in messages:
-                    bodies.append(message["Body"])
-                    self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            if bodies:
-                break
+    def await_left(self, name: str, most: int) -> None:
+        """Wait until no more than so many messages are in a queue, whose name is that of its consumer."""
+        url = self.physical_id(f"{name}Queue")
+        for _ in back_off(PATIENCE_SECONDS):
+            if self._waiting(url) <= most:
+                return
+        raise TimeoutError(f"more than {most} messages are in {url} after {PATIENCE_SECONDS} s")
+
+    @contextmanager
+    def hurried(self, *names: str) -> Iterator[None]:
+        """Show the messages of these queues again after a second, so that those which always fail soon end."""
+        urls = [self.physical_id(f"{name}Queue") for name in names]
+
+        def show_again_after(seconds: int) -> None:
+            for url in urls:
+                self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": str(seconds)})
+
+        show_again_after(1)
+        try:
+            yield
+        finally:
+            show_again_after(VISIBILITY_SECONDS)
+
+    def dead_letters(self, name: str) -> list[str]:
+        """Take what is in the dead-letter queue of a consumer now."""
+        url, bodies = self.physical_id(f"{name}DeadLetterQueue"), list[str]()
+        while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                bodies.append(message["Body"])
+                self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return bodies
 
     def register(self, customer: dict[str, Any], idempotency_key: str | None = None) -> str:
@@ -165,7 +185,6 @@ class Onboardings:
             error=execution.get("error"),
             tries=tries,
             ends=[event["type"] for event in history if event["type"] in TERMINAL],
-            seconds=(execution["stopDate"] - execution["startDate"]).total_seconds(),
             events=[event for event in self.events_of(customer_id) if event[0] not in BY_CONSUMERS],
             mails=self._mails_to(json.loads(execution["input"])["data"]["email"]),
         )
@@ -205,13 +224,6 @@ class Onboardings:
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
         )["Attributes"]
         return sum(int(number) for number in attributes.values())
-
-    def await_idle(self) -> None:
-        """Wait until nothing is in the queue."""
-        for _ in back_off(PATIENCE_SECONDS):
-            if self.queued() == 0:
-                return
-        raise TimeoutError(f"The queue is not empty after {PATIENCE_SECONDS} s")
 
     def events_of(self, customer_id: str) -> list[tuple[str, dict[str, Any]]]:
         """The detail-type and the detail of what was published of a customer up to now, in order."""

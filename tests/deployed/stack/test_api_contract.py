@@ -12,7 +12,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import missing_required_header, unsupported_method
 
 from local import PROJECT
-from tests.deployed.onboardings import Onboardings
+from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
 DOCUMENT = json.loads((PROJECT / "docs" / "openapi.json").read_text(encoding="utf-8"))
 schema = schemathesis.openapi.from_dict(DOCUMENT)
@@ -30,4 +30,5 @@ def test_the_api_does_what_its_document_says(case: Case[Any], onboardings: Onboa
         base_url=onboardings.stack.api_url,
         # API Gateway answers 404, not 405, where a path has no such method, and not 401, where a signature is missing.
         excluded_checks=[unsupported_method, missing_required_header],
+        timeout=PATIENCE_SECONDS,
     )

@@ -232,7 +232,7 @@ class TestDeadLetters:
 
         assert counted.keys() >= {"Registration", "TrackOnboarding", "DetectFraud", "RecordAnalytics"}
         assert counted["DetectFraud"] >= 1
-        onboardings.dead_letters("DetectFraudDeadLetterQueue")
+        onboardings.dead_letters("DetectFraud")
 
     def test_are_shown_without_their_bodies_and_stay(
         self, operated: Stack, onboardings: Onboardings, capsys: pytest.CaptureFixture[str]
@@ -249,7 +249,7 @@ class TestDeadLetters:
         assert all(seen[message_id].received == 1 and seen[message_id].sent > before for message_id in sent)
         assert all(message_id in shown for message_id in sent)
         assert "Zephyrine" not in shown
-        assert onboardings.dead_letters("DetectFraudDeadLetterQueue").count("Zephyrine") == len(sent)
+        assert onboardings.dead_letters("DetectFraud").count("Zephyrine") == len(sent)
 
     def test_are_moved_back_by_the_api_that_the_emulator_lacks(self, operated: Stack, onboardings: Onboardings) -> None:
         urls = [onboardings.physical_id(name) for name in ("RegistrationDeadLetterQueue", "RegistrationQueue")]
@@ -281,8 +281,7 @@ def test_whoever_is_erased_is_nowhere_any_more(
     customer = a_customer(phone="+442079460999")
     customer_id = onboardings.register(customer)
     onboardings.await_status(customer_id, "ONBOARDED")
-    for consumer in ("TrackOnboarding", "DetectFraud"):
-        onboardings.await_drained(f"{consumer}Queue", 60)
+    onboardings.await_consumers()
 
     done = customers.erase(operated, customer_id)
 
@@ -329,7 +328,7 @@ def test_facts_of_analytics_have_nothing_that_a_person_typed(onboardings: Onboar
     customer = a_customer(firstName="Zephyrine", phone="+442079460998")
     customer_id = onboardings.register(customer)
     onboardings.await_status(customer_id, "ONBOARDED")
-    onboardings.await_drained("RecordAnalyticsQueue", 60)
+    onboardings.await_consumers()
 
     kept = everything_in(onboardings, "AnalyticsTable")
 

@@ -33,6 +33,7 @@ def test_no_personal_value_that_went_in_is_in_any_log_line(onboardings: Onboardi
     for customer in refused:
         assert onboardings.post(json=customer).status_code == 400
     assert second.output["reason"] == "EMAIL_TAKEN"
+    onboardings.await_consumers()
 
     lines = list(log_lines(onboardings))
 
@@ -45,6 +46,7 @@ def test_no_personal_value_that_went_in_is_in_any_log_line(onboardings: Onboardi
 def test_every_line_of_the_functions_names_its_customer_or_its_request(onboardings: Onboardings) -> None:
     """The first invocation of each function, by which the deployment warms it up, has neither."""
     onboardings.onboard(a_customer())
+    onboardings.await_consumers()
 
     lines = [json.loads(line) for line in log_lines(onboardings) if line.startswith('{"level"')]
 
@@ -60,6 +62,7 @@ def test_no_credential_is_in_a_log_an_event_the_state_or_an_environment(
     credentials = {value for partner in partners.values() for value in partner.authentication.credentials().values()}
 
     onboarding = onboardings.onboard(a_customer())
+    onboardings.await_consumers()
 
     machine = onboardings.stack.outputs["StateMachineArn"]
     arn = f"{machine.replace(':stateMachine:', ':execution:')}:{onboarding.output['customerId']}"

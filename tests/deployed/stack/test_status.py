@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 import pytest
 
+from local.partner import Fault, FaultKind, Partner
 from local.polling import back_off
 from onboarding.registration import Registration
 from tests.customers import a_customer, an_address
@@ -83,8 +85,12 @@ def test_that_an_address_is_taken_is_not_told(onboardings: Onboardings) -> None:
     assert [word for word in ("email_taken", "accountcreation") if word in json.dumps(onboarding).lower()] == []
 
 
-def test_nobody_waits_for_an_execution_that_was_stopped(onboardings: Onboardings) -> None:
+def test_nobody_waits_for_an_execution_that_was_stopped(
+    onboardings: Onboardings, partners: Mapping[str, Partner]
+) -> None:
     registration = Registration.model_validate(a_registration(customerId=an_address().partition("@")[0][4:]))
+    # It can't end before it is stopped: the partner asks each try to wait.
+    partners["crm"].plan(registration.data.email, Fault(FaultKind.THROTTLE, times=100, retry_after_seconds=20))
     started = onboardings.sfn.start_execution(
         stateMachineArn=onboardings.stack.outputs["StateMachineArn"],
         name=registration.customer_id,
