@@ -18,7 +18,8 @@ API = "AWS::Serverless::Api"
 FUNCTION = "AWS::Serverless::Function"
 STATE_MACHINE = "AWS::Serverless::StateMachine"
 QUEUE = "AWS::SQS::Queue"
-VISIBILITY_SECONDS = 3
+# More than a batch takes on a busy machine, the start of a worker included: 2 s.
+VISIBILITY_SECONDS = 6
 CONCURRENT_BATCHES = 2
 
 # A template with any of these is rejected as a whole.
