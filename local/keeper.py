@@ -73,7 +73,6 @@ def await_end(folder: Path) -> None:
 
 def _main(folder: Path, command: Sequence[str]) -> int:
     with (folder / "kept").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
 
         def end(*_: object) -> None:
@@ -86,6 +85,7 @@ def _main(folder: Path, command: Sequence[str]) -> int:
 
         signal.signal(signal.SIGTERM, end)
         threading.Thread(target=end_with_stdin, daemon=True).start()
+        fcntl.flock(lock, fcntl.LOCK_EX)  # not before SIGTERM would end the command too
         status = process.wait()
         while folder.exists():  # what is just dying may still write into it
             shutil.rmtree(folder, ignore_errors=True)
