@@ -68,7 +68,6 @@ def running() -> Running | None:
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     aws = Emulator(
-        pid=state["emulator"]["pid"],
         port=state["emulator"]["port"],
         folder=Path(state["emulator"]["folder"]),
     )
@@ -105,7 +104,7 @@ def _start_partners(aws: Emulator) -> list[System]:
 def _remember(state: Running) -> None:
     aws = state.stack.emulator
     written = {
-        "emulator": {"pid": aws.pid, "port": aws.port, "folder": str(aws.folder)},
+        "emulator": {"port": aws.port, "folder": str(aws.folder)},
         "outputs": dict(state.stack.outputs),
         "parts": asdict(state.stack.parts),
         "partners": dict(state.partners),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import boto3
 import httpx
 from botocore.config import Config
 
-from local.keeper import STAY, is_kept, keep
+from local.keeper import STAY, end, is_kept, keep
 from local.polling import back_off
 
 HOST = "127.0.0.1"
@@ -54,10 +53,9 @@ class EmulatorSession(boto3.Session):
 class Emulator:
     """A running emulator; as a context manager it is stopped on leaving.
 
-    `pid` is its keeper's. `folder` has everything that it and its Lambda workers write.
+    `folder` has everything that it and its Lambda workers write.
     """
 
-    pid: int
     port: int
     folder: Path
     # Absent where another process started it.
@@ -76,7 +74,7 @@ class Emulator:
         return _credentials(self.port)
 
     def is_running(self) -> bool:
-        """Whether this very emulator runs; another process that has its pid now does not count."""
+        """Whether this very emulator runs."""
         return is_kept(self.folder)
 
     def leave_running(self) -> None:
@@ -89,17 +87,16 @@ class Emulator:
         """End the emulator and its workers and remove their folder; harmless when done before.
 
         Told to stop politely, ministack would leave its workers behind. They are in its process
-        group, which its keeper kills; what they hold in memory is meant to be lost.
+        group, which is killed; what they hold in memory is meant to be lost.
         """
-        if self.is_running():
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGTERM)
+        end(self.folder)
         if self._keeper:
             self._keeper.communicate()
         for _ in back_off(END_SECONDS):
             if not self.is_running():
-                break
-        shutil.rmtree(self.folder, ignore_errors=True)
+                shutil.rmtree(self.folder, ignore_errors=True)
+                if not self.folder.exists():  # what is just dying may still write into it
+                    break
 
     def __enter__(self) -> Self:
         return self
@@ -124,7 +121,7 @@ def start(settings: Mapping[str, str] | None = None) -> Emulator:
             environment=_environment(port, folder) | dict(settings or {}),
             output=log,
         )
-        emulator = Emulator(keeper.pid, port, folder, keeper)
+        emulator = Emulator(port, folder, keeper)
         with ExitStack() as undo:
             undo.callback(emulator.stop)
             if not _becomes_healthy(emulator, keeper):

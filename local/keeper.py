@@ -1,9 +1,13 @@
 """Processes that never outlive whoever started them.
 
 A small process of its own, the keeper, runs the command as a process group. It ends the whole
-group and removes its folder as soon as the command ends, the keeper is told to (SIGTERM), or the
+group and removes its folder as soon as the command ends, the keeper is asked to (SIGTERM), or the
 pipe to its standard input closes. The system closes that when the process that holds the other
 end is gone, however it went: interrupted in whatever line, twice, or killed.
+
+The keeper and the command hold a lock on a file in the folder, which says the group. The system
+releases it with the last of the two, so the number is never that of other processes while it is
+locked. Whoever finds the lock held can end the group, even if the keeper was killed.
 """
 
 from __future__ import annotations
@@ -21,8 +25,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-# Written to the keeper before the pipe is closed: it goes on alone, until SIGTERM.
+# Written to the keeper before the pipe is closed: it goes on alone, until `end`.
 STAY = b"stay"
+LOCK = "kept"
 
 
 def keep(
@@ -50,42 +55,49 @@ def keep(
 
 
 def is_kept(folder: Path) -> bool:
-    """Whether the keeper that was started for this folder lives.
+    """Whether the command that was started for this folder runs, or its keeper does."""
+    return _group(folder) is not None
 
-    It holds a lock on a file in there, which the system releases with it; so its pid, noted down
-    somewhere, is never taken for that of another process.
-    """
-    try:
-        with (folder / "kept").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
+
+def end(folder: Path) -> None:
+    """Kill the command that was started for this folder, and its group; nothing if it has ended."""
+    if group := _group(folder):
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def await_end(folder: Path) -> None:
-    """Wait until the keeper that was started for this folder is gone, however it went."""
-    with suppress(FileNotFoundError), (folder / "kept").open() as lock:
+    """Wait until the command that was started for this folder is gone, and its keeper, however they went."""
+    with suppress(FileNotFoundError), (folder / LOCK).open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
 
 
-def _main(folder: Path, command: Sequence[str]) -> int:
-    with (folder / "kept").open("w") as lock:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+def _group(folder: Path) -> int | None:
+    """The command's process group, or 0 if it is just starting or ending; None if the lock is free."""
+    with suppress(FileNotFoundError), (folder / LOCK).open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(lock.read() or 0)
+    return None
 
-        def end(*_: object) -> None:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+
+def _main(folder: Path, command: Sequence[str]) -> int:
+    with (folder / LOCK).open("wb", buffering=0) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0, pass_fds=[lock.fileno()])
+        lock.write(b"%d" % process.pid)
 
         def end_with_stdin() -> None:
             if b"".join(iter(lambda: os.read(0, len(STAY)), b"")) != STAY:
-                end()
+                end(folder)
 
-        signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGTERM, lambda *_: end(folder))
         threading.Thread(target=end_with_stdin, daemon=True).start()
-        fcntl.flock(lock, fcntl.LOCK_EX)  # not before SIGTERM would end the command too
+        # The number of the group is not used again before its first process is waited for.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        end(folder)
+        lock.truncate(0)
         status = process.wait()
         while folder.exists():  # what is just dying may still write into it
             shutil.rmtree(folder, ignore_errors=True)

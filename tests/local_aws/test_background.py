@@ -20,6 +20,7 @@ from rich.console import Console
 
 from local import PROJECT, background
 from local.background import down
+from local.keeper import LOCK
 from local.polling import back_off
 from tests.customers import a_customer
 
@@ -44,8 +45,8 @@ def said(console: Console) -> str:
     return console.file.getvalue()
 
 
-def a_state(pid: int, folder: Path) -> str:
-    noted = {"pid": pid, "port": 1, "folder": str(folder)}
+def a_state(folder: Path) -> str:
+    noted = {"port": 1, "folder": str(folder)}
     outputs = {"RestApiId": "api", "StageName": "v1"}
     parts = {"template": "", "code": "", "definition": ""}
     return json.dumps({"emulator": noted, "outputs": outputs, "parts": parts, "partners": {}})
@@ -63,8 +64,9 @@ def test_down_after_a_restart_of_the_machine_spares_who_has_the_pid_now(
 ) -> None:
     folder = tmp_path / "left-over"
     folder.mkdir()
-    with subprocess.Popen(["/bin/sleep", "60"]) as stranger:
-        state.write_text(a_state(stranger.pid, folder))
+    with subprocess.Popen(["/bin/sleep", "60"], process_group=0) as stranger:
+        (folder / LOCK).write_bytes(b"%d" % stranger.pid)
+        state.write_text(a_state(folder))
 
         down(console)
 

@@ -17,6 +17,7 @@ import pytest
 
 from local import PROJECT, emulator
 from local.emulator import HOST, Emulator, EmulatorDidNotStart
+from local.keeper import LOCK
 from local.polling import back_off
 
 SECONDS = 240  # far more than it takes
@@ -117,11 +118,9 @@ def test_it_ends_with_whoever_started_it_even_if_that_one_is_killed() -> None:
 
 
 def test_left_running_it_stays_until_another_process_stops_it() -> None:
-    code = (
-        "from local import emulator\naws = emulator.start()\naws.leave_running()\nprint(aws.pid, aws.port, aws.folder)"
-    )
+    code = "from local import emulator\naws = emulator.start()\naws.leave_running()\nprint(aws.port, aws.folder)"
     started = subprocess.check_output([sys.executable, "-W", "ignore", "-c", code], text=True).split()
-    aws = Emulator(pid=int(started[0]), port=int(started[1]), folder=Path(started[2]))
+    aws = Emulator(port=int(started[0]), folder=Path(started[1]))
     try:
         assert aws.is_running()
         assert is_listening(aws.port)
@@ -132,14 +131,39 @@ def test_left_running_it_stays_until_another_process_stops_it() -> None:
 
 
 def test_another_process_with_the_noted_pid_is_left_alone(tmp_path: Path) -> None:
-    with subprocess.Popen(["/bin/sleep", "60"]) as stranger:
-        aws = Emulator(pid=stranger.pid, port=1, folder=tmp_path / "gone")
+    with subprocess.Popen(["/bin/sleep", "60"], process_group=0) as stranger:
+        (tmp_path / LOCK).write_bytes(b"%d" % stranger.pid)
+        aws = Emulator(port=1, folder=tmp_path)
 
         aws.stop()
 
         assert not aws.is_running()
         assert stranger.poll() is None
         stranger.kill()
+
+
+def test_emulator_whose_keeper_was_killed_can_be_stopped(aws: Emulator) -> None:
+    start_a_worker(aws)
+    assert aws._keeper
+    aws._keeper.kill()
+    aws._keeper.wait()
+    found_later = replace(aws, _keeper=None)
+    assert found_later.is_running()
+
+    found_later.stop()
+
+    assert none_left_of(aws.folder)
+    assert not aws.folder.exists()
+    assert not found_later.is_running()
+
+
+def test_workers_end_with_an_emulator_that_crashes(aws: Emulator) -> None:
+    start_a_worker(aws)
+
+    os.kill(int((aws.folder / LOCK).read_bytes()), signal.SIGKILL)
+
+    assert none_left_of(aws.folder)
+    assert any(not aws.folder.exists() for _ in back_off(SECONDS))
 
 
 def test_a_second_stop_does_nothing(aws: Emulator) -> None:
