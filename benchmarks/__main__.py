@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from benchmarks.cold_start import ColdStart, Package, measure, where_the_time_goes
+from local import terminal
 from local.build import BUILT, LIBRARY, build
 
 MEBIBYTE = 1024 * 1024
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--turns", type=int, default=11, help="measurements of each (default: %(default)s)")
     turns = parser.parse_args().turns
-    console = Console()
+    console = terminal.console()
     build()
     template = yaml.safe_load((BUILT / "template.yaml").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:

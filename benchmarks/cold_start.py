@@ -58,7 +58,7 @@ class Package:
                 "PYTHONDONTWRITEBYTECODE": "1",
             },
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=True,
         )
 

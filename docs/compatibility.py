@@ -109,7 +109,7 @@ def _at(revision: str) -> dict[str, Schema]:
     """The contracts at a Git revision."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout
 
     paths = [Path(line) for line in git("ls-tree", "--name-only", revision, f"{FOLDER}/").splitlines()]
     return {path.name: json.loads(git("show", f"{revision}:{path}")) for path in paths}

@@ -8,9 +8,7 @@ import signal
 import sys
 from types import FrameType
 
-from rich.console import Console
-
-from local import background, demo
+from local import background, demo, terminal
 from local.deploy import FunctionsBroken
 from local.emulator import EmulatorDidNotStart
 from local.sam import SamFailed
@@ -28,9 +26,8 @@ def main() -> int:
     commands.add_parser("up", help="deploy, and leave the stack running")
     commands.add_parser("down", help="end the stack that `up` left running")
     command = parser.parse_args().command
-    console = Console(highlight=False)
-    if not console.is_terminal or console.width > WIDTH:
-        console.width = WIDTH
+    console = terminal.console(WIDTH)
+    console.width = min(console.width, WIDTH)
     for number in ENDING_SIGNALS:
         signal.signal(number, _interrupt)
     try:

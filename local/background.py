@@ -64,7 +64,7 @@ def down(console: Console) -> None:
 def running() -> Running | None:
     """What `up` left running, if its very emulator still runs."""
     try:
-        state = json.loads(STATE.read_text())
+        state = json.loads(STATE.read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     aws = Emulator(
@@ -81,7 +81,7 @@ def running() -> Running | None:
 def _alone() -> Iterator[None]:
     """Wait for another `up` or `down`: two at once would leave an emulator that nobody knows of."""
     STATE.parent.mkdir(exist_ok=True)
-    with STATE.with_suffix(".lock").open("w") as lock:
+    with STATE.with_suffix(".lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -109,7 +109,7 @@ def _remember(state: Running) -> None:
         "parts": asdict(state.stack.parts),
         "partners": dict(state.partners),
     }
-    STATE.write_text(json.dumps(written))
+    STATE.write_text(json.dumps(written), encoding="utf-8")
 
 
 def _explain(state: Running, console: Console) -> None:

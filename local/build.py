@@ -46,15 +46,15 @@ def build() -> bool:
     stamp = BUILT / "inputs"
     with _alone():
         digest = digest_of(PROJECT / name for name in INPUTS)
-        is_new = not stamp.is_file() or stamp.read_text() != digest
+        is_new = not stamp.is_file() or stamp.read_text(encoding="utf-8") != digest
         if is_new:
             _sam_build(PROJECT / "template.yaml", BUILT)
-            stamp.write_text(digest)
+            stamp.write_text(digest, encoding="utf-8")
         for packages in BUILT.glob("*.packages"):
             _zip(PROJECT / "functions", packages.resolve(), packages.with_suffix(".zip"))
         for definition in (PROJECT / "statemachine").glob("*.yaml"):
-            rendered = json.dumps(yaml.safe_load(definition.read_text()), indent=2)
-            (BUILT / f"{definition.stem}.json").write_text(rendered)
+            rendered = json.dumps(yaml.safe_load(definition.read_text(encoding="utf-8")), indent=2)
+            (BUILT / f"{definition.stem}.json").write_text(rendered, encoding="utf-8")
     return is_new
 
 
@@ -68,7 +68,7 @@ def build_functions(template: Path, built: Path) -> None:
 def _alone() -> Iterator[None]:
     """Wait for other builds: a demo and the tests may start together."""
     WORKSPACE.mkdir(exist_ok=True)
-    with (WORKSPACE / "build.lock").open("w") as lock:
+    with (WORKSPACE / "build.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -114,7 +114,7 @@ def _build(console: Console) -> tuple[Template, list[Change], Parts]:
     with _step(console, "sam build") as step:
         if not build():
             step.append("unchanged")
-    template, changes = patch(yaml.load((BUILT / "template.yaml").read_text(), yaml.CSafeLoader), BUILT)
+    template, changes = patch(yaml.load((BUILT / "template.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader), BUILT)
     substitutions = template["Resources"][STATE_MACHINE]["Properties"]["DefinitionSubstitutions"]
     template["Outputs"] |= {f"{SUBSTITUTION}{name}": {"Value": value} for name, value in substitutions.items()}
     parts = (json.dumps(template).encode(), _code(), DEFINITION.read_bytes())
@@ -138,7 +138,7 @@ def _update_functions(session: EmulatorSession) -> None:
 
 def _update_definition(stack: Stack) -> None:
     """Give the state machine the definition that was built; an execution that runs keeps its own."""
-    definition = DEFINITION.read_text()
+    definition = DEFINITION.read_text(encoding="utf-8")
     for name, value in stack.outputs.items():
         if name.startswith(SUBSTITUTION):
             definition = definition.replace(f"${{{name.removeprefix(SUBSTITUTION)}}}", json.dumps(value)[1:-1])
@@ -150,14 +150,14 @@ def deploy_beside(stack: Stack, name: str, template: Path, parameters: Mapping[s
     """Build and deploy another application beside the stack; return its outputs. Raises `SamFailed`."""
     built = stack.emulator.folder / name
     build_functions(template, built)
-    patched, _ = patch(yaml.safe_load((built / "template.yaml").read_text()), built)
+    patched, _ = patch(yaml.safe_load((built / "template.yaml").read_text(encoding="utf-8")), built)
     _sam_deploy(stack.emulator, name, patched, parameters)
     return _outputs(stack.session, name)
 
 
 def _sam_deploy(emulator: Emulator, name: str, template: Mapping[str, object], parameters: Mapping[str, str]) -> None:
     path = emulator.folder / f"{name}.json"
-    path.write_text(json.dumps(template))
+    path.write_text(json.dumps(template), encoding="utf-8")
     parameters = TARGET | dict(parameters)
     sam(
         "deploy",

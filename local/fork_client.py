@@ -40,7 +40,7 @@ def main() -> int:
 def connect(name: str, start: Callable[[socket.socket], None]) -> socket.socket:
     """Connect to the server with this name. If there is none, `start` starts it on the socket that it gets."""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with open(f"{name}.lock", "w") as lock:
+    with open(f"{name}.lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             client.connect(name)

@@ -109,7 +109,7 @@ def serve(name: str, listener: socket.socket, *, until_the_client_leaves: bool =
 
 def _nobody_has_connected(name: str, listener: socket.socket) -> bool:
     """Whether nobody has, and from now on nobody can: who connects holds the lock, and looks for the socket's name."""
-    with Path(f"{name}.lock").open("w") as lock:
+    with Path(f"{name}.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if select.select([listener], [], [], 0)[0]:
             return False

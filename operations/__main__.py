@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Column, Table
 
+from local import terminal
 from operations import customers, dead_letters, logs
 from operations.redrive import Failure, failures, redrive
 from operations.stack import NotPossible, Stack, find
 from operations.trace import table, trace
 
-WIDTH = 120  # where no terminal says otherwise
 # How long Step Functions takes an execution up again.
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html
 REDRIVABLE = timedelta(days=14)
@@ -28,9 +28,7 @@ INTERRUPTED = 130  # as a shell says it
 def main() -> int:
     """Run the command; 1 where it could not be done, 130 where it was interrupted."""
     options = _parser().parse_args()
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
+    console = terminal.console()
     try:
         _run(options, find(options.stack), console)
     except (NotPossible, BotoCoreError, ClientError) as error:

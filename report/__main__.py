@@ -8,14 +8,12 @@ from datetime import date
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
 
+from local import terminal
 from operations.stack import NotPossible, find
 from report.picture import draw
 from report.source import NoAnalytics, fetch
 from report.table import show
-
-WIDTH = 120  # where no terminal says otherwise
 
 
 def main() -> int:
@@ -26,9 +24,7 @@ def main() -> int:
     parser.add_argument("--to", dest="last", type=date.fromisoformat, help="the last day")
     parser.add_argument("--picture", type=Path, default=Path("report.svg"), help="where to draw: .svg or .png")
     options = parser.parse_args()
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
+    console = terminal.console()
     try:
         stack = find(options.stack)
         analytics = fetch(stack.session, stack.api_url, options.first, options.last)

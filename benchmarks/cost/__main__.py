@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from rich.console import Console
-
 from benchmarks.cost.dynamodb import NotKnown
 from benchmarks.cost.measure import DidNotGoAsPlanned, measure
 from benchmarks.cost.measurement import MEASUREMENT, save
 from benchmarks.cost.table import tables
-from local import PROJECT
+from local import PROJECT, terminal
 from local.emulator import EmulatorDidNotStart
 from local.sam import SamFailed
 
@@ -21,7 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make cost", description=__doc__)
     parser.add_argument("--repetitions", type=int, default=5, help="registrations of each kind (default: %(default)s)")
     repetitions = parser.parse_args().repetitions
-    console = Console()
+    console = terminal.console()
     try:
         measurement = measure(repetitions, console)
     except (DidNotGoAsPlanned, EmulatorDidNotStart, NotKnown, SamFailed) as error:

@@ -18,7 +18,9 @@ from local.systems import partners
 
 def main(folder: Path) -> None:
     """Run them, and log to a file in the folder."""
-    logging.basicConfig(filename=folder / "partners.log", level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(
+        filename=folder / "partners.log", encoding="utf-8", level=logging.INFO, format="%(asctime)s %(message)s"
+    )
     with partners(folder) as started:
         print(json.dumps([dataclasses.asdict(partner.system) for partner in started]), flush=True)
         os.close(sys.stdout.fileno())

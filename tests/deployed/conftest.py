@@ -25,7 +25,7 @@ from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings, System
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """An emulator that hurries: retries wait two thousandths of their delays."""
     mocks = tmp_path_factory.mktemp("emulator") / "mocks.json"
-    mocks.write_text(json.dumps(_failing_services()))
+    mocks.write_text(json.dumps(_failing_services()), encoding="utf-8")
     with emulator.start({"SFN_WAIT_SCALE": "0.002", "SFN_MOCK_CONFIG": str(mocks)}) as started:
         yield started
 

@@ -66,7 +66,7 @@ def test_down_after_a_restart_of_the_machine_spares_who_has_the_pid_now(
     folder.mkdir()
     with subprocess.Popen(["/bin/sleep", "60"], process_group=0) as stranger:
         (folder / LOCK).write_bytes(b"%d" % stranger.pid)
-        state.write_text(a_state(folder))
+        state.write_text(a_state(folder), encoding="utf-8")
 
         down(console)
 
@@ -78,7 +78,7 @@ def test_down_after_a_restart_of_the_machine_spares_who_has_the_pid_now(
 
 
 def test_down_gets_over_a_state_file_that_was_half_written(state: Path, console: Console) -> None:
-    state.write_text('{"emulator": ')
+    state.write_text('{"emulator": ', encoding="utf-8")
 
     down(console)
 
@@ -97,13 +97,13 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 
 def command(checkout: Path, name: str) -> str:
     """What `python -m local` says."""
-    environment = os.environ | {"PYTHONPATH": str(checkout / "functions")}
+    environment = os.environ | {"PYTHONPATH": str(checkout / "functions")}  # rather than those of this environment
     done = subprocess.run(
         [sys.executable, "-m", "local", name],
         cwd=checkout,
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -111,9 +111,9 @@ def command(checkout: Path, name: str) -> str:
 
 
 def change(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
+    text = file.read_text(encoding="utf-8")
     assert text.count(old) == 1
-    file.write_text(text.replace(old, new))
+    file.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def test_up_again_deploys_what_changed_and_keeps_the_data(checkout: Path) -> None:

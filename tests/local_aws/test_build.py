@@ -15,13 +15,13 @@ def functions(tmp_path: Path) -> Path:
     """A folder of functions."""
     folder = tmp_path / "functions"
     (folder / "validate").mkdir(parents=True)
-    (folder / "validate" / "app.py").write_text("A = 1\n")
-    (folder / "requirements.txt").write_text("pydantic\n")
+    (folder / "validate" / "app.py").write_text("A = 1\n", encoding="utf-8")
+    (folder / "requirements.txt").write_text("pydantic\n", encoding="utf-8")
     return folder
 
 
 def rewritten(functions: Path) -> None:
-    (functions / "validate" / "app.py").write_text("A = 2\n")
+    (functions / "validate" / "app.py").write_text("A = 2\n", encoding="utf-8")
 
 
 def renamed(functions: Path) -> None:

@@ -104,7 +104,7 @@ def test_stopping_leaves_no_process_no_port_and_no_folder(aws: Emulator) -> None
 def test_it_ends_with_whoever_started_it_even_if_that_one_is_killed() -> None:
     code = "from local import emulator\naws = emulator.start()\nprint(aws.port, aws.folder, flush=True)\ninput()"
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     ) as starter:
         assert starter.stdout
         port, folder = starter.stdout.readline().split()
@@ -119,7 +119,7 @@ def test_it_ends_with_whoever_started_it_even_if_that_one_is_killed() -> None:
 
 def test_left_running_it_stays_until_another_process_stops_it() -> None:
     code = "from local import emulator\naws = emulator.start()\naws.leave_running()\nprint(aws.port, aws.folder)"
-    started = subprocess.check_output([sys.executable, "-W", "ignore", "-c", code], text=True).split()
+    started = subprocess.check_output([sys.executable, "-W", "ignore", "-c", code], encoding="utf-8").split()
     aws = Emulator(port=int(started[0]), folder=Path(started[1]))
     try:
         assert aws.is_running()

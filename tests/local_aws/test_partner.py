@@ -453,7 +453,7 @@ def test_a_partner_that_nobody_stopped_ends_with_its_process(tmp_path: Path) -> 
     )
 
     command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "crm.sqlite")]
-    said = subprocess.check_output(command, text=True, timeout=SECONDS)
+    said = subprocess.check_output(command, encoding="utf-8", timeout=SECONDS)
 
     assert said.strip() == "404"
 
@@ -504,7 +504,7 @@ def test_run_beside_an_emulator_they_serve_until_it_is_gone(tmp_path: Path) -> N
             assert [system["name"] for system in systems] == ["crm", "billing"]
             answers = [httpx.put(f"{url}/accounts/1", trust_env=False, timeout=SECONDS) for url in urls]
             assert statuses(*answers) == [401, 401]
-            assert "crm: PUT 1 401" in (folder / "partners.log").read_text()
+            assert "crm: PUT 1 401" in (folder / "partners.log").read_text(encoding="utf-8")
 
             emulator.terminate()
 

@@ -80,7 +80,7 @@ def package(tmp_path: Path) -> Callable[[str], Path]:
     def make(version: str) -> Path:
         folder = tmp_path / version
         folder.mkdir()
-        (folder / "pydantic.py").write_text(f"VERSION = {version!r}\n")
+        (folder / "pydantic.py").write_text(f"VERSION = {version!r}\n", encoding="utf-8")
         return folder
 
     return make
@@ -112,7 +112,7 @@ def test_function_sees_lambdas_runtime_and_no_development_tools(deploy: Deploy) 
 def test_packaged_module_wins_over_runtime(deploy: Deploy, tmp_path: Path) -> None:
     packages = tmp_path / "packages"
     packages.mkdir()
-    (packages / "jmespath.py").write_text("")
+    (packages / "jmespath.py").write_text("", encoding="utf-8")
 
     where = deploy("packaged", "import jmespath\ndef handler(*_): return jmespath.__file__\n", packages=packages)({})
 

@@ -35,7 +35,7 @@ def cfn_lint(machine: Machine, folder: Path) -> str:
 
 
 def findings(linter: str, *arguments: str) -> str:
-    run = subprocess.run([str(BIN / linter), *arguments], capture_output=True, text=True, check=False)
+    run = subprocess.run([str(BIN / linter), *arguments], capture_output=True, encoding="utf-8", check=False)
     assert bool(run.stdout) == bool(run.returncode), run.stderr
     return run.stdout
 

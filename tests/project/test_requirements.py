@@ -28,7 +28,9 @@ def asked_for(path: Path) -> dict[str, Requirement]:
 
 def pinned(path: Path) -> dict[str, str]:
     """The pins of a `.txt` file, each as its version and its hashes, by name."""
-    blocks = re.findall(r"^([a-z0-9-]+)==(.+(?:\n    --hash=.+)*)", path.with_suffix(".txt").read_text(), re.MULTILINE)
+    blocks = re.findall(
+        r"^([a-z0-9-]+)==(.+(?:\n    --hash=.+)*)", path.with_suffix(".txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
     return dict(blocks)
 
 

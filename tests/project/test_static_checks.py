@@ -23,7 +23,7 @@ def test_a_static_check_finds_nothing(check: str) -> None:
         cwd=ROOT,
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
 
