@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -116,7 +117,7 @@ def _explain(state: Running, console: Console) -> None:
     stack = state.stack
     customer = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com"}
     curl = f"curl -i {stack.api_url}/api/customers -H 'Content-Type: application/json' -d '{json.dumps(customer)}'"
-    exports = " ".join(f"{name}={value}" for name, value in stack.emulator.credentials().items())
+    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in stack.emulator.credentials().items())
     for line in (
         f"API      {stack.api_url}/api/customers",
         f"try      {curl}",

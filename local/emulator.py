@@ -18,27 +18,26 @@ import boto3
 import httpx
 from botocore.config import Config
 
+from local.environment import HOST, REGION, ROOT_KEY, ROOT_OF_THE_EMULATOR, forget_aws, no_proxy
 from local.keeper import STAY, end, is_kept, keep
 from local.polling import back_off
 
-HOST = "127.0.0.1"
-REGION = "us-east-1"
-# ministack takes this key for its account's root user, who may do everything. Functions get the
-# keys of their own roles and are held to them.
-ROOT_KEY = "test"
 # When to give up: far more than it takes, on a busy machine too.
 START_SECONDS = 120
 END_SECONDS = 60
+# Several times what a demo writes. Without it, functions fail at any moment.
+NEEDED_MEGABYTES = 16
 
 
 class EmulatorDidNotStart(RuntimeError):
-    """The emulator ended, or did not answer in time; the message has the end of its log."""
+    """The emulator ended, did not answer in time, or has no room; the message says why, or has the end of its log."""
 
 
 class EmulatorSession(boto3.Session):
-    """boto3's session, with every client bound to the emulator whatever the environment says."""
+    """boto3's session, with every client bound to the emulator. This process forgets the user's AWS account."""
 
     def __init__(self, endpoint_url: str) -> None:
+        forget_aws()
         super().__init__(ROOT_KEY, ROOT_KEY, region_name=REGION)
         self._endpoint_url = endpoint_url
 
@@ -71,7 +70,7 @@ class Emulator:
 
     def credentials(self) -> dict[str, str]:
         """The environment in which AWS's tools talk to this emulator, and to nothing else."""
-        return _credentials(self.port)
+        return _credentials(self.port) | no_proxy()
 
     def is_running(self) -> bool:
         """Whether this very emulator runs."""
@@ -111,6 +110,12 @@ def start(settings: Mapping[str, str] | None = None) -> Emulator:
     `settings` are ministack's environment variables (`SFN_WAIT_SCALE`, `SFN_MOCK_CONFIG`, …), on
     top of ours. Raises `EmulatorDidNotStart`.
     """
+    free_megabytes = shutil.disk_usage(tempfile.gettempdir()).free // 1_000_000
+    if free_megabytes < NEEDED_MEGABYTES:
+        raise EmulatorDidNotStart(
+            f"{tempfile.gettempdir()} has {free_megabytes} MB left, and the emulator needs {NEEDED_MEGABYTES} MB: "
+            "free some, or set TMPDIR to another folder."
+        )
     port = _free_port()
     folder = Path(tempfile.mkdtemp(prefix="customer-onboarding-"))
     with (folder / "emulator.log").open("w+b") as log:
@@ -132,16 +137,7 @@ def start(settings: Mapping[str, str] | None = None) -> Emulator:
 
 
 def _credentials(port: int) -> dict[str, str]:
-    return {
-        "AWS_ACCESS_KEY_ID": ROOT_KEY,
-        "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": HOST,
-    }
+    return ROOT_OF_THE_EMULATOR | {"AWS_ENDPOINT_URL": f"http://{HOST}:{port}"}
 
 
 def _environment(port: int, folder: Path) -> dict[str, str]:

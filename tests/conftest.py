@@ -1,8 +1,16 @@
-"""How all tests are run: which of them share a worker, and what is printed in the end."""
+"""How all tests are run: in which environment, which of them share a worker, and what is printed in the end."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+from local.environment import forget_aws, no_proxy
+
+# Neither the user's AWS account nor their proxies. This is read before any test module makes a client.
+forget_aws()
+os.environ.update(no_proxy())
 
 DEPLOYED = "tests/deployed"
 SUMMARY = "summary"

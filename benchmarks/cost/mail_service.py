@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
-from local.emulator import HOST
+from local.environment import HOST
 
 
 class MailService:

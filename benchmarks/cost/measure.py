@@ -34,6 +34,7 @@ from benchmarks.cost.measurement import Measurement, Registration, Work
 from benchmarks.cost.prices import Unit
 from local import emulator, systems
 from local.deploy import STACK_NAME, Stack, deploy
+from local.environment import REGION
 from local.observer import Observer, observe
 from local.polling import back_off
 from local.systems import Systems
@@ -381,7 +382,7 @@ def _stopped(execution: Mapping[str, Any]) -> dict[str, Any]:
         "source": "aws.states",
         "account": execution["executionArn"].split(":")[4],
         "time": "2026-11-24T00:00:00Z",
-        "region": emulator.REGION,
+        "region": REGION,
         "resources": [execution["executionArn"]],
         "detail": {
             "executionArn": execution["executionArn"],

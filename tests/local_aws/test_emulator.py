@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from local import PROJECT, emulator
-from local.emulator import HOST, Emulator, EmulatorDidNotStart
+from local import emulator
+from local.emulator import Emulator, EmulatorDidNotStart
+from local.environment import HOST
 from local.keeper import LOCK
 from local.polling import back_off
 
@@ -166,6 +167,13 @@ def test_workers_end_with_an_emulator_that_crashes(aws: Emulator) -> None:
     assert any(not aws.folder.exists() for _ in back_off(SECONDS))
 
 
+def test_full_temporary_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "NEEDED_MEGABYTES", 10**9)
+
+    with pytest.raises(EmulatorDidNotStart, match=r"^\S+ has \d+ MB left, .* set TMPDIR to another folder\.$"):
+        emulator.start()
+
+
 def test_a_second_stop_does_nothing(aws: Emulator) -> None:
     aws.stop()
 
@@ -185,7 +193,7 @@ def test_an_emulator_that_ends_at_once_says_why(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_interrupted_command_ends_with_130_and_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "local", "demo"]
-    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(PROJECT / "functions")}
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as demo:
         assert any(list(tmp_path.glob("customer-onboarding-*/emulator.log")) for _ in back_off(SECONDS))
 

@@ -55,8 +55,6 @@ def _import(function: dict[str, Any]) -> ModuleType:
     for imported in (name, "onboarding.aws"):
         sys.modules.pop(imported, None)
     with pytest.MonkeyPatch.context() as environment:
-        for variable in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
-            environment.delenv(variable, raising=False)
         for variable, value in {
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
