@@ -1,4 +1,4 @@
-# One entry for people and for CI. Needs Python 3.11 or newer and GNU make 3.81 or newer; no Docker, no AWS account.
+# One entry for people and for CI. Needs Linux, Python 3.11 or newer and GNU make 3.81 or newer; no Docker, no AWS account.
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -16,16 +16,19 @@ BIN  := $(VENV)/bin
 # The tools that tools start (SAM runs uv, mypy's and SAM's entry points) are this environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
-# Copies work wherever uv's cache is; its hard links across file systems warn.
-export UV_LINK_MODE := copy
 # Byte code is cached as it is needed: 4 s to install instead of 14 s, and only what is imported is compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Whatever runs on this machine alone never sees the user's AWS account, nor asks EC2 for one.
-ON_THIS_MACHINE := env -u AWS_PROFILE -u AWS_DEFAULT_PROFILE -u AWS_ENDPOINT_URL -u AWS_SESSION_TOKEN \
-	AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 \
-	AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true
-PYTEST := $(ON_THIS_MACHINE) $(BIN)/python -m pytest
+# Another environment's Python is none of ours. Of the settings of pip and uv, those hold that say how packages are
+# reached, and none that say where they go: the user's names are filtered by these words.
+REACHING := INDEX FIND_LINKS CERT TLS HOST PROXY KEYRING CONFIG CACHE TIMEOUT RETRIES HTTP OFFLINE MIRROR DOWNLOAD
+unexport PYTHONHOME PYTHONPATH PYTHONUTF8 PYTHONCOERCECLOCALE $(foreach name,$(filter PIP_% UV_%,$(.VARIABLES)),\
+	$(if $(strip $(foreach word,$(REACHING),$(findstring $(word),$(name)))),,$(name)))
+export PIP_USER := 0
+# Copies work wherever uv's cache is; its hard links across file systems warn.
+export UV_LINK_MODE := copy
+
+PYTEST := $(BIN)/python -m pytest
 
 
 ##@ Get started
@@ -36,9 +39,11 @@ help: ## Show this
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
-setup: $(VENV)/.installed ## Make the development environment, .venv (every other command does this first)
+setup: $(VENV)/.ready ## Make the development environment, .venv (every other command does this first)
 
-$(VENV)/.installed: requirements-dev.txt
+$(VENV)/.ready: requirements-dev.txt
+	@test "$$(uname -s)" = Linux || { echo >&2 \
+		"Linux is needed, as AWS's client for Lambda's runtime is: use a Linux container or virtual machine."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo >&2 \
 		"Python 3.11 or newer is needed, and $(PYTHON) is not. Try: make $(MAKECMDGOALS) PYTHON=python3.14"; exit 1; }
 	@echo "Setting up $(VENV) ..."
@@ -47,22 +52,25 @@ $(VENV)/.installed: requirements-dev.txt
 	@sed -n '/^uv==/,/[^\\]$$/p' $< > $(VENV)/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $<
+	@# The project, and its functions as in Lambda, seen from the environment's site-packages.
+	@for packages in $(VENV)/lib/python*/site-packages; do \
+		printf '%s\n' ../../../.. ../../../../functions > $$packages/customer-onboarding.pth; done
 	@touch $@
 
 .PHONY: demo
 demo: setup ## Bring AWS up on this machine, deploy, onboard customers, show it, end it
-	@PYTHONPATH=functions $(ON_THIS_MACHINE) $(BIN)/python -m local demo
+	@$(BIN)/python -m local demo
 
 .PHONY: up
 up: setup ## Bring AWS up on this machine, deploy, and leave it running
-	@PYTHONPATH=functions $(ON_THIS_MACHINE) $(BIN)/python -m local up
+	@$(BIN)/python -m local up
 
 .PHONY: down
 down: setup ## End what `make up` left running
-	@PYTHONPATH=functions $(ON_THIS_MACHINE) $(BIN)/python -m local down
+	@$(BIN)/python -m local down
 
 STACK ?=
-OF_THE_STACK = PYTHONPATH=functions $(if $(STACK),,$(ON_THIS_MACHINE)) $(BIN)/python -m $(1) $(if $(STACK),--stack $(STACK))
+OF_THE_STACK = $(BIN)/python -m $(1) $(if $(STACK),--stack $(STACK))
 FROM ?=
 TO ?=
 .PHONY: report
@@ -109,9 +117,9 @@ lint-format: setup
 lint-types: setup
 	@$(BIN)/mypy
 lint-layers: setup
-	@PYTHONPATH=functions $(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo
 lint-template: setup
-	@$(ON_THIS_MACHINE) $(BIN)/sam validate --lint
+	@$(BIN)/python -m local.sam validate --lint
 lint-policies: setup
 	@# Without this variable, checkov passes a template that it can't parse.
 	@CKV_PARSE_ERROR_FAIL=true $(BIN)/uv run --quiet --isolated --no-project --python $(BIN)/python \
@@ -126,7 +134,7 @@ audit: setup ## Look for known vulnerabilities in what is pinned
 AGAINST ?= HEAD
 .PHONY: contracts
 contracts: setup ## Compare the events' contracts with those of a Git revision (AGAINST=…)
-	@PYTHONPATH=functions $(BIN)/python -m docs.compatibility $(AGAINST)
+	@$(BIN)/python -m docs.compatibility $(AGAINST)
 
 .PHONY: format
 format: setup ## Format the code and mend what can be mended
@@ -135,18 +143,18 @@ format: setup ## Format the code and mend what can be mended
 
 .PHONY: bench
 bench: setup ## Measure cold starts and the package
-	@$(ON_THIS_MACHINE) $(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks
 
 .PHONY: cost
 cost: setup ## Count what each kind of registration makes AWS do, and price it
-	@PYTHONPATH=functions $(ON_THIS_MACHINE) $(BIN)/python -m benchmarks.cost
+	@$(BIN)/python -m benchmarks.cost
 
 
 ##@ Generate
 
 .PHONY: docs
 docs: setup ## Write every file that is generated from the code
-	@PYTHONPATH=functions $(BIN)/python -m docs.generate
+	@$(BIN)/python -m docs.generate
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" $(UPGRADE)
