@@ -1,0 +1,164 @@
+"""A newcomer's environment breaks no command: what it has for other tools, ours leave alone or get along with.
+
+Each row of `ENVIRONMENTS` stands for a kind of machine:
+
+- behind a proxy: a company's network, with the variables in capitals, with exceptions in small letters, or with SOCKS
+- signed in to AWS: a profile that is not on this machine, the endpoint that `make up` prints, settings that are wrong
+- without UTF-8: a container without a locale, output to a program that takes ASCII
+- without a home, or without a terminal to speak of: a CI job, a cron job, a narrow window
+
+They run the commands that are read-only, on the stack that the other tests use, in a checkout whose path has a space
+and an accent. What deploys is tried once, in all of them at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from local import PROJECT
+from local.deploy import Stack, _sam_deploy
+from local.environment import ROOT_OF_THE_EMULATOR
+from tests.customers import a_customer
+from tests.deployed.onboardings import Onboardings
+
+NOBODY_LISTENS = "http://127.0.0.1:9"
+CAPITALS = {"HTTP_PROXY": NOBODY_LISTENS, "HTTPS_PROXY": NOBODY_LISTENS, "no_proxy": "example.com"}
+SMALL = {"http_proxy": NOBODY_LISTENS, "https_proxy": NOBODY_LISTENS, "NO_PROXY": "example.com"}
+SOCKS = {"ALL_PROXY": "socks5h://127.0.0.1:9"}
+SIGNED_IN = {"AWS_PROFILE": "missing", "AWS_ENDPOINT_URL": NOBODY_LISTENS, "AWS_RETRY_MODE": "wrong"}
+NO_LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONWARNDEFAULTENCODING": "1"}
+ASCII = {"PYTHONIOENCODING": "ascii"}
+BARE = {"HOME": "/nonexistent", "TERM": "dumb", "COLUMNS": "40", "CI": "true"}
+
+HELP = ("-m", "local", "--help")
+REPORT = ("-m", "report")
+TRACE = ("-m", "operations", "trace")
+UNIT_TEST = ("-m", "pytest", "-q", f"--rootdir={PROJECT}", str(PROJECT / "tests/unit/test_accounts.py"))
+
+ENVIRONMENTS = {
+    "as it is": ({}, HELP),
+    "behind a proxy in capitals": (CAPITALS, REPORT),
+    "behind a proxy in small letters": (SMALL, REPORT),
+    "behind a SOCKS proxy": (SOCKS, REPORT),
+    "signed in to AWS": (SIGNED_IN, TRACE),
+    "signed in to AWS, a test": (SIGNED_IN, UNIT_TEST),
+    "without a locale": (NO_LOCALE, TRACE),
+    "ASCII output": (ASCII, TRACE),
+}
+
+
+@pytest.fixture
+def checkout(stack: Stack, tmp_path: Path) -> Path:
+    """A copy of the project in which the tests' stack is what is up."""
+    folder = tmp_path / "Zoë's own checkout"
+    for name in ("local", "operations", "report"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / ".local").mkdir()
+    up = {
+        "emulator": {"port": stack.emulator.port, "folder": str(stack.emulator.folder)},
+        "outputs": dict(stack.outputs),
+        "parts": {"template": "", "code": "", "definition": ""},
+        "partners": {},
+    }
+    (folder / ".local" / "up.json").write_text(json.dumps(up), encoding="utf-8")
+    return folder
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The environment of these tests, without what tests/conftest.py put into it, and with these variables."""
+    own = {name for name in os.environ if name.lower().endswith("_proxy")} | ROOT_OF_THE_EMULATOR.keys()
+    return {name: value for name, value in os.environ.items() if name not in own} | variables
+
+
+@pytest.mark.parametrize(("variables", "command"), ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+def test_command_works(
+    variables: Mapping[str, str], command: tuple[str, ...], checkout: Path, onboardings: Onboardings
+) -> None:
+    if command is TRACE:
+        customer_id = onboardings.register(a_customer())
+        onboardings.ended(customer_id)
+        command = (*TRACE, customer_id)
+
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=checkout,
+        env=environment(**variables),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    warnings = [line for line in done.stderr.splitlines() if "Warning" in line and "site-packages" not in line]
+    assert warnings == []
+
+
+def test_deployment_works_in_all_of_them(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY")
+    for name, value in (CAPITALS | SMALL | SOCKS | SIGNED_IN | NO_LOCALE | ASCII | BARE).items():
+        monkeypatch.setenv(name, value)
+    queue = {"Type": "AWS::SQS::Queue", "Metadata": {"name": "Zoë"}}
+
+    _sam_deploy(stack.emulator, "hostile", {"Resources": {"Queue": queue}}, {})
+
+    described = stack.session.client("cloudformation").describe_stacks(StackName="hostile")["Stacks"]
+    assert [it["StackStatus"] for it in described] == ["CREATE_COMPLETE"]
+
+
+def test_make_keeps_how_packages_are_reached_but_not_where_they_go() -> None:
+    reached = {
+        "PIP_INDEX_URL": "https://pypi.example.com",
+        "PIP_CERT": "/etc/ssl/own.pem",
+        "UV_DEFAULT_INDEX": "https://pypi.example.com",
+        "UV_INDEX_OWN_PASSWORD": "secret",
+        "UV_NATIVE_TLS": "1",
+        "HTTPS_PROXY": "http://proxy.example.com",
+        "NO_PROXY": "example.com",
+    }
+    elsewhere = dict.fromkeys(
+        (
+            "PIP_TARGET",
+            "PIP_REQUIRE_VIRTUALENV",
+            "UV_SYSTEM_PYTHON",
+            "UV_PYTHON",
+            "PYTHONPATH",
+            "PYTHONHOME",
+            "PYTHONUTF8",
+        ),
+        "/other",
+    )
+
+    seen = made("--eval", "show: ; @env", "show", variables={**reached, **elsewhere, "PIP_USER": "1"}, folder=PROJECT)
+
+    lines = dict(line.partition("=")[::2] for line in seen.stdout.splitlines())
+    assert reached.items() <= lines.items()
+    assert elsewhere.keys().isdisjoint(lines)
+    assert lines["PIP_USER"] == "0"
+
+
+def test_setup_refuses_what_is_not_linux_before_it_begins(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements-dev.txt"):
+        shutil.copy(PROJECT / name, tmp_path)
+    (uname := tmp_path / "uname").write_text("#!/bin/sh\necho Darwin\n", encoding="utf-8")
+    uname.chmod(0o755)
+
+    refused = made("setup", variables={"PATH": f"{tmp_path}:{os.defpath}"}, folder=tmp_path)
+
+    assert refused.returncode != 0
+    assert "Linux container or virtual machine" in refused.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def made(*arguments: str, variables: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `make`, from another directory, without the flags of the one that may run these tests."""
+    own = {name: value for name, value in environment(**variables).items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "--no-print-directory", "-C", str(folder), *arguments]
+    return subprocess.run(command, cwd="/", env=own, capture_output=True, encoding="utf-8", check=False)
