@@ -18,6 +18,10 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130
 
 
+class Interrupted(KeyboardInterrupt):
+    """Not KeyboardInterrupt: if that passes code that is run from a text, Python ends by SIGINT, caught or not."""
+
+
 def main() -> int:
     """Run the command; 0 if all went well, 1 if not, 130 if interrupted."""
     parser = argparse.ArgumentParser(prog="python -m local", description="AWS on this machine.")
@@ -41,7 +45,7 @@ def main() -> int:
     except (EmulatorDidNotStart, SamFailed, FunctionsBroken) as failure:
         console.print(str(failure), markup=False, soft_wrap=True)
         return 1
-    except KeyboardInterrupt:
+    except Interrupted:
         console.print("interrupted")
         return INTERRUPTED
     return 0
@@ -51,7 +55,7 @@ def _interrupt(*_: int | FrameType | None) -> None:
     """Unwind; at the second time, leave at once. Whatever was started ends by itself."""
     for number in ENDING_SIGNALS:
         signal.signal(number, lambda *_: os._exit(INTERRUPTED))
-    raise KeyboardInterrupt
+    raise Interrupted
 
 
 if __name__ == "__main__":
