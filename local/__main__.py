@@ -42,7 +42,7 @@ def main() -> int:
                 background.up(console)
             case "down":
                 background.down(console)
-    except (EmulatorDidNotStart, SamFailed, FunctionsBroken) as failure:
+    except (EmulatorDidNotStart, SamFailed, FunctionsBroken, demo.DemoStuck) as failure:
         console.print(str(failure), markup=False, soft_wrap=True)
         return 1
     except Interrupted:

@@ -35,6 +35,10 @@ MOST_REFUSALS = 100
 STATUS_REQUESTS = 4  # at a time
 
 
+class DemoStuck(RuntimeError):
+    """An onboarding that others wait for has not ended, although there was time; the message names who waits."""
+
+
 def run(console: Console) -> bool:
     """Run the demo and show it on `console`; whether all went as expected."""
     customers = load()
@@ -68,12 +72,15 @@ def onboard(
                         partner.plan(customer.customer["email"], *customer.faults.get(partner.name, ()))
                     answers[customer.name] = _register(http, stack, customer)
                     time.sleep(1 / REGISTRATIONS_PER_SECOND)
-    with ThreadPoolExecutor(STATUS_REQUESTS) as pool:
-        statuses = dict(zip(answers, pool.map(lambda answer: _follow(stack, answer), answers.values()), strict=True))
+    missing = [customer.name for customer in customers if customer.name not in answers]
+    if missing:
+        raise DemoStuck(f"{', '.join(missing)} could not register: an earlier onboarding has not ended")
+    with ThreadPoolExecutor(STATUS_REQUESTS) as pool, httpx.Client(trust_env=False, timeout=60) as http:
+        told = dict(zip(answers, pool.map(lambda answer: _follow(http, stack, answer), answers.values()), strict=True))
     await_analytics(stack, customers)  # which hear of the suspicions too: then all events are out
     events = sorted(observer.events(), key=lambda event: event["detail"]["metadata"]["occurredAt"])
     outcomes, strays = _gather(stack, downstream, customers, answers, events)
-    return [replace(outcome, told=statuses[outcome.customer.name]) for outcome in outcomes], strays
+    return [replace(outcome, told=told[outcome.customer.name]) for outcome in outcomes], strays
 
 
 def _progress(console: Console) -> Progress:
@@ -100,21 +107,20 @@ def _register(http: httpx.Client, stack: Stack, customer: Customer) -> Answer:
     return Answer(response.status_code, document, tuple(refusals))
 
 
-def _follow(stack: Stack, answer: Answer) -> Mapping[str, Any]:
-    """What the API tells of an onboarding in the end, or when the time is up; it is polled as politely as it asks."""
+def _follow(http: httpx.Client, stack: Stack, answer: Answer) -> Mapping[str, Any]:
+    """What the API tells of an onboarding in the end; it is polled as politely as it asks."""
     if answer.customer_id is None:
         return {}
     url = f"{stack.api_url}/api/customers/{answer.customer_id}/onboarding"
     told: Mapping[str, Any] = {}
     headers: dict[str, str] = {}
-    with httpx.Client(trust_env=False, timeout=30) as http:
-        for _ in back_off(PATIENCE_SECONDS):
-            response = http.get(url, headers=headers)
-            if response.status_code == httpx.codes.OK:
-                told, headers = response.json(), {"If-None-Match": response.headers["ETag"]}
-            if "Retry-After" not in response.headers:
-                break
-            time.sleep(float(response.headers["Retry-After"]))
+    for _ in back_off(PATIENCE_SECONDS):
+        response = http.get(url, headers=headers)
+        if response.status_code == httpx.codes.OK:
+            told, headers = response.json(), {"If-None-Match": response.headers["ETag"]}
+        if "Retry-After" not in response.headers and response.status_code not in COME_AGAIN:
+            break
+        time.sleep(float(response.headers.get("Retry-After", 1)))
     return told
 
 
@@ -211,5 +217,5 @@ def _execution(stack: Stack, name: str) -> Execution | None:
 def _outbox(stack: Stack) -> list[dict[str, Any]]:
     """The mails that SES would have sent: {MessageId, To, Subject, BodyText, BodyHtml, …}."""
     url = f"{stack.emulator.endpoint_url}/_ministack/ses/messages"
-    by_account = httpx.get(url, trust_env=False).raise_for_status().json()["messages"]
+    by_account = httpx.get(url, trust_env=False, timeout=60).raise_for_status().json()["messages"]
     return [mail for mails in by_account.values() for mail in mails]
