@@ -30,8 +30,6 @@ DEFINITION = BUILT / "customer_onboarding.asl.json"
 SUBSTITUTION = "Substituted"
 SENDER = "welcome@example.com"
 ARTIFACTS = "artifacts"
-# Of one function: each is a process.
-CONCURRENT_CALLS = int(os.environ.get("CC", "16"))
 SILENT = Console(quiet=True)
 
 
@@ -83,7 +81,6 @@ def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[Syst
         emulator.session.client("s3").create_bucket(Bucket=ARTIFACTS)
         parameters = {"SenderEmail": SENDER} | downstream.template_parameters(systems)
         _sam_deploy(emulator, STACK_NAME, template, parameters)
-    _bound_concurrency(emulator.session)
     with _step(console, "warm up"):
         _warm_up(emulator.session)
     return Stack(emulator, _outputs(emulator.session, STACK_NAME), parts)
@@ -171,14 +168,6 @@ def _sam_deploy(emulator: Emulator, name: str, template: Mapping[str, object], p
         directory=emulator.folder,
         environment=emulator.credentials(),
     )
-
-
-def _bound_concurrency(session: EmulatorSession) -> None:
-    """Reserve some concurrency for each function, so that none takes all workers and a queue's messages wait in it."""
-    functions = session.client("lambda")
-    for alias in _aliases(session):
-        name = alias.split(":")[-2]
-        functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=CONCURRENT_CALLS)
 
 
 def _warm_up(session: EmulatorSession) -> None:

@@ -223,7 +223,7 @@ RULES = (
     ),
     Rule(
         f"takes {CONCURRENT_BATCHES} batches at a time",
-        "has a process for each invocation, and few of them: the queues would leave none to the API and the workflow",
+        "runs all functions on this machine's processors, and the consumers would take them from the API and the workflow",
         _take_few_batches_at_a_time,
     ),
     Rule(

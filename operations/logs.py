@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -36,11 +36,11 @@ class Line:
     function: str
     message: str
     level: str = ""
-    keys: Mapping[str, Any] = field(default_factory=dict)
+    keys: tuple[tuple[str, str], ...] = ()
 
     def text(self) -> Text:
         """The line as people read it."""
-        keys = " ".join(f"{name}={value}" for name, value in self.keys.items())
+        keys = " ".join(f"{name}={value}" for name, value in self.keys)
         return Text.assemble(
             (f"{self.at:%H:%M:%S.%f}"[:-3], "dim"),
             f"  {self.function:<22}",
@@ -52,26 +52,28 @@ class Line:
 
 def follow(stack: Stack, customer_id: str | None, since: datetime) -> Iterator[Line]:
     """Yield the lines logged since then, only those about a customer if one is named, and go on as others come."""
-    groups = [group for group in stack.resources("AWS::Logs::LogGroup") if not group[1].startswith(OF_STEP_FUNCTIONS)]
-    pages = stack.session.client("logs").get_paginator("filter_log_events")
-    shown: set[tuple[str, int, str]] = set()
+    shown: set[Line] = set()
     while True:
-        asked_at, found, lines = datetime.now(UTC), set[tuple[str, int, str]](), list[Line]()
-        for logical_id, group in groups:
-            for page in pages.paginate(
-                logGroupName=group,
-                filterPattern=f'"{customer_id}"' if customer_id else "",
-                startTime=int(since.timestamp() * 1000),
-            ):
-                for event in page["events"]:
-                    identity = event["logStreamName"], event["timestamp"], event["message"]
-                    line = _line(logical_id.removesuffix("LogGroup"), event)
-                    if line and identity not in shown:
-                        lines.append(line)
-                    found.add(identity)
-        yield from sorted(lines, key=lambda line: line.at)
-        shown, since = found, max(since, asked_at - LATE)
+        asked_at = datetime.now(UTC)
+        found = lines(stack, customer_id, since)
+        yield from (line for line in found if line not in shown)
+        shown, since = set(found), max(since, asked_at - LATE)
         time.sleep(POLL_SECONDS)
+
+
+def lines(stack: Stack, customer_id: str | None, since: datetime) -> list[Line]:
+    """The lines logged since then, in order, only those about a customer if one is named."""
+    pages = stack.session.client("logs").get_paginator("filter_log_events")
+    pattern = f'"{customer_id}"' if customer_id else ""
+    start = int(since.timestamp() * 1000)
+    found = [
+        _line(logical_id.removesuffix("LogGroup"), event)
+        for logical_id, group in stack.resources("AWS::Logs::LogGroup")
+        if not group.startswith(OF_STEP_FUNCTIONS)
+        for page in pages.paginate(logGroupName=group, filterPattern=pattern, startTime=start)
+        for event in page["events"]
+    ]
+    return sorted(filter(None, found), key=lambda line: line.at)
 
 
 def _line(function: str, event: FilteredLogEventTypeDef) -> Line | None:
@@ -82,7 +84,8 @@ def _line(function: str, event: FilteredLogEventTypeDef) -> Line | None:
     except ValueError:
         return None if message.startswith(PLATFORM) else Line(at, function, message)
     if "level" in logged:  # Powertools'
-        keys = {name: value for name, value in logged.items() if name not in ADDED and "function_" not in name}
+        # As text, since a value may be a list.
+        keys = tuple((name, str(it)) for name, it in logged.items() if name not in ADDED and "function_" not in name)
         return Line(at, function, str(logged["message"]), logged["level"], keys)
     if str(logged.get("type")).startswith("platform.") and logged["record"].get("status", "success") == "success":
         return None

@@ -79,6 +79,7 @@ class Onboardings:
 
     def __init__(self, stack: Stack, http: httpx.Client) -> None:
         self.stack = stack
+        self.operated = OperatedStack(stack.session, STACK_NAME, stack.api_url)
         self.sfn = stack.session.client("stepfunctions")
         self._sqs = stack.session.client("sqs")
         self._http = http
@@ -113,7 +114,7 @@ class Onboardings:
 
     def physical_id(self, logical_id: str) -> str:
         """What a resource of the template is on AWS: a queue's URL, a table's or a function's name."""
-        return OperatedStack(self.stack.session, STACK_NAME, self.stack.api_url).resource(logical_id)
+        return self.operated.resource(logical_id)
 
     def await_consumers(self) -> None:
         """Wait until the consumers are done with all that was published: the emulator queues an event at once."""
