@@ -41,7 +41,7 @@ BARE = {"HOME": "/nonexistent", "TERM": "dumb", "COLUMNS": "40", "CI": "true"}
 HELP = ("-m", "local", "--help")
 REPORT = ("-m", "report")
 TRACE = ("-m", "operations", "trace")
-UNIT_TEST = ("-m", "pytest", "-q", f"--rootdir={PROJECT}", str(PROJECT / "tests/unit/test_accounts.py"))
+UNIT_TEST = ("-m", "pytest", "-q", f"--rootdir={PROJECT}", str(PROJECT / "tests/unit/test_validate_customer.py"))
 
 ENVIRONMENTS = {
     "as it is": ({}, HELP),
