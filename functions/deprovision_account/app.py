@@ -20,12 +20,7 @@ secrets = SecretsProvider(boto3_client=aws.client("secretsmanager"))
 @logger.inject_lambda_context(clear_state=True)
 @failures.logged(logger, DownstreamRefused, DownstreamUnavailable)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return `{system, status: DEPROVISIONED}`, each time; that there was no account is success.
-
-    Raises:
-        DownstreamRefused: the system will not delete the account.
-        DownstreamUnavailable: the system is out of reach for now.
-    """
+    """Return `{system, status: DEPROVISIONED}`, each time; that there was no account is success."""
     task = AccountTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id, system=task.system)
     system = connect(

@@ -4,11 +4,10 @@ import os
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, batch, events
+from onboarding import aws, batch, events, failures
 from onboarding.events import CustomerValidated
 from onboarding.fraud import detection
 from onboarding.publication import publish
@@ -19,18 +18,17 @@ THRESHOLD = int(os.environ["FRAUD_THRESHOLD"])
 logger = Logger(use_rfc3339=True, utc=True)
 dynamodb = aws.client("dynamodb")
 eventbridge = aws.client("events")
-processor = batch.processor(logger)
 
 
 @logger.inject_lambda_context(clear_state=True)
+@failures.logged(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return the messages that failed: SQS delivers them again, and after their last try to the dead-letter queue."""
-    return dict(process_partial_response(event, detect, processor, context))
+    """Return the messages that failed."""
+    return batch.process(event, detect, context, logger)
 
 
 def detect(record: SQSRecord) -> None:
     """Look at one validated customer, and anew at those behind whom it makes suspicious."""
-    logger.append_keys(message_id=record.message_id, customer_id=None, correlation_id=None)
     event = events.read(record.body)
     if event:
         logger.append_keys(customer_id=event.customer_id, correlation_id=event.metadata.correlation_id)

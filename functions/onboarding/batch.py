@@ -1,16 +1,38 @@
-"""Messages of a queue, one by one: the others of its batch are done whatever becomes of one of them."""
+"""Messages of a queue, one by one: one bad message doesn't hold up its batch."""
 
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+from onboarding import failures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools import Logger
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-def processor(logger: Logger) -> BatchProcessor:
-    """Return Powertools' processor of SQS batches that report the messages that failed.
+def process(
+    event: dict[str, Any],
+    handle: Callable[[SQSRecord], None],
+    context: LambdaContext,
+    logger: Logger,
+    *expected: type[Exception],
+) -> dict[str, Any]:
+    """Handle each message; return those that failed: SQS delivers them again, and at last to the dead-letter queue.
 
-    A batch that fails as a whole is reported message by message, like any other.
+    Each failure is logged, as a handler's own is (`failures.logged`). To Lambda the invocation is a success, also when
+    every message failed, so nothing but the log shows it.
     """
-    return BatchProcessor(
-        EventType.SQS,
-        raise_on_entire_batch_failure=False,
-        logger=logger,  # type: ignore[arg-type]  # it calls what Powertools' Logger shares with logging's
-    )
+
+    def logged(record: SQSRecord) -> None:
+        logger.append_keys(message_id=record.message_id, customer_id=None, correlation_id=None)
+        with failures.logged(logger, *expected):
+            handle(record)
+
+    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+    return dict(process_partial_response(event, logged, processor, context))

@@ -1,4 +1,4 @@
-"""A failure in the log: the line that Lambda itself logs of it names neither the customer nor the request."""
+"""A failure in the log. Its level alone says whether it was expected: the alarms and deployments go by it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def logged(logger: Logger, *foreseen: type[Exception]) -> Iterator[None]:
-    """Log what the decorated handler raises, with the keys that the logger has by then, and raise it.
+def logged(logger: Logger, *expected: type[Exception]) -> Iterator[None]:
+    """Log what the block or the decorated handler raises, with the keys that the logger has by then, and raise it.
 
-    What is `foreseen` is an outcome or tried again, and logged as information, with its message; all else as an error,
-    with its stack trace.
+    What is `expected` is an outcome or tried again: it is information, with its message. All else is an error, with its
+    stack trace. Lambda's own line on an error names neither the customer nor the request.
     """
     try:
         yield
-    except foreseen as error:
-        logger.info("Failed as foreseen", error=type(error).__name__, reason=str(error))
+    except expected as error:
+        logger.info("Failed as expected", error=type(error).__name__, reason=str(error))
         raise
     except Exception:
         logger.exception("Failed")

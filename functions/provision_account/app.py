@@ -20,12 +20,7 @@ secrets = SecretsProvider(boto3_client=aws.client("secretsmanager"))
 @logger.inject_lambda_context(clear_state=True)
 @failures.logged(logger, DownstreamRefused, DownstreamUnavailable)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return `{system, status: PROVISIONED}`, each time.
-
-    Raises:
-        DownstreamRefused: the system will not have the account.
-        DownstreamUnavailable: the system is out of reach for now.
-    """
+    """Return `{system, status: PROVISIONED}`, each time."""
     task = ProvisionTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id, system=task.system)
     system = connect(

@@ -5,11 +5,10 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, batch, events
+from onboarding import aws, batch, events, failures
 from onboarding.analytics import facts
 from onboarding.analytics.facts import Facts
 
@@ -17,21 +16,20 @@ TABLE_NAME = os.environ["ANALYTICS_TABLE"]
 logger = Logger(use_rfc3339=True, utc=True)
 metrics = Metrics()
 dynamodb = aws.client("dynamodb")
-processor = batch.processor(logger)
 
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
+@failures.logged(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return the messages that failed: SQS delivers them again, and after their last try to the dead-letter queue."""
-    response = process_partial_response(event, count, processor, context)
+    """Return the messages that failed."""
+    response = batch.process(event, count, context, logger, facts.Conflict)
     metrics.add_metric("EventNotCounted", MetricUnit.Count, len(response["batchItemFailures"]))
-    return dict(response)
+    return response
 
 
 def count(record: SQSRecord) -> None:
     """Count one event, or acknowledge that it is counted, or is none that is known here."""
-    logger.append_keys(message_id=record.message_id, customer_id=None, correlation_id=None)
     event = events.read(record.body)
     if event is None:
         logger.info("Event ignored")

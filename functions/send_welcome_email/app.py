@@ -36,14 +36,7 @@ once_per_customer = IdempotencyConfig(
     logger, EmailUndeliverable, EmailSenderBlocked, EmailServiceUnavailable, IdempotencyAlreadyInProgressError
 )
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return `{messageId}`; once recorded, the same one each time, and nothing is sent again.
-
-    Raises:
-        EmailUndeliverable: this e-mail can't be sent.
-        EmailSenderBlocked: SES refuses the sender.
-        EmailServiceUnavailable: SES is out of reach for now.
-        IdempotencyAlreadyInProgressError: an earlier try has not ended, or died and its lock has yet to expire.
-    """
+    """Return `{messageId}`; once recorded, the same one each time, and nothing is sent again."""
     once_per_customer.register_lambda_context(context)
     task = WelcomeEmailTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)

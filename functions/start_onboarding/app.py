@@ -5,11 +5,10 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, batch
+from onboarding import aws, batch, failures
 from onboarding.registration import Registration
 from onboarding.start import start_execution
 
@@ -17,21 +16,20 @@ STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
 logger = Logger(use_rfc3339=True, utc=True)
 metrics = Metrics()
 sfn = aws.client("stepfunctions")
-processor = batch.processor(logger)
 
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
+@failures.logged(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return the messages that failed: SQS delivers them again, and after their last try to the dead-letter queue."""
-    response = process_partial_response(event, start, processor, context)
+    """Return the messages that failed."""
+    response = batch.process(event, start, context, logger)
     metrics.add_metric("OnboardingNotStarted", MetricUnit.Count, len(response["batchItemFailures"]))
-    return dict(response)
+    return response
 
 
 def start(record: SQSRecord) -> None:
     """Start one execution, or acknowledge that an earlier delivery of the message did."""
-    logger.append_keys(message_id=record.message_id, customer_id=None, correlation_id=None)
     registration = Registration.model_validate_json(record.body)
     logger.append_keys(customer_id=registration.customer_id, correlation_id=registration.correlation_id)
     started = start_execution(

@@ -4,27 +4,25 @@ import os
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, batch, timeline
+from onboarding import aws, batch, failures, timeline
 
 TABLE_NAME = os.environ["TIMELINES_TABLE"]
 logger = Logger(use_rfc3339=True, utc=True)
 dynamodb = aws.client("dynamodb")
-processor = batch.processor(logger)
 
 
 @logger.inject_lambda_context(clear_state=True)
+@failures.logged(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return the messages that failed: SQS delivers them again, and after their last try to the dead-letter queue."""
-    return dict(process_partial_response(event, track, processor, context))
+    """Return the messages that failed."""
+    return batch.process(event, track, context, logger)
 
 
 def track(record: SQSRecord) -> None:
     """Keep one event, or acknowledge that it is kept, or is none that is tracked."""
-    logger.append_keys(message_id=record.message_id, customer_id=None, correlation_id=None)
     entry = timeline.read(record.body)
     if entry is None:
         logger.info("Event ignored")

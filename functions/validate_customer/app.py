@@ -16,11 +16,7 @@ logger = Logger(use_rfc3339=True, utc=True)
 @logger.inject_lambda_context(clear_state=True)
 @failures.logged(logger, CustomerInvalid)
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
-    """Return `{customerData}`, normalised.
-
-    Raises:
-        CustomerInvalid: with every broken rule.
-    """
+    """Return `{customerData}`, normalised."""
     task = CustomerTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
     customer = validate(task.customer_data)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.wiring.definition import INVOKE, inner_machines, rendered
-from tests.wiring.functions import deployed, documented_errors
+from tests.wiring.functions import deployed, expected_errors
 from tests.wiring.rules.retries import attempts_of, retrier_for
 
 # A copy of the deployed machine whose functions fail on demand, and whose native tasks are mocked to.
@@ -35,7 +35,7 @@ class Task:
     @property
     def typed_errors(self) -> frozenset[str]:
         """The errors of its function that have a name in the workflow."""
-        return frozenset() if self.is_native else documented_errors(deployed()[self.state["Arguments"]["FunctionName"]])
+        return frozenset() if self.is_native else expected_errors(deployed()[self.state["Arguments"]["FunctionName"]])
 
     def tries(self, error: str) -> int:
         """How often it is tried in all, where each try fails with this error."""

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, settings
 from moto import mock_aws
 from moto.backends import get_backend
 
+from tests.invocations import sample
 from tests.unit.deployment import ACCOUNT, REFERENCES, REGION, Functions, import_functions
 from tests.unit.partner import Partner, partner
 from tests.unit.runtime import Runtime
-from tests.unit.systems import QUEUE_URL, Systems
+from tests.unit.systems import API_KEY, QUEUE_SETTINGS, QUEUE_URL, Systems, by_api_key
 from tests.unit.table import Table
 
 # How long an example takes says how busy the machine is.
@@ -130,3 +131,23 @@ def outbox(functions: Functions, runtime: Runtime) -> list[Any]:
     functions["send_welcome_email"].ses.create_email_identity(EmailIdentity=REFERENCES["SenderEmail"])
     outbox: list[Any] = get_backend("ses")[ACCOUNT][REGION].sent_messages
     return outbox
+
+
+@pytest.fixture
+def all_of_aws(  # noqa: PLR0913, PLR0917 - all that any function calls
+    queued: object,
+    idempotency_table: Table,
+    customers_table: Table,
+    timelines_table: Table,
+    fraud_table: Table,
+    analytics_table: Table,
+    executions: object,
+    outbox: object,
+    published: object,
+    commands: object,
+    systems: Systems,
+    crm: Partner,
+) -> None:
+    """All that any function calls is there; the systems are those of the samples."""
+    systems.configure(sample("provision_account/http")["system"], by_api_key(crm.url), {"apiKey": API_KEY})
+    systems.configure(sample("provision_account/sqs")["system"], QUEUE_SETTINGS)

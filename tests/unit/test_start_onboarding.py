@@ -166,9 +166,9 @@ def test_every_line_of_the_log_names_the_message_and_if_it_can_the_customer_and_
         )
 
     assert [(line["level"], line["message_id"]) for line in runtime.log] == [
-        ("WARNING", "message-0"),
+        ("ERROR", "message-0"),
         ("INFO", "message-1"),
-        ("WARNING", "message-2"),
+        ("ERROR", "message-2"),
     ]
     assert [(line.get("customer_id"), line.get("correlation_id")) for line in runtime.log] == [
         ("ada", "request-0"),

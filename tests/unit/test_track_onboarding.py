@@ -216,6 +216,6 @@ def test_every_line_of_the_log_names_its_message_and_what_it_knows_of_it(
     fields = ("level", "message_id", "customer_id", "correlation_id")
     assert [tuple(line.get(field) for field in fields) for line in runtime.log] == [
         ("INFO", "message-0", "ada", "request"),
-        ("WARNING", "message-1", None, None),
+        ("ERROR", "message-1", None, None),
         ("INFO", "message-2", "grace", None),
     ]

@@ -57,7 +57,7 @@ def test_every_line_of_the_log_names_the_customer_and_the_request(runtime: Runti
 
     assert [(line["message"], line["customer_id"], line["correlation_id"]) for line in runtime.log] == [
         ("Customer valid", a_customer_task()["customerId"], a_customer_task()["correlationId"]),
-        ("Failed as foreseen", "other", a_customer_task()["correlationId"]),
+        ("Failed as expected", "other", a_customer_task()["correlationId"]),
     ]
     assert [error["code"] for error in json.loads(runtime.log[-1]["reason"])] == ["name_too_short"]
 

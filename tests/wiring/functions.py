@@ -134,10 +134,14 @@ def parse(function: Function, payload: object) -> BaseModel:
 
 
 @cache
-def documented_errors(function: Function) -> frozenset[str]:
-    """The errors under `Raises:` in the handler's docstring."""
-    _, _, raises = (ast.get_docstring(_handler(function)) or "").partition("Raises:\n")
-    return frozenset(re.findall(r"^ +(\w+):", raises, re.MULTILINE))
+def expected_errors(function: Function) -> frozenset[str]:
+    """The errors that the handler expects, in its `@failures.logged(logger, …)`."""
+    return frozenset(
+        ast.unparse(error)
+        for decorator in _handler(function).decorator_list
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "failures.logged"
+        for error in decorator.args[1:]
+    )
 
 
 @cache

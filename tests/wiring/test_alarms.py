@@ -12,12 +12,10 @@ import pytest
 
 from local import PROJECT
 from tests.wiring import functions, template
-from tests.wiring.functions import Function
 
 ALARMS = template.resources("AWS::CloudWatch::Alarm")
 FILTERS = template.resources("AWS::Logs::MetricFilter")
 QUEUES = template.resources("AWS::SQS::Queue")
-FUNCTIONS = list(functions.deployed().values())
 (MACHINE,) = template.resources("AWS::StepFunctions::StateMachine")
 (DASHBOARD,) = template.resources("AWS::CloudWatch::Dashboard").values()
 BODY = json.loads(DASHBOARD["DashboardBody"])
@@ -34,7 +32,7 @@ OWN = "CustomerOnboarding"
 AWS_METRICS: Mapping[str, tuple[set[str], set[tuple[str, ...]]]] = {
     "AWS/ApiGateway": ({"Count", "4XXError", "5XXError", "Latency"}, {("ApiName", "Stage")}),
     "AWS/DynamoDB": ({"ReadThrottleEvents", "WriteThrottleEvents"}, {("TableName",)}),
-    "AWS/Lambda": ({"Errors", "Throttles"}, {(), ("FunctionName",), ("FunctionName", "Resource")}),
+    "AWS/Lambda": ({"Errors", "Throttles"}, {(), ("FunctionName",)}),
     "AWS/SES": ({"Reputation.BounceRate", "Reputation.ComplaintRate"}, {()}),
     "AWS/SQS": ({"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}, {("QueueName",)}),
     "AWS/States": (
@@ -55,7 +53,7 @@ AWS_METRICS: Mapping[str, tuple[set[str], set[tuple[str, ...]]]] = {
 # https://docs.aws.amazon.com/powertools/python/latest/core/logger/#standard-structured-keys
 # https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
 POWERTOOLS_FIELDS = {"level", "message", "function_name", "exception", "exception_name", "location"}
-LAMBDA_FIELDS = {"@timestamp", "errorType", "record.status"}
+LAMBDA_FIELDS = {"@timestamp", "errorType", "record.status", "record.errorType"}
 
 
 class Metric(NamedTuple):
@@ -165,20 +163,6 @@ def test_the_executions_are_watched(metric: str) -> None:
     assert Metric("AWS/States", metric, (("StateMachineArn", template.arn_of(MACHINE)),)) in WATCHED
 
 
-def test_an_outage_of_the_mail_is_watched() -> None:
-    """It is ridden out for hours, in which no execution fails."""
-    (function,) = (it for it in FUNCTIONS if it.package == "send_welcome_email")
-    held_up = FILTERS["SendWelcomeEmailHeldUp"]
-    (transformation,) = held_up["MetricTransformations"]
-    metric = Metric(transformation["MetricNamespace"], transformation["MetricName"], ())
-    errors = set(re.findall(r'\$\.errorType = "(\w+)"', held_up["FilterPattern"]))
-
-    assert metric in WATCHED
-    assert errors == {"EmailServiceUnavailable", "EmailSenderBlocked"} <= functions.documented_errors(function)
-    properties = template.resources("AWS::Lambda::Function")[function.logical_id]
-    assert held_up["LogGroupName"] == properties["LoggingConfig"]["LogGroup"]
-
-
 @pytest.mark.parametrize("metric", ["Reputation.BounceRate", "Reputation.ComplaintRate"])
 def test_the_reputation_of_the_sender_is_watched(metric: str) -> None:
     assert Metric("AWS/SES", metric, ()) in WATCHED
@@ -190,28 +174,6 @@ def test_the_api_is_watched(metric: str) -> None:
     (stage,) = template.resources("AWS::ApiGateway::Stage").values()
 
     assert Metric("AWS/ApiGateway", metric, (("ApiName", api["Name"]), ("Stage", stage["StageName"]))) in WATCHED
-
-
-@pytest.mark.parametrize("function", FUNCTIONS, ids=str)
-def test_each_function_is_watched_and_its_deployment_rolled_back(function: Function) -> None:
-    short = function.logical_id.removesuffix("Function")
-    if foreseen := functions.documented_errors(function):
-        (metric_filter,) = (it for name, it in FILTERS.items() if name == f"{short}UnforeseenErrors")
-        (transformation,) = metric_filter["MetricTransformations"]
-        metric = Metric(transformation["MetricNamespace"], transformation["MetricName"], ())
-        excluded = set(re.findall(r'\$\.errorType != "(\w+)"', metric_filter["FilterPattern"]))
-        properties = template.resources("AWS::Lambda::Function")[function.logical_id]
-
-        assert excluded == foreseen
-        assert metric_filter["LogGroupName"] == properties["LoggingConfig"]["LogGroup"]
-        assert properties["LoggingConfig"]["LogFormat"] == "JSON"  # which the pattern reads
-    else:
-        name = template.name_of(function.logical_id)
-        metric = Metric("AWS/Lambda", "Errors", (("FunctionName", name), ("Resource", f"{name}:live")))
-    preference = template.written_resources("AWS::Serverless::Function")[function.logical_id]["DeploymentPreference"]
-
-    assert WATCHED[metric] == f"{short}ErrorsAlarm"
-    assert preference["Alarms"] == [{"Ref": f"{short}ErrorsAlarm"}]
 
 
 def test_the_dashboard_shows_metrics_that_there_are() -> None:

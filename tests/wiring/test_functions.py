@@ -64,10 +64,10 @@ class TestAFunctionOfATask:
     def test_says_which_business_errors_it_raises(self, function: Function) -> None:
         raised = functions.raised_errors(function) & functions.business_errors().keys()
 
-        assert functions.documented_errors(function) & functions.business_errors().keys() == raised
+        assert functions.expected_errors(function) & functions.business_errors().keys() == raised
 
     def test_raises_what_it_says(self, function: Function) -> None:
-        for error in functions.documented_errors(function):
+        for error in functions.expected_errors(function):
             assert error in functions.raised_errors(function) or functions.library_raises(function, error)
 
     def test_remembers_what_it_did_for_as_long_as_the_execution_may_be_redriven(self, function: Function) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tests.wiring.definition import INVOKE, Machine, State, error_names, states, tasks
-from tests.wiring.functions import business_errors, deployed, documented_errors, library_raises, raised_errors
+from tests.wiring.functions import business_errors, deployed, expected_errors, library_raises, raised_errors
 from tests.wiring.rules.registry import rule
 from tests.wiring.rules.retries import attempts_of, retrier_for
 
@@ -110,12 +110,12 @@ def no_error_is_named_twice_in_one_list(machine: Machine) -> Iterator[str]:
 
 
 def errors_of(state: State) -> frozenset[str]:
-    """What the docstring of the handler lists and its code, or a library's that it imports, really raises."""
+    """What the handler expects and its code, or a library's that it imports, really raises."""
     function = deployed().get(state.get("Arguments", {}).get("FunctionName", ""))
     if not function:
         return frozenset()
     return frozenset(
         error
-        for error in documented_errors(function)
+        for error in expected_errors(function)
         if error in raised_errors(function) or library_raises(function, error)
     )

@@ -1,0 +1,165 @@
+"""An unexpected error of any function raises its alarm, which takes its deployment back; an expected one doesn't.
+
+The alarm counts lines of the function's log, so what a function logs is held against the template's own filter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+
+from onboarding.analytics import facts
+from onboarding.errors import (
+    CustomerInvalid,
+    DownstreamRefused,
+    DownstreamUnavailable,
+    EmailAlreadyRegistered,
+    EmailSenderBlocked,
+    EmailServiceUnavailable,
+    EmailUndeliverable,
+)
+from tests.invocations import sample
+from tests.unit.deployment import RESOURCES, Functions
+from tests.unit.faults import OUT_OF_REACH
+from tests.unit.filter_pattern import matches
+from tests.unit.runtime import Runtime
+
+DEPLOYED = {
+    it["Properties"]["Handler"].partition(".")[0]: it["Properties"]
+    for it in RESOURCES.values()
+    if it["Type"] == "AWS::Serverless::Function"
+}
+# An invocation of each that calls AWS, with more than one message where there are messages.
+CALLS = dict.fromkeys(DEPLOYED, "plain") | {
+    "start_onboarding": "same-registration-twice",
+    "validate_customer": "valid",
+    "provision_account": "http",
+    "deprovision_account": "http",
+    "track_onboarding": "onboarded-in-any-order-and-twice",
+    "publish_email_feedback": "bounce",
+    "detect_fraud": "phone-burst-in-any-order-and-twice",
+    "record_analytics": "onboarded-in-any-order-and-twice",
+    "get_analytics": "period",
+}
+DENIED = ClientError({"Error": {"Code": "AccessDeniedException"}}, "Any")
+# What is raised, in place of which of the handler's own names: an outcome, or something that is tried again.
+OUTCOMES = [
+    ("validate_customer", "validate", CustomerInvalid([])),
+    ("create_account", "create_account", EmailAlreadyRegistered()),
+    ("provision_account", "connect", DownstreamRefused()),
+    ("provision_account", "connect", DownstreamUnavailable()),
+    ("deprovision_account", "connect", DownstreamRefused()),
+    ("deprovision_account", "connect", DownstreamUnavailable()),
+    ("send_welcome_email", "send_once", EmailUndeliverable()),
+    ("send_welcome_email", "send_once", EmailSenderBlocked()),
+    ("send_welcome_email", "send_once", EmailServiceUnavailable()),
+    ("record_analytics", "facts.record", facts.Conflict()),
+]
+
+# What Lambda itself writes of a function that could write nothing: a time-out, no memory left, a process that ended, an
+# error when the module was imported, a module that is missing.
+# https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
+KILLED: list[dict[str, Any]] = [
+    {"type": "platform.report", "record": {"requestId": "1", "status": "timeout"}},
+    {"type": "platform.report", "record": {"requestId": "1", "status": "error", "errorType": "Runtime.OutOfMemory"}},
+    {"type": "platform.report", "record": {"requestId": "1", "status": "error", "errorType": "Runtime.ExitError"}},
+    {"type": "platform.initReport", "record": {"phase": "init", "status": "error", "errorType": "Runtime.Unknown"}},
+    {"log_level": "ERROR", "errorType": "Runtime.ImportModuleError", "errorMessage": "No module named 'x'"},
+]
+# And of one that returned, or raised an outcome.
+ALIVE: list[dict[str, Any]] = [
+    {"type": "platform.report", "record": {"requestId": "1", "status": "success", "metrics": {}}},
+    {"log_level": "ERROR", "errorType": "CustomerInvalid", "errorMessage": "[]", "requestId": "1"},
+]
+
+
+def pattern_behind(alarm: str, function: str) -> str:
+    """The filter that the alarm counts by, which reads the log of this function, all of it and in JSON."""
+    watched = RESOURCES[alarm]["Properties"]
+    (counting,) = (
+        it["Properties"]
+        for it in RESOURCES.values()
+        if it["Type"] == "AWS::Logs::MetricFilter"
+        for metric in it["Properties"]["MetricTransformations"]
+        if (metric["MetricNamespace"], metric["MetricName"]) == (watched["Namespace"], watched["MetricName"])
+    )
+    logging = DEPLOYED[function]["LoggingConfig"]
+    assert logging == {"LogFormat": "JSON", "LogGroup": counting["LogGroupName"]}
+    return str(counting["FilterPattern"])
+
+
+def pattern_of(function: str) -> str:
+    """The filter by which the function's deployments are taken back."""
+    (alarm,) = DEPLOYED[function]["DeploymentPreference"]["Alarms"]
+    return pattern_behind(alarm["Ref"], function)
+
+
+def failing(error: Exception) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+def counted(function: str, runtime: Runtime) -> list[dict[str, Any]]:
+    pattern = pattern_of(function)
+    return [line for line in runtime.log if matches(pattern, line)]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a defect"), DENIED, OUT_OF_REACH[0]], ids=repr)
+@pytest.mark.parametrize("function", DEPLOYED)
+def test_each_failing_call_or_message_is_counted(
+    function: str, error: Exception, functions: Functions, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BaseClient, "_make_api_call", failing(error))
+    if function == "validate_customer":  # it calls nothing
+        monkeypatch.setattr(functions[function], "validate", failing(error))
+    event = sample(f"{function}/{CALLS[function]}")
+    with suppress(Exception):  # a handler of messages raises nothing
+        runtime.invoke(function, event)
+
+    assert len(counted(function, runtime)) == len(event.get("Records", [event]))
+
+
+@pytest.mark.parametrize("case", OUTCOMES, ids=repr)
+def test_no_expected_error_is_counted(
+    case: tuple[str, str, Exception], functions: Functions, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function, name, error = case
+    owner, _, attribute = name.rpartition(".")
+    monkeypatch.setattr(
+        getattr(functions[function], owner) if owner else functions[function], attribute, failing(error)
+    )
+    with suppress(type(error)):
+        runtime.invoke(function, sample(f"{function}/{CALLS[function]}"))
+
+    assert runtime.log
+    assert counted(function, runtime) == []
+
+
+@pytest.mark.parametrize("function", DEPLOYED)
+def test_what_kills_a_function_is_counted(function: str) -> None:
+    for line in KILLED:
+        assert matches(pattern_of(function), line)
+    for line in ALIVE:
+        assert not matches(pattern_of(function), line)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_counted"), [(EmailServiceUnavailable(), 1), (EmailSenderBlocked(), 1), (EmailUndeliverable(), 0)]
+)
+def test_an_email_that_is_held_up_is_counted(
+    error: Exception, is_counted: int, functions: Functions, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage of SES is ridden out for hours, in which no execution fails."""
+    monkeypatch.setattr(functions["send_welcome_email"], "send_once", failing(error))
+    with suppress(type(error)):
+        runtime.invoke("send_welcome_email", sample("send_welcome_email/plain"))
+    pattern = pattern_behind("EmailHeldUpAlarm", "send_welcome_email")
+
+    assert sum(matches(pattern, line) for line in runtime.log) == is_counted
