@@ -138,15 +138,17 @@ class Envelope(Message):
     time: AwareDatetime
     detail: dict[str, Any]
 
+    @property
+    def event(self) -> Event | None:
+        """The event; None where its detail-type is not of this contract.
+
+        Fields that are not known here are ignored: a later minor version may have more. Raises
+        `pydantic.ValidationError` where the detail is not what the contract says.
+        """
+        event = EVENTS.get(self.detail_type)
+        return event.model_validate(self.detail) if event else None
+
 
 def read(body: str) -> Event | None:
-    """Return the event in an envelope; None where its detail-type is not of this contract.
-
-    Fields that are not known here are ignored: a later minor version may have more.
-
-    Raises:
-        pydantic.ValidationError: it is no envelope, or its detail is not what the contract says.
-    """
-    envelope = Envelope.model_validate_json(body)
-    event = EVENTS.get(envelope.detail_type)
-    return event.model_validate(envelope.detail) if event else None
+    """Return the event in an envelope, as `Envelope.event` does; raises `pydantic.ValidationError` if it is none."""
+    return Envelope.model_validate_json(body).event

@@ -5,43 +5,17 @@ yet to come.
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
 from onboarding.errors import FieldError
-from onboarding.events import (
-    CustomerAccountCreated,
-    CustomerAccountCreationFailed,
-    CustomerRegistered,
-    CustomerValidated,
-    CustomerValidationFailed,
-    WelcomeEmailFailed,
-    WelcomeEmailSent,
-)
+from onboarding.meanings import Meaning, Status, WelcomeEmail, meaning_of
 from onboarding.models import CustomerId, Message
 from onboarding.timeline import CHANGES, TRACKED, Entry
 
-Status = Literal[
-    "REGISTERED", "VALIDATED", "ACCOUNT_CREATED", "ONBOARDED", "ONBOARDED_WITHOUT_EMAIL", "REJECTED", "FAILED"
-]
-WelcomeEmail = Literal["PENDING", "SENT", "NOT_SENT", "UNDELIVERABLE", "BOUNCED", "COMPLAINED"]
-
 _STOPS = {"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
 _ORDER = [*(event.__name__ for event in TRACKED), *CHANGES.values()]
-
-# What a type and its reason say by themselves. SES's feedback, BOUNCED and COMPLAINED, is not here: the workflow has no
-# part in it, and may have failed before.
-_SAYS: dict[tuple[str, str | None], Status] = {
-    (CustomerRegistered.__name__, None): "REGISTERED",
-    (CustomerValidated.__name__, None): "VALIDATED",
-    (CustomerValidationFailed.__name__, None): "REJECTED",
-    (CustomerAccountCreated.__name__, None): "ACCOUNT_CREATED",
-    (CustomerAccountCreationFailed.__name__, "EMAIL_TAKEN"): "REJECTED",
-    (CustomerAccountCreationFailed.__name__, "DOWNSTREAM_FAILED"): "FAILED",
-    (WelcomeEmailSent.__name__, None): "ONBOARDED",
-    (WelcomeEmailFailed.__name__, "UNDELIVERABLE"): "ONBOARDED_WITHOUT_EMAIL",
-}
 # Whatever ends the workflow stands, also where its execution failed behind it.
 _STRENGTH: list[Status] = [
     "REGISTERED",
@@ -53,7 +27,8 @@ _STRENGTH: list[Status] = [
     "REJECTED",
 ]
 _ENDS: set[Status] = {"FAILED", "ONBOARDED", "ONBOARDED_WITHOUT_EMAIL", "REJECTED"}
-_EMAIL_FAILURES: tuple[WelcomeEmail, ...] = ("UNDELIVERABLE", "BOUNCED", "COMPLAINED")
+# Of what is said of one e-mail, the first of these holds.
+_EMAILS: tuple[WelcomeEmail, ...] = ("UNDELIVERABLE", "BOUNCED", "COMPLAINED", "SENT")
 _WITH_EMAIL: dict[WelcomeEmail, Status] = {
     "SENT": "ONBOARDED",
     "COMPLAINED": "ONBOARDED",  # it had arrived
@@ -103,7 +78,8 @@ class Onboarding(Message):
 
 def onboarding_from(customer_id: str, entries: Iterable[Entry]) -> Onboarding:
     """Return what the entries of a customer say together; their order says nothing."""
-    happened = sorted(entries, key=lambda entry: (entry.occurred_at, _ORDER.index(entry.type), entry.event_id))
+    shown = (entry for entry in entries if _public(entry))  # a newer release, rolled back since, may have kept others
+    happened = sorted(shown, key=lambda entry: (entry.occurred_at, _ORDER.index(entry.type), entry.event_id))
     welcome_email = _welcome_email(happened)
     return Onboarding(
         customer_id=customer_id,
@@ -111,23 +87,24 @@ def onboarding_from(customer_id: str, entries: Iterable[Entry]) -> Onboarding:
         account_id=next((entry.account_id for entry in happened if entry.account_id), None),
         errors=next((entry.errors or [_NOT_REGISTRABLE] for entry in happened if _says(entry) == "REJECTED"), None),
         welcome_email=welcome_email,
-        timeline=[_step(entry) for entry in happened],
+        timeline=[_step(entry, shown_as) for entry in happened if (shown_as := _public(entry))],
     )
 
 
+def _meaning(entry: Entry) -> Meaning:
+    return meaning_of(entry.type, entry.reason)
+
+
 def _says(entry: Entry) -> Status | None:
-    return _SAYS.get((entry.type, entry.reason))
+    return _meaning(entry).status
 
 
 def _welcome_email(happened: list[Entry]) -> WelcomeEmail:
-    reasons = {entry.reason for entry in happened}
-    for failure in _EMAIL_FAILURES:
-        if failure in reasons:
-            return failure
-    said = set(map(_says, happened))
-    if "ONBOARDED" in said:
-        return "SENT"
-    return "NOT_SENT" if said & {"REJECTED", "FAILED"} else "PENDING"
+    said = {_meaning(entry).email for entry in happened}
+    for email in _EMAILS:
+        if email in said:
+            return email
+    return "NOT_SENT" if any(_says(entry) in {"REJECTED", "FAILED"} for entry in happened) else "PENDING"
 
 
 def _status(happened: list[Entry], welcome_email: WelcomeEmail) -> Status:
@@ -149,7 +126,10 @@ def _has_stopped(happened: list[Entry]) -> bool:
     )
 
 
-def _step(entry: Entry) -> Step:
-    if _says(entry) == "REJECTED":
-        return Step(type="CustomerRejected", occurred_at=entry.occurred_at)
-    return Step(type=entry.type, occurred_at=entry.occurred_at, reason=entry.reason)
+def _public(entry: Entry) -> str | None:
+    return entry.type if entry.type in CHANGES.values() else _meaning(entry).public
+
+
+def _step(entry: Entry, shown_as: str) -> Step:
+    reason = entry.reason if shown_as == entry.type else None
+    return Step(type=shown_as, occurred_at=entry.occurred_at, reason=reason)

@@ -5,34 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from onboarding import events
 from onboarding.errors import FieldError
-from onboarding.events import (
-    CustomerAccountCreated,
-    CustomerAccountCreationFailed,
-    CustomerRegistered,
-    CustomerValidated,
-    CustomerValidationFailed,
-    Envelope,
-    Event,
-    WelcomeEmailFailed,
-    WelcomeEmailSent,
-)
+from onboarding.events import Envelope, Event
+from onboarding.meanings import MEANINGS
 from onboarding.models import CustomerId, Message
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# The events that are kept, in the workflow's order. A suspicion of fraud is none: its subject may read this.
-TRACKED: tuple[type[Event], ...] = (
-    CustomerRegistered,
-    CustomerValidated,
-    CustomerValidationFailed,
-    CustomerAccountCreated,
-    CustomerAccountCreationFailed,
-    WelcomeEmailSent,
-    WelcomeEmailFailed,
-)
+# The events that are kept, in the workflow's order: those that the public sees.
+TRACKED = tuple(dict.fromkeys(event for (event, _), meaning in MEANINGS.items() if meaning.public))
 # What Step Functions calls an execution, and what it calls that in a history. RUNNING is one that was redriven.
 CHANGES = {
     "FAILED": "ExecutionFailed",
@@ -76,7 +58,7 @@ def read(body: str) -> Entry | None:
     envelope = Envelope.model_validate_json(body)
     if envelope.source == "aws.states":
         return _of_execution(ExecutionChange.model_validate(envelope.detail), envelope.id)
-    event = events.read(body)
+    event = envelope.event
     return _of_event(event) if isinstance(event, TRACKED) else None
 
 

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding import aws, batch, events, failures
 from onboarding.analytics import facts
-from onboarding.analytics.facts import Facts
+from onboarding.analytics.facts import Measure
 
 TABLE_NAME = os.environ["ANALYTICS_TABLE"]
 logger = Logger(use_rfc3339=True, utc=True)
@@ -36,28 +36,15 @@ def count(record: SQSRecord) -> None:
         return
     logger.append_keys(customer_id=event.customer_id, correlation_id=event.metadata.correlation_id)
     before, after = facts.record(event, dynamodb=dynamodb, table_name=TABLE_NAME)
-    measure(before, after)
+    for measure in facts.measures(before, after):
+        emit(measure)
     logger.info("Event counted" if before != after else "Event was counted before", type=type(event).__name__)
 
 
-def measure(before: Facts, after: Facts) -> None:
-    """Emit a metric for what is known now, and wasn't before."""
-    if after.registered_at and not before.registered_at:
-        metrics.add_metric("CustomerRegistered", MetricUnit.Count, 1)
-    if after.onboarded_at and not before.onboarded_at:
-        metrics.add_metric("CustomerOnboarded", MetricUnit.Count, 1)
-    if after.suspected and not before.suspected:
-        metrics.add_metric("CustomerSuspected", MetricUnit.Count, 1)
-    if after.seconds_to_onboard is not None and before.seconds_to_onboard is None:
-        metrics.add_metric("TimeToOnboard", MetricUnit.Seconds, after.seconds_to_onboard)
-    for code in set(after.rejections) - set(before.rejections):
-        _add_by_reason("CustomerRejected", code)
-    if after.failure and not before.failure:
-        _add_by_reason("AccountFailed", after.failure)
-    if after.email_failure and not before.email_failure:
-        _add_by_reason("WelcomeEmailFailed", after.email_failure)
-
-
-def _add_by_reason(name: str, reason: str) -> None:
-    with single_metric(name, MetricUnit.Count, 1, namespace=metrics.namespace) as metric:
-        metric.add_dimension("reason", reason)
+def emit(measure: Measure) -> None:
+    """Emit a metric, in a document of its own if it has a reason: that is a dimension, which others don't have."""
+    if measure.reason is None:
+        metrics.add_metric(measure.name, measure.unit, measure.value)
+        return
+    with single_metric(measure.name, measure.unit, measure.value, namespace=metrics.namespace) as metric:
+        metric.add_dimension("reason", measure.reason)

@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 
 from onboarding import timeline
 from onboarding.events import (
-    EVENTS,
     CustomerAccountCreated,
     CustomerAccountCreationFailed,
-    CustomerFraudSuspected,
     CustomerRegistered,
     CustomerValidated,
     CustomerValidationFailed,
@@ -199,17 +197,13 @@ def test_there_is_nothing_to_wait_for_once_an_onboarding_has_ended(name: str, *,
     assert onboarding_from(CUSTOMER, COURSES[name][0]).has_ended is ended
 
 
-def test_every_event_but_the_suspicion_of_fraud_is_tracked() -> None:
-    suspected = CustomerFraudSuspected.of(
-        CUSTOMER,
-        correlation_id="request",
-        occurred_at=BEGAN,
-        score=100,
-        reasons=[{"rule": "disposable_domain", "weight": 100, "message": "The domain is disposable"}],
-    )
+@pytest.mark.parametrize("entry", [VALIDATED, INVALID, UNDELIVERABLE])
+@pytest.mark.parametrize("change", [{"type": "CustomerScreened"}, {"reason": "SANCTIONED"}])
+def test_an_entry_of_a_newer_release_is_hidden(entry: Entry, change: dict[str, str]) -> None:
+    """That release was rolled back."""
+    unknown = entry.model_copy(update=change)
 
-    assert {*timeline.TRACKED, CustomerFraudSuspected} == {*EVENTS.values()}
-    assert timeline.read(json.dumps(an_envelope(suspected))) is None
+    assert onboarding_from(CUSTOMER, [REGISTERED, unknown]) == onboarding_from(CUSTOMER, [REGISTERED])
 
 
 def test_an_event_of_a_type_yet_to_come_is_none_that_is_tracked() -> None:

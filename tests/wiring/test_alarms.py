@@ -74,10 +74,10 @@ def own_metrics() -> set[str]:
     """The names of the metrics that the functions' code emits."""
     return {
         str(call.args[0].value)
-        for path in functions.CODE.glob("*/app.py")
+        for path in functions.CODE.rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(call, ast.Call)
-        and ast.unparse(call.func) in {"metrics.add_metric", "_add_by_reason"}
+        and ast.unparse(call.func) in {"metrics.add_metric", "Measure"}
         and isinstance(call.args[0], ast.Constant)
     }
 

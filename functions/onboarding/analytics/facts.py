@@ -3,23 +3,15 @@
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from zlib import crc32
 
+from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import AwareDatetime
 
 from onboarding.analytics import FAILURE, REJECTION, TENTHS, TIME
-from onboarding.events import (
-    CustomerAccountCreated,
-    CustomerAccountCreationFailed,
-    CustomerFraudSuspected,
-    CustomerRegistered,
-    CustomerValidated,
-    CustomerValidationFailed,
-    Event,
-    WelcomeEmailFailed,
-    WelcomeEmailSent,
-)
+from onboarding.events import Event
+from onboarding.meanings import meaning_of
 from onboarding.models import CustomerId, Message
 
 if TYPE_CHECKING:
@@ -55,27 +47,27 @@ class Facts(Message):
     def with_event(self, event: Event) -> Self:
         """Return the facts with what the event says; nothing that is known is forgotten."""
         at = event.metadata.occurred_at
-        match event:
-            case CustomerRegistered(registered_at=registered_at):
-                changes: dict[str, Any] = {"registered_at": registered_at}
-            case CustomerValidated():
+        said: Any = event  # of a stage are the events that have what is read there
+        reason = getattr(event, "reason", None)
+        match meaning_of(type(event).__name__, reason).stage:
+            case "registered":
+                changes: dict[str, Any] = {"registered_at": said.registered_at}
+            case "validated":
                 changes = {"validated": True}
-            case CustomerValidationFailed(errors=errors):
-                changes = {"rejections": tuple(sorted({error["code"] for error in errors}))}
-            case CustomerAccountCreated():
+            case "rejected":
+                changes = {"rejections": (reason,) if reason else tuple(sorted({it["code"] for it in said.errors}))}
+            case "accountCreated":
                 changes = {"account_created": True}
-            case CustomerAccountCreationFailed(reason="EMAIL_TAKEN"):
-                changes = {"rejections": (event.reason,)}
-            case CustomerAccountCreationFailed():
-                changes = {"failure": event.reason}
-            case WelcomeEmailSent():
+            case "failed":
+                changes = {"failure": reason}
+            case "emailSent":
                 changes = {"email_sent_at": min(at, self.email_sent_at or at)}
-            case WelcomeEmailFailed(reason=reason):
+            case "emailFailed":
                 # Published again with another reason, an event is the one that it was first.
                 earlier = (self.email_failed_at or at, self.email_failure or reason)
                 failed_at, failure = min((at, reason), earlier)
                 changes = {"email_failed_at": failed_at, "email_failure": failure}
-            case CustomerFraudSuspected():
+            case "suspected":
                 changes = {"suspected": True}
             case _:
                 changes = {}
@@ -121,6 +113,33 @@ class Facts(Message):
         if self.seconds_to_onboard is not None:
             found[day, f"{TIME}{round(self.seconds_to_onboard * TENTHS):08}", "onboarded"] = 1
         return found
+
+
+class Measure(NamedTuple):
+    """A metric's name, its value and unit, and the reason by which it is counted, if there is one."""
+
+    name: str
+    value: float = 1
+    unit: MetricUnit = MetricUnit.Count
+    reason: str | None = None
+
+
+def measures(before: Facts, after: Facts) -> "Iterator[Measure]":
+    """What is known now, and wasn't before."""
+    if after.registered_at and not before.registered_at:
+        yield Measure("CustomerRegistered")
+    if after.onboarded_at and not before.onboarded_at:
+        yield Measure("CustomerOnboarded")
+    if after.suspected and not before.suspected:
+        yield Measure("CustomerSuspected")
+    if after.seconds_to_onboard is not None and before.seconds_to_onboard is None:
+        yield Measure("TimeToOnboard", after.seconds_to_onboard, MetricUnit.Seconds)
+    for code in set(after.rejections) - set(before.rejections):
+        yield Measure("CustomerRejected", reason=code)
+    if after.failure and not before.failure:
+        yield Measure("AccountFailed", reason=after.failure)
+    if after.email_failure and not before.email_failure:
+        yield Measure("WelcomeEmailFailed", reason=after.email_failure)
 
 
 def record(event: Event, *, dynamodb: "DynamoDBClient", table_name: str) -> tuple[Facts, Facts]:

@@ -1,0 +1,71 @@
+"""What each event means for the status, for the timeline that the public sees, and for the analytics.
+
+An event or reason that has no line here says nothing, and the public doesn't see it: so do those of a newer release.
+"""
+
+from typing import Literal, NamedTuple
+
+from onboarding.events import (
+    CustomerAccountCreated,
+    CustomerAccountCreationFailed,
+    CustomerFraudSuspected,
+    CustomerRegistered,
+    CustomerValidated,
+    CustomerValidationFailed,
+    Event,
+    WelcomeEmailFailed,
+    WelcomeEmailSent,
+)
+
+Status = Literal[
+    "REGISTERED", "VALIDATED", "ACCOUNT_CREATED", "ONBOARDED", "ONBOARDED_WITHOUT_EMAIL", "REJECTED", "FAILED"
+]
+WelcomeEmail = Literal["PENDING", "SENT", "NOT_SENT", "UNDELIVERABLE", "BOUNCED", "COMPLAINED"]
+Stage = Literal[
+    "registered", "validated", "rejected", "accountCreated", "failed", "emailSent", "emailFailed", "suspected"
+]
+
+
+class Meaning(NamedTuple):
+    """What an event with its reason says.
+
+    status: how far the onboarding has come; None where the workflow has no part in the event.
+    email: what became of the welcome e-mail.
+    stage: where the analytics count the customer.
+    public: the type under which the customer's timeline shows it, with its reason if that is the event's own type.
+    """
+
+    status: Status | None = None
+    email: WelcomeEmail | None = None
+    stage: Stage | None = None
+    public: str | None = None
+
+
+_REJECTED = "CustomerRejected"  # the reason would reveal who is a customer
+
+# In the workflow's order.
+MEANINGS: dict[tuple[type[Event], str | None], Meaning] = {
+    (CustomerRegistered, None): Meaning("REGISTERED", None, "registered", "CustomerRegistered"),
+    (CustomerValidated, None): Meaning("VALIDATED", None, "validated", "CustomerValidated"),
+    (CustomerValidationFailed, None): Meaning("REJECTED", None, "rejected", _REJECTED),
+    (CustomerAccountCreated, None): Meaning("ACCOUNT_CREATED", None, "accountCreated", "CustomerAccountCreated"),
+    (CustomerAccountCreationFailed, "EMAIL_TAKEN"): Meaning("REJECTED", None, "rejected", _REJECTED),
+    (CustomerAccountCreationFailed, "DOWNSTREAM_FAILED"): Meaning(
+        "FAILED", None, "failed", "CustomerAccountCreationFailed"
+    ),
+    (WelcomeEmailSent, None): Meaning("ONBOARDED", "SENT", "emailSent", "WelcomeEmailSent"),
+    (WelcomeEmailFailed, "UNDELIVERABLE"): Meaning(
+        "ONBOARDED_WITHOUT_EMAIL", "UNDELIVERABLE", "emailFailed", "WelcomeEmailFailed"
+    ),
+    # SES's feedback comes when the workflow is done, or has failed.
+    (WelcomeEmailFailed, "BOUNCED"): Meaning(None, "BOUNCED", "emailFailed", "WelcomeEmailFailed"),
+    (WelcomeEmailFailed, "COMPLAINED"): Meaning(None, "COMPLAINED", "emailFailed", "WelcomeEmailFailed"),
+    # Its subject may read the timeline.
+    (CustomerFraudSuspected, None): Meaning(stage="suspected"),
+}
+_BY_NAME = {(event.__name__, reason): meaning for (event, reason), meaning in MEANINGS.items()}
+
+
+def meaning_of(event_type: str, reason: str | None) -> Meaning:
+    """Return what an event of this type says with this reason."""
+    return _BY_NAME.get((event_type, reason), Meaning())
