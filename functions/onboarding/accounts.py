@@ -55,7 +55,7 @@ def create_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
         "accountId": account_id,
         "status": "PENDING",
         "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "customerData": customer.model_dump(by_alias=True, exclude_none=True),
+        "customerData": customer.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
     email = {_KEY: f"EMAIL#{email_key(customer.email)}", "customerId": customer_id}
     try:

@@ -34,13 +34,9 @@ def validate(customer: CustomerData) -> CustomerData:
     address = _address(customer.address, errors)
     if errors:
         raise CustomerInvalid(errors)
-    return CustomerData(
-        first_name=first_name,
-        last_name=customer.last_name.strip(),
-        email=email,
-        phone=phone,
-        address=address,
-    )
+    last_name = customer.last_name.strip()
+    normalised = {"first_name": first_name, "last_name": last_name, "email": email, "phone": phone, "address": address}
+    return customer.model_copy(update=normalised)
 
 
 def _error(field: str, code: str, message: str) -> FieldError:

@@ -21,4 +21,4 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
     customer = validate(task.customer_data)
     logger.info("Customer valid")
-    return {"customerData": customer.model_dump(by_alias=True, exclude_none=True)}
+    return {"customerData": customer.model_dump(mode="json", by_alias=True, exclude_none=True)}

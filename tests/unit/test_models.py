@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -10,13 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from onboarding.models import CustomerData, CustomerId, Email, Line, Name, Phone
 from onboarding.registration import Registration
 from onboarding.tasks import CustomerTask
 from tests.customers import a_customer
-from tests.invocations import a_customer_task, a_registration
+from tests.invocations import a_customer_task, a_registration, sample
 
 adapter = cache(TypeAdapter)
 NAME = adapter(Name)
@@ -162,3 +163,18 @@ def test_an_error_never_shows_its_input(typed: str) -> None:
 
     assert raised.value.error_count() == 6
     assert "§" not in str(raised.value)
+
+
+def test_the_sample_with_all_fields_sets_every_one() -> None:
+    """What a walk through the definition carries is what this sample has (tests/wiring/walk.py)."""
+    customer = CustomerData.model_validate_json(sample("register_customer/phone-and-address")["body"])
+
+    assert list(_unset(customer)) == []
+
+
+def _unset(model: BaseModel) -> Iterator[str]:
+    for name, value in model:
+        if isinstance(value, BaseModel):
+            yield from (f"{name}.{inner}" for inner in _unset(value))
+        elif value is None:
+            yield name
