@@ -12,7 +12,7 @@ from local.emulator import EmulatorSession
 
 @dataclass(frozen=True)
 class System:
-    """A downstream system: its settings, its credentials where it has any, its queue's ARN where it has one.
+    """A downstream system: its settings, its credentials where it has any, its ARN where it is a resource of AWS.
 
     The settings are what the adapter of its kind takes (functions/onboarding/downstream/adapters).
     """
@@ -20,7 +20,7 @@ class System:
     name: str
     settings: Mapping[str, Any]
     credentials: Mapping[str, str] | None = None
-    queue_arn: str | None = None
+    arn: str | None = None
 
 
 def configure(session: EmulatorSession, stack_name: str, systems: Iterable[System]) -> None:
@@ -42,6 +42,6 @@ def template_parameters(systems: Sequence[System]) -> dict[str, str]:
     """The template's parameters for these systems; none for none, which is its default."""
     parameters = {
         "DownstreamSystems": ",".join(system.name for system in systems),
-        "DownstreamQueueArns": ",".join(system.queue_arn for system in systems if system.queue_arn),
+        "DownstreamArns": ",".join(system.arn for system in systems if system.arn),
     }
     return {name: value for name, value in parameters.items() if value}

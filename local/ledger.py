@@ -26,7 +26,7 @@ class Ledger:
         """How the stack is told of it."""
         attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["QueueArn"])
         settings = {"kind": "sqs", "queueUrl": self._queue_url}
-        return System(self.name, settings, queue_arn=attributes["Attributes"]["QueueArn"])
+        return System(self.name, settings, arn=attributes["Attributes"]["QueueArn"])
 
     def accounts(self) -> dict[str, dict[str, Any]]:
         """The accounts that there are, by customerId, after all commands that have come."""

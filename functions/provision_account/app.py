@@ -1,6 +1,7 @@
 """Task ProvisionAccount: create the customer's account in one downstream system."""
 
 import os
+from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -15,6 +16,7 @@ PREFIX = os.environ["DOWNSTREAM_PREFIX"]
 logger = Logger(use_rfc3339=True, utc=True)
 settings = SSMProvider(boto3_client=aws.client("ssm"))
 secrets = SecretsProvider(boto3_client=aws.client("secretsmanager"))
+client = cache(aws.client)  # of the AWS service that a system's adapter calls
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -28,6 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         PREFIX,
         settings=settings,
         secrets=secrets,
+        client=client,
         remaining=lambda: context.get_remaining_time_in_millis() / 1000,
     )
     system.provision(task.customer_id, task.account)

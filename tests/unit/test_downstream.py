@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from onboarding import downstream
+from onboarding import aws, downstream
 from onboarding.downstream import adapters
 from onboarding.downstream.adapters.http import HttpSystem
+from tests.unit.deployment import REGION
 from tests.unit.systems import API_KEY, PREFIX, by_api_key
+from tests.wiring import systems as wiring
 
 SETTINGS = by_api_key("https://crm.example.com")
 
@@ -36,13 +38,20 @@ class Store:
 def connect(settings: Any, secrets: Store | None = None, system: str = "crm") -> Any:
     """Connect to a system with these settings."""
     store = settings if isinstance(settings, Store) else Store(**{system: settings})
-    return downstream.connect(system, PREFIX, settings=store, secrets=secrets or Store(), remaining=lambda: 30)
+    return downstream.connect(
+        system, PREFIX, settings=store, secrets=secrets or Store(), client=aws.client, remaining=lambda: 30
+    )
 
 
-def test_each_kind_has_a_module() -> None:
-    folder = Path(adapters.__path__[0])
+def test_each_kind_is_a_module_that_gets_the_client_it_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    modules = {path.stem for path in Path(adapters.__path__[0]).glob("*.py")} - {"__init__"}
+    for kind in modules:
+        service = getattr(import_module(f"{adapters.__name__}.{kind}"), "SERVICE", None)
+        assert service is None or aws.client(service).meta.service_model.service_name == service
 
-    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == downstream.KINDS == {"http", "sqs"}
+    assert modules == downstream.KINDS
+    assert {it["kind"] for it in wiring.SETTINGS.values()} == downstream.KINDS  # whose permissions are tested
 
 
 def test_a_system_is_found_by_its_name_and_its_settings_are_cached() -> None:
@@ -119,8 +128,10 @@ def test_a_new_kind_is_one_module_and_no_change_elsewhere(
     add_kind(
         "mainframe",
         """
-        def adapter(settings, credentials, remaining):
-            return settings["terminal"], credentials(), remaining()
+        SERVICE = "m2"
+
+        def adapter(settings, credentials, remaining, client):
+            return settings["terminal"], credentials(), remaining(), client
         """,
     )
     # A function starts with the modules that there are.
@@ -129,8 +140,13 @@ def test_a_new_kind_is_one_module_and_no_change_elsewhere(
     settings = {"kind": "mainframe", "terminal": "3270"}
 
     connected = started.connect(
-        "crm", PREFIX, settings=Store(crm=settings), secrets=Store(crm={"operator": "ada"}), remaining=lambda: 30
+        "crm",
+        PREFIX,
+        settings=Store(crm=settings),
+        secrets=Store(crm={"operator": "ada"}),
+        client=lambda service: f"client of {service}",
+        remaining=lambda: 30,
     )
 
-    assert connected == ("3270", {"operator": "ada"}, 30)
+    assert connected == ("3270", {"operator": "ada"}, 30, "client of m2")
     assert downstream.KINDS | {"mainframe"} == started.KINDS

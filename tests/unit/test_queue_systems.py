@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from onboarding.downstream import Account, Adapter
+from onboarding.downstream.adapters import sqs
 from onboarding.errors import DownstreamUnavailable
 from tests.customers import a_customer
+from tests.unit.deployment import Functions
 from tests.unit.faults import OUT_OF_REACH, failing, refusing
 from tests.unit.runtime import Runtime
 from tests.unit.systems import QUEUE_SETTINGS
@@ -23,18 +23,17 @@ Commands = Callable[[], list[Any]]
 
 
 @pytest.fixture
-def adapters(runtime: Runtime) -> ModuleType:
-    """The module, which makes its client when a system of this kind is met first."""
-    return import_module("onboarding.downstream.adapters.sqs")
+def client(functions: Functions, runtime: Runtime) -> Any:
+    """The client that the functions hand to an adapter of this kind."""
+    return functions["provision_account"].client(sqs.SERVICE)
 
 
 @pytest.fixture
-def ledger(adapters: ModuleType) -> Adapter:
+def ledger(client: Any) -> Adapter:
     def none(*_: object, **__: object) -> Any:
         raise AssertionError("The function's role lets it in: it has no credentials, and waits for nothing")
 
-    ledger: Adapter = adapters.adapter(QUEUE_SETTINGS, none, none)
-    return ledger
+    return sqs.adapter(QUEUE_SETTINGS, none, none, client)
 
 
 def provision(system: Adapter, customer_id: str = "ada") -> None:
@@ -81,10 +80,10 @@ def test_the_longest_customer_id_names_a_command(ledger: Adapter, commands: Comm
 
 @pytest.mark.parametrize("error", OUT_OF_REACH, ids=lambda error: type(error).__name__)
 def test_a_queue_out_of_reach_is_an_outage_and_a_retry_sends(
-    error: Exception, adapters: ModuleType, ledger: Adapter, commands: Commands
+    error: Exception, client: Any, ledger: Adapter, commands: Commands
 ) -> None:
     with (
-        failing(adapters.sqs, "SendMessage", error),
+        failing(client, "SendMessage", error),
         pytest.raises(DownstreamUnavailable, match=f"^{type(error).__name__}$"),
     ):
         provision(ledger)
@@ -96,10 +95,10 @@ def test_a_queue_out_of_reach_is_an_outage_and_a_retry_sends(
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "InternalError", "AccessDenied"])
 def test_a_queue_that_refuses_is_an_outage_whose_words_are_not_passed_on(
-    code: str, adapters: ModuleType, ledger: Adapter
+    code: str, client: Any, ledger: Adapter
 ) -> None:
     with (
-        refusing(adapters.sqs, "send_message", code, f"Not {ACCOUNT['email']}"),
+        refusing(client, "send_message", code, f"Not {ACCOUNT['email']}"),
         pytest.raises(DownstreamUnavailable, match=f"^{code}$") as raised,
     ):
         provision(ledger)
@@ -112,15 +111,15 @@ def test_a_queue_that_is_not_there_is_an_outage_which_someone_may_mend(ledger: A
         provision(ledger)
 
 
-def test_a_command_is_given_up_before_the_function_times_out(adapters: ModuleType) -> None:
-    config = adapters.sqs.meta.config
+def test_a_command_is_given_up_before_the_function_times_out(client: Any) -> None:
+    config = client.meta.config
 
     assert config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout) + 1 < 35
 
 
 @pytest.mark.parametrize("url", [None, "https://sqs.us-east-1.amazonaws.com/123456789012/ledger", "ledger.fifo"])
-def test_settings_that_are_malformed_name_the_field_and_no_value(url: str | None, adapters: ModuleType) -> None:
+def test_settings_that_are_malformed_name_the_field_and_no_value(url: str | None, client: Any) -> None:
     with pytest.raises(ValidationError, match="queueUrl") as raised:
-        adapters.adapter({"kind": "sqs", "queueUrl": url}, None, None)
+        sqs.adapter({"kind": "sqs", "queueUrl": url}, None, None, client)
 
     assert "ledger" not in str(raised.value)

@@ -22,7 +22,6 @@ from pydantic import BaseModel
 
 from local import PROJECT
 from onboarding import errors
-from onboarding.downstream import KINDS, adapters
 from tests.wiring import template
 
 CODE = PROJECT / "functions"
@@ -94,16 +93,14 @@ def deployed() -> Mapping[str, Function]:
 def imported(function: Function) -> Iterator[ModuleType]:
     """The function's module, imported anew in the environment that the template and Lambda give it, no other."""
     environment = {**template.resources("AWS::Lambda::Function")[function.logical_id]["Environment"]["Variables"]}
-    # With it, what it imports when it runs.
-    names = [function.module_name, *(it for it in sys.modules if it.startswith(f"{adapters.__name__}."))]
-    before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    before = sys.modules.pop(function.module_name, None)
     try:
         with patch.dict(os.environ, environment | _RUNTIME_ENVIRONMENT, clear=True):
             yield import_module(function.module_name)
     finally:
-        for name in [*names, *(f"{adapters.__name__}.{kind}" for kind in KINDS)]:
-            sys.modules.pop(name, None)
-        sys.modules.update(before)
+        sys.modules.pop(function.module_name, None)
+        if before:
+            sys.modules[function.module_name] = before
 
 
 @cache

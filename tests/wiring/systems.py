@@ -13,7 +13,7 @@ import urllib3
 from tests.wiring import template
 
 NAMES = template.CHOSEN["DownstreamSystems"].split(",")
-QUEUE_ARN = template.CHOSEN["DownstreamQueueArns"]
+QUEUE_ARN = template.CHOSEN["DownstreamArns"]
 QUEUE_NAME = QUEUE_ARN.rpartition(":")[2]
 SETTINGS: dict[str, dict[str, Any]] = {
     "crm": {"kind": "http", "url": "https://crm.example.com/v1", "authentication": {"type": "apiKey"}},

@@ -32,7 +32,7 @@ ASKED_FOR = {"SenderEmail": "welcome@example.com"}
 # What is chosen instead of the default: two downstream systems, each of another kind (tests/wiring/systems.py).
 CHOSEN = {
     "DownstreamSystems": "crm,ledger",
-    "DownstreamQueueArns": f"arn:{PARTITION}:sqs:{REGION}:{ACCOUNT}:ledger.fifo",
+    "DownstreamArns": f"arn:{PARTITION}:sqs:{REGION}:{ACCOUNT}:ledger.fifo",
 }
 
 _PSEUDO_PARAMETERS = {

@@ -53,14 +53,14 @@ def test_only_actions_that_take_no_resource_are_allowed_on_all() -> None:
     assert {it for it in permissions if it.resource == "*"} <= DELIVER_LOGS | TRACE | SAMPLE_TRACES
 
 
-def test_without_queues_of_downstream_systems_no_function_may_send_to_any_other() -> None:
-    with patch.dict(template.CHOSEN, {"DownstreamQueueArns": ""}):
-        roles = template.resolve(template.transformed()["Resources"])
+def test_without_downstream_systems_on_aws_no_function_may_send_to_any() -> None:
+    with patch.dict(template.CHOSEN, {"DownstreamArns": ""}):
+        resources = template.resolve(template.transformed()["Resources"])
     allowed = {
         (name, resource)
-        for name, role in roles.items()
-        if role["Type"] == "AWS::IAM::Role"
-        for policy in role["Properties"]["Policies"]
+        for name, it in resources.items()
+        if it["Type"] in {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
+        for policy in it["Properties"].get("Policies", [it["Properties"]])
         for statement in policy["PolicyDocument"]["Statement"]
         if "sqs:SendMessage" in statement["Action"]
         for resource in [statement["Resource"]]

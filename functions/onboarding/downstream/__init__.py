@@ -86,17 +86,19 @@ class UnknownKind(Exception):
     """A system's settings name a kind that no adapter speaks."""
 
 
-def connect(
+def connect(  # noqa: PLR0913 - its ports
     system: str,
     prefix: str,
     *,
     settings: Parameters,
     secrets: Parameters,
+    client: Callable[[str], Any],
     remaining: Callable[[], float],
 ) -> Adapter:
     """Return the adapter of a system.
 
-    `remaining` tells the seconds that the caller has left.
+    `client` makes the client of an AWS service, for an adapter whose `SERVICE` names one. `remaining` returns
+    the seconds that the caller has left.
 
     Raises:
         UnknownKind: see there.
@@ -112,5 +114,7 @@ def connect(
         found: Credentials = secrets.get(name, CACHE_SECONDS, "json", force_fetch=anew)
         return found
 
-    adapter: Adapter = import_module(f"{adapters.__name__}.{kind}").adapter(document, credentials, remaining)
+    module = import_module(f"{adapters.__name__}.{kind}")
+    service = getattr(module, "SERVICE", None)
+    adapter: Adapter = module.adapter(document, credentials, remaining, client(service) if service else None)
     return adapter

@@ -189,7 +189,10 @@ class HttpSystem:
 
 
 def adapter(
-    settings: Mapping[str, Any], credentials: Callable[..., Mapping[str, str]], remaining: Callable[[], float]
+    settings: Mapping[str, Any],
+    credentials: Callable[..., Mapping[str, str]],
+    remaining: Callable[[], float],
+    _client: None = None,
 ) -> HttpSystem:
     """Return the adapter of a system with these settings."""
     return HttpSystem(HttpSettings.model_validate(settings), credentials, remaining)

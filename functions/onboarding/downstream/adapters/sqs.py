@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 from pydantic import Field
 
-from onboarding import aws
 from onboarding.errors import DownstreamUnavailable
 from onboarding.models import Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mypy_boto3_sqs import SQSClient
+
     from onboarding.downstream import Account
 
-sqs = aws.client("sqs")
+SERVICE = "sqs"
 
 
 class QueueSettings(Message):
@@ -34,8 +35,9 @@ class QueueSettings(Message):
 class QueueSystem:
     """A system that is commanded through a queue. It refuses nothing: nobody is there to do so."""
 
-    def __init__(self, settings: QueueSettings) -> None:
+    def __init__(self, settings: QueueSettings, sqs: SQSClient) -> None:
         self._queue_url = settings.queue_url
+        self._sqs = sqs
 
     def provision(self, customer_id: str, account: Account) -> None:
         """Queue the creation."""
@@ -48,7 +50,7 @@ class QueueSystem:
 
     def _send(self, command: str, customer_id: str, details: Mapping[str, Any]) -> None:
         try:
-            sqs.send_message(
+            self._sqs.send_message(
                 QueueUrl=self._queue_url,
                 MessageBody=json.dumps({"command": command, "customerId": customer_id, **details}),
                 MessageGroupId=customer_id,
@@ -60,6 +62,6 @@ class QueueSystem:
             raise DownstreamUnavailable(type(error).__name__) from None
 
 
-def adapter(settings: Mapping[str, Any], _credentials: object, _remaining: object) -> QueueSystem:
+def adapter(settings: Mapping[str, Any], _credentials: object, _remaining: object, sqs: SQSClient) -> QueueSystem:
     """Return the adapter of a system with these settings; the function's own role lets it in."""
-    return QueueSystem(QueueSettings.model_validate(settings))
+    return QueueSystem(QueueSettings.model_validate(settings), sqs)
