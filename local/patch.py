@@ -223,7 +223,7 @@ RULES = (
     ),
     Rule(
         f"takes {CONCURRENT_BATCHES} batches at a time",
-        "runs all functions on this machine's processors, and the consumers would take them from the API and the workflow",
+        "runs all functions on two or a few processors: the consumers would take them from the API and the workflow",
         _take_few_batches_at_a_time,
     ),
     Rule(
