@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -100,14 +99,3 @@ def test_the_resources_that_are_asked_for_are_in_the_template() -> None:
 
     assert len(own) > 3
     assert own | {f"{name}DeadLetterQueue" for name in queues} <= set(template.deployed()["Resources"])
-
-
-def test_the_throttling_is_computed_from_what_was_counted() -> None:
-    measurement = json.loads(page_of("benchmarks/cost/measurement.json"))
-    (onboarded,) = (it for it in measurement["registrations"] if it["kind"] == "onboarded")
-    transitions = sum(onboarded["transitions"].values())
-
-    assert f"is {transitions} transitions" in " ".join(page_of("docs/runbook.md").split())
-    assert f"| state transitions | 5,000 a second (800) | {5000 // transitions} ({800 // transitions}) |" in page_of(
-        "docs/runbook.md"
-    )
