@@ -146,7 +146,7 @@ bench: setup ## Measure cold starts and the package
 	@$(BIN)/python -m benchmarks
 
 .PHONY: cost
-cost: setup ## Count what each kind of registration makes AWS do, and price it
+cost: setup ## Show what a registration costs on AWS, by the way it takes
 	@$(BIN)/python -m benchmarks.cost
 
 

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.cost import measurement, page, picture
 from docs import compatibility, event_contracts
 from docs.downstream_contract import downstream_contract
 from docs.fraud_rules import fraud_rules
@@ -37,8 +36,6 @@ GENERATED: Mapping[Path, Callable[[], str]] = {
     ROOT / "docs" / "asyncapi.json": event_contracts.asyncapi,
     **event_contracts.schemas(),
     ROOT / "events" / "registry.template.json": event_contracts.registry,
-    ROOT / "docs" / "cost.md": lambda: page.page(measurement.load()),
-    ROOT / "docs" / "cost.svg": lambda: picture.svg(measurement.load()),
     ROOT / "docs" / "openapi.json": openapi,
     ROOT / "docs" / "downstream.openapi.json": downstream_contract,
 }

@@ -1,1 +1,0 @@
-"""What a registration costs on AWS, counted on this machine and priced by the list: `make cost`."""
