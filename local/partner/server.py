@@ -38,7 +38,8 @@ class Partner(ThreadingHTTPServer):
         self.stopping = Event()
         self._faults = Faults()
         self._lock = Lock()
-        self._connections: dict[socket.socket, Thread] = {}
+        self._connections: set[socket.socket] = set()
+        self._handlers: list[Thread] = []
         self._emails: dict[str, str] = {}
         self._answers: dict[str, list[str]] = {}
         self._thread = Thread(target=self.serve_forever, args=(0.02,), name=f"partner {name}", daemon=True)
@@ -95,7 +96,7 @@ class Partner(ThreadingHTTPServer):
         for connection in open_connections:
             with suppress(OSError):  # closed from the other side
                 connection.shutdown(socket.SHUT_RDWR)
-        for thread in (self._thread, *open_connections.values()):
+        for thread in (self._thread, *self._handlers):
             thread.join()
 
     def fault(self, customer_id: str, document: Mapping[str, Any], method: str) -> Fault | None:
@@ -115,12 +116,15 @@ class Partner(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own
         thread = Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
         with self._lock:
-            self._connections[request] = thread
-        thread.start()
+            self._connections.add(request)
+            # One that has closed its connection may still run.
+            self._handlers = [it for it in self._handlers if it.is_alive()]
+            thread.start()
+            self._handlers.append(thread)
 
     def close_request(self, request: Any) -> None:  # noqa: ANN401 - socketserver's own
         with self._lock:
-            self._connections.pop(request, None)
+            self._connections.discard(request)
         super().close_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - socketserver's own
