@@ -70,7 +70,7 @@ def onboard(
                 if customer.name not in answers and customer.after in {None, *done}:
                     for partner in downstream.partners:
                         partner.plan(customer.customer["email"], *customer.faults.get(partner.name, ()))
-                    answers[customer.name] = _register(http, stack, customer)
+                    answers[customer.name] = register(http, stack.api_url, customer)
                     time.sleep(1 / REGISTRATIONS_PER_SECOND)
     missing = [customer.name for customer in customers if customer.name not in answers]
     if missing:
@@ -88,12 +88,12 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, TimeElapsedColumn(), console=console)
 
 
-def _register(http: httpx.Client, stack: Stack, customer: Customer) -> Answer:
+def register(http: httpx.Client, api_url: str, customer: Customer) -> Answer:
     """Register the customer as a good client does: asked to come again later, it does, with the same key."""
     headers = {"Idempotency-Key": customer.idempotency_key or str(uuid4())}
 
     def post() -> httpx.Response:
-        return http.post(f"{stack.api_url}/api/customers", json=customer.customer, headers=headers)
+        return http.post(f"{api_url}/api/customers", json=customer.customer, headers=headers)
 
     response, refusals = post(), list[int]()
     while response.status_code in COME_AGAIN and len(refusals) < MOST_REFUSALS:

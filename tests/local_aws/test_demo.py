@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
 from local.customers import Customer, load
+from local.demo import register
 from local.outcome import Answer, Execution, Holding, Outcome, differences
 
 EVENTS = ["CustomerRegistered", "WelcomeEmailSent"]
@@ -117,6 +119,26 @@ def test_an_idempotent_retry_must_answer_the_first_customer_id() -> None:
     retry = Outcome(a_customer(sameCustomer="ada"), Answer(202, {"customerId": "2"}), None, (), ())
 
     assert found_in(retry, ada=ONBOARDED) == ["the customerId should be 1, was 2"]
+
+
+def test_refused_registration_is_sent_again_with_its_key() -> None:
+    answers = [
+        httpx.Response(429, json={}),
+        httpx.Response(503, headers={"Retry-After": "0"}, json={}),
+        httpx.Response(202, json={"customerId": "1"}),
+    ]
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return answers[len(requests) - 1]
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
+        found = register(http, "http://api", a_customer())
+
+    assert found == Answer(202, {"customerId": "1"}, refusals=(429, 503))
+    assert len(requests) == 3
+    assert len({(request.headers["Idempotency-Key"], request.content) for request in requests}) == 1
 
 
 def test_the_demos_customers_can_be_read_and_wait_for_others_that_exist() -> None:
