@@ -123,7 +123,7 @@ def test_an_idempotent_retry_must_answer_the_first_customer_id() -> None:
 
 def test_refused_registration_is_sent_again_with_its_key() -> None:
     answers = [
-        httpx.Response(429, json={}),
+        httpx.Response(429, headers={"Retry-After": "0"}, json={}),
         httpx.Response(503, headers={"Retry-After": "0"}, json={}),
         httpx.Response(202, json={"customerId": "1"}),
     ]
