@@ -18,6 +18,12 @@ STARTS_A_SECOND = 30
 QUOTA_A_SECOND = 150
 LONGEST_CALL_SECONDS = 9  # two attempts and the wait between them: onboarding/aws.py
 # What nobody could make again: customers, what was accepted of them, what happened, and the key to it.
+# What has data, or an address that others keep.
+STATEFUL = {
+    *("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Events::EventBus", "AWS::Events::Archive", "AWS::KMS::Key"),
+    *("AWS::Serverless::StateMachine", "AWS::StepFunctions::StateMachine"),
+    *("AWS::Serverless::Api", "AWS::ApiGateway::RestApi"),
+}
 LASTING = (
     "CustomersTable",
     "TimelinesTable",
@@ -137,6 +143,19 @@ def test_what_lasts_outlives_the_stack_and_mistakes(logical_id: str) -> None:
     if resource["Type"] == "AWS::DynamoDB::Table":
         assert resource["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
         assert resource["Properties"]["DeletionProtectionEnabled"] == "true"
+
+
+def test_stateful_resources_keep_their_logical_ids() -> None:
+    """Under another id CloudFormation would make an empty one beside it: add to the list, rename nothing in it."""
+    found = {name for name, it in template.deployed()["Resources"].items() if it["Type"] in STATEFUL}
+
+    assert found == {
+        *("CustomersTable", "IdempotencyTable", "TimelinesTable", "FraudTable", "AnalyticsTable"),
+        *("RegistrationQueue", "RegistrationDeadLetterQueue", "TrackOnboardingQueue", "TrackOnboardingDeadLetterQueue"),
+        *("PublishEmailFeedbackQueue", "PublishEmailFeedbackDeadLetterQueue", "DetectFraudQueue"),
+        *("DetectFraudDeadLetterQueue", "RecordAnalyticsQueue", "RecordAnalyticsDeadLetterQueue"),
+        *("EventBus", "EventArchive", "EncryptionKey", "CustomerOnboardingStateMachine", "Api"),
+    }
 
 
 def test_each_table_either_lasts_or_forgets() -> None:
