@@ -9,9 +9,9 @@ from pydantic.json_schema import JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
 from docs.openapi import Untitled
-from onboarding.downstream import Account
-from onboarding.downstream.adapters.http import ApiKey
-from onboarding.models import CustomerId
+from onboarding.adapters.downstream.http import ApiKey
+from onboarding.domain.models import CustomerId
+from onboarding.domain.tasks import Account
 
 DESCRIPTION = """\
 Customer onboarding creates each customer's account in every downstream system, or in none. A system that implements \

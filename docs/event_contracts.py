@@ -1,6 +1,6 @@
 """The published contract of the events: JSON Schemas, an AsyncAPI document, a page, a template of a schema registry.
 
-All of it is made of the models in onboarding/events.py.
+All of it is made of the models in onboarding/domain/events.py.
 """
 
 import json
@@ -13,8 +13,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
 from docs.openapi import Untitled
-from onboarding.events import EVENTS, SOURCE, Event
-from onboarding.models import PERSONAL
+from onboarding.domain.events import EVENTS, SOURCE, Event
+from onboarding.domain.models import PERSONAL
 
 ROOT = Path(__file__).parent.parent
 CONTRACTS = ROOT / "events" / "contracts"

@@ -1,6 +1,6 @@
 """The page on fraud detection, whose table is made of the rules themselves."""
 
-from onboarding.fraud.rules import RULES
+from onboarding.domain.fraud import RULES
 
 PAGE = """\
 # Fraud detection
@@ -16,7 +16,7 @@ subscribes to the event decides what to do.
 
 ## Add a rule
 
-Write a function in `functions/onboarding/fraud/rules.py` that takes a `CustomerData` and returns whether the rule
+Write a function in `functions/onboarding/domain/fraud.py` that takes a `CustomerData` and returns whether the rule
 applies, with its weight and its message in `@rule`. A rule that counts returns the `Burst` that it looks for: the
 value, how many customers are too many, and within which time. Then `make docs` writes this page anew.
 

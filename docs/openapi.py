@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from onboarding.acceptance import Accepted
-from onboarding.analytics.funnel import Analytics
-from onboarding.api import IDEMPOTENCY_KEY, MAX_BODY_BYTES, MAX_DAYS, Problem
-from onboarding.models import Address, CustomerData, CustomerId
-from onboarding.status import Onboarding
+from onboarding.domain.analytics import Analytics
+from onboarding.domain.models import Address, CustomerData, CustomerId
+from onboarding.domain.registration import Accepted
+from onboarding.domain.status import Onboarding
+from onboarding.runtime.api import IDEMPOTENCY_KEY, MAX_BODY_BYTES, MAX_DAYS, Problem
 
 Refusals = Mapping[HTTPStatus, str]
 

@@ -23,7 +23,7 @@ from local.outcome import Answer, Execution, Holding, Outcome
 from local.polling import back_off
 from local.report import expected_funnel, report, report_funnel
 from local.systems import Systems
-from onboarding.analytics.funnel import Analytics
+from onboarding.domain.analytics import Analytics
 from report.source import fetch
 
 # A quicker burst would only have the emulator's few workers refuse what Lambda would take.

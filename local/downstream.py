@@ -14,7 +14,7 @@ from local.emulator import EmulatorSession
 class System:
     """A downstream system: its settings, its credentials where it has any, its ARN where it is a resource of AWS.
 
-    The settings are what the adapter of its kind takes (functions/onboarding/downstream/adapters).
+    The settings are what the adapter of its kind takes (functions/onboarding/adapters/downstream).
     """
 
     name: str

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from local.customers import Customer
 from local.outcome import Answer, Outcome, differences
-from onboarding.analytics.funnel import Analytics
+from onboarding.domain.analytics import Analytics
 from report.table import show
 
 

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from onboarding import acceptance, accounts, timeline
-from onboarding.fraud import detection
+from onboarding.adapters import accounts, fraud, registrations, timelines
+from onboarding.domain.registration import customer_id_for
 from operations import execution
 from operations.execution import UNDONE
 from operations.stack import NotPossible
@@ -32,9 +32,9 @@ def register_anew(stack: Stack, customer_id: str) -> str:
     if closed["status"] != "SUCCEEDED" and closed.get("error") != UNDONE and _holds(stack, customer_id):
         raise NotPossible(f"The onboarding of {customer_id} holds an account: release it first")
     registration = execution.registration_of(closed)
-    accepted = acceptance.accept(
+    accepted = registrations.accept(
         registration.data,
-        customer_id=acceptance.customer_id_for(registration.data, idempotency_key=f"anew {customer_id}"),
+        customer_id=customer_id_for(registration.data, idempotency_key=f"anew {customer_id}"),
         correlation_id=registration.correlation_id,
         sqs=stack.session.client("sqs"),
         queue_url=stack.outputs["RegistrationQueueUrl"],
@@ -86,8 +86,8 @@ def erase(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]:
     dynamodb = stack.session.client("dynamodb")
     tables = dict(stack.resources("AWS::DynamoDB::Table"))
     erased = {
-        "the timeline": ("TimelinesTable", timeline.erase),
-        "what fraud detection has seen": ("FraudTable", detection.erase),
+        "the timeline": ("TimelinesTable", timelines.erase),
+        "what fraud detection has seen": ("FraudTable", fraud.erase),
         # Last: while the customer is there, what failed half-way can be done again.
         "the customer and the e-mail address": ("CustomersTable", accounts.erase),
     }
@@ -98,7 +98,7 @@ def erase(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]:
     return done
 
 
-def _account(stack: Stack, customer_id: str) -> accounts.Account | None:
+def _account(stack: Stack, customer_id: str) -> accounts.Customer | None:
     return accounts.find(
         customer_id, dynamodb=stack.session.client("dynamodb"), table_name=stack.outputs["CustomersTableName"]
     )

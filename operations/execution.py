@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from onboarding.registration import Registration
+from onboarding.domain.registration import Registration
 from operations.stack import NotPossible, Stack
 
 if TYPE_CHECKING:

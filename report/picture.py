@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from onboarding.analytics.funnel import Analytics
+from onboarding.domain.analytics import Analytics
 from report.table import STAGES
 
 WAY, ASIDE = "#0969da", "#bc4c00"

@@ -10,7 +10,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from local.environment import HOST
-from onboarding.analytics.funnel import Analytics
+from onboarding.domain.analytics import Analytics
 
 if TYPE_CHECKING:
     import boto3

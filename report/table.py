@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from onboarding.analytics.funnel import Analytics, Funnel
+from onboarding.domain.analytics import Analytics, Funnel
 
 # The stages of the funnel, and what people call them.
 STAGES = {

@@ -11,7 +11,7 @@ from uuid import uuid4
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from local import PROJECT
-from onboarding.events import SOURCE, Event
+from onboarding.domain.events import SOURCE, Event
 from tests.customers import a_customer
 
 SAMPLES = PROJECT / "events"

@@ -6,10 +6,10 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, failures
-from onboarding.accounts import create_account
-from onboarding.errors import EmailAlreadyRegistered
-from onboarding.tasks import CustomerTask
+from onboarding.adapters.accounts import create_account
+from onboarding.domain.errors import EmailAlreadyRegistered
+from onboarding.domain.tasks import CustomerTask
+from onboarding.runtime import aws, failures
 
 TABLE_NAME = os.environ["CUSTOMERS_TABLE"]
 logger = Logger(use_rfc3339=True, utc=True)

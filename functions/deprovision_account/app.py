@@ -8,9 +8,10 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, failures
-from onboarding.downstream import AccountTask, connect
-from onboarding.errors import DownstreamRefused, DownstreamUnavailable
+from onboarding.adapters.downstream import connect
+from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable
+from onboarding.domain.tasks import SystemTask
+from onboarding.runtime import aws, failures
 
 PREFIX = os.environ["DOWNSTREAM_PREFIX"]
 logger = Logger(use_rfc3339=True, utc=True)
@@ -23,7 +24,7 @@ client = cache(aws.client)  # of the AWS service that a system's adapter calls
 @failures.logged(logger, DownstreamRefused, DownstreamUnavailable)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return `{system, status: DEPROVISIONED}`, each time; that there was no account is success."""
-    task = AccountTask.model_validate(event)
+    task = SystemTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id, system=task.system)
     system = connect(
         task.system,

@@ -7,10 +7,10 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, batch, events, failures
-from onboarding.events import CustomerValidated
-from onboarding.fraud import detection
-from onboarding.publication import publish
+from onboarding.adapters import bus, fraud
+from onboarding.domain.events import CustomerValidated
+from onboarding.domain.fraud import examine
+from onboarding.runtime import aws, batch, failures
 
 TABLE_NAME = os.environ["FRAUD_TABLE"]
 EVENT_BUS = os.environ["EVENT_BUS"]
@@ -29,15 +29,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def detect(record: SQSRecord) -> None:
     """Look at one validated customer, and anew at those behind whom it makes suspicious."""
-    event = events.read(record.body)
+    event = bus.read(record.body)
     if event:
         logger.append_keys(customer_id=event.customer_id, correlation_id=event.metadata.correlation_id)
     if not isinstance(event, CustomerValidated):
         logger.info("Event ignored")
         return
-    findings = detection.record(detection.examine(event), dynamodb=dynamodb, table_name=TABLE_NAME)
-    for suspicion in detection.suspicions(findings, THRESHOLD, dynamodb=dynamodb, table_name=TABLE_NAME):
-        publish(suspicion, eventbridge=eventbridge, event_bus=EVENT_BUS)
+    findings = fraud.record(examine(event), dynamodb=dynamodb, table_name=TABLE_NAME)
+    for suspicion in fraud.suspicions(findings, THRESHOLD, dynamodb=dynamodb, table_name=TABLE_NAME):
+        bus.publish(suspicion, eventbridge=eventbridge, event_bus=EVENT_BUS)
         logger.info(
             "Customer suspected",
             suspected=suspicion.customer_id,

@@ -8,10 +8,10 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, failures
-from onboarding.analytics import funnel
-from onboarding.analytics.funnel import Analytics
-from onboarding.api import RequestRefused, period_in, respond, respond_if_changed
+from onboarding.adapters.analytics import counters
+from onboarding.domain.analytics import Analytics, analytics
+from onboarding.runtime import aws, failures
+from onboarding.runtime.api import RequestRefused, period_in, respond, respond_if_changed
 
 ALLOWED_ORIGIN = os.environ["ALLOWED_ORIGIN"]
 TABLE_NAME = os.environ["ANALYTICS_TABLE"]
@@ -41,7 +41,7 @@ def read(event: dict[str, Any]) -> Analytics:
     """
     first, last = period_in(event, today=datetime.now(UTC).date())
     try:
-        return funnel.analytics(first, last, dynamodb=dynamodb, table_name=TABLE_NAME)
+        return analytics(counters(first, last, dynamodb=dynamodb, table_name=TABLE_NAME))
     except aws.FAILURES:
         logger.exception("Analytics not read")
         raise RequestRefused(

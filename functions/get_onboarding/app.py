@@ -7,9 +7,10 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, failures, timeline
-from onboarding.api import RequestRefused, customer_id_in, respond, respond_if_changed
-from onboarding.status import Onboarding, onboarding_from
+from onboarding.adapters import timelines
+from onboarding.domain.status import Onboarding, onboarding_from
+from onboarding.runtime import aws, failures
+from onboarding.runtime.api import RequestRefused, customer_id_in, respond, respond_if_changed
 
 ALLOWED_ORIGIN = os.environ["ALLOWED_ORIGIN"]
 TABLE_NAME = os.environ["TIMELINES_TABLE"]
@@ -41,7 +42,7 @@ def find(customer_id: str) -> Onboarding:
     """
     logger.append_keys(customer_id=customer_id)
     try:
-        entries = timeline.entries_of(customer_id, dynamodb=dynamodb, table_name=TABLE_NAME)
+        entries = timelines.entries_of(customer_id, dynamodb=dynamodb, table_name=TABLE_NAME)
     except aws.FAILURES:
         logger.exception("Timeline not read")
         raise RequestRefused(

@@ -1,4 +1,5 @@
-"""The domain of customer onboarding: what a registration is, its rules, its account, its e-mail, its events.
+"""Customer onboarding, in three parts.
 
-No module here imports a handler, and none reads the environment: handlers pass in what a call needs.
+`domain` has the customer, the events and the rules; `adapters` what keeps and passes them on: tables, queues, the bus,
+mail, downstream systems; `runtime` what Lambda needs. The domain knows neither of the other two, nor they each other.
 """

@@ -8,9 +8,10 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, failures
-from onboarding.downstream import ProvisionTask, connect
-from onboarding.errors import DownstreamRefused, DownstreamUnavailable
+from onboarding.adapters.downstream import connect
+from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable
+from onboarding.domain.tasks import ProvisionTask
+from onboarding.runtime import aws, failures
 
 PREFIX = os.environ["DOWNSTREAM_PREFIX"]
 logger = Logger(use_rfc3339=True, utc=True)

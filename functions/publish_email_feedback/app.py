@@ -7,8 +7,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, batch, email_feedback, failures
-from onboarding.publication import publish
+from onboarding.adapters.bus import publish
+from onboarding.adapters.mail import feedback
+from onboarding.runtime import aws, batch, failures
 
 EVENT_BUS = os.environ["EVENT_BUS"]
 logger = Logger(use_rfc3339=True, utc=True)
@@ -24,7 +25,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def publish_feedback(record: SQSRecord) -> None:
     """Publish WelcomeEmailFailed, or acknowledge a report that doesn't call for it."""
-    failed = email_feedback.read(record.body)
+    failed = feedback.read(record.body)
     if failed is None:
         logger.info("Feedback ignored: on no welcome e-mail, or on one that arrived")
         return

@@ -8,9 +8,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, batch, events, failures
-from onboarding.analytics import facts
-from onboarding.analytics.facts import Measure
+from onboarding.adapters import analytics, bus
+from onboarding.domain.analytics import Measure, measures
+from onboarding.runtime import aws, batch, failures
 
 TABLE_NAME = os.environ["ANALYTICS_TABLE"]
 logger = Logger(use_rfc3339=True, utc=True)
@@ -23,20 +23,20 @@ dynamodb = aws.client("dynamodb")
 @failures.logged(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return the messages that failed."""
-    response = batch.process(event, count, context, logger, facts.Conflict)
+    response = batch.process(event, count, context, logger, analytics.Conflict)
     metrics.add_metric("EventNotCounted", MetricUnit.Count, len(response["batchItemFailures"]))
     return response
 
 
 def count(record: SQSRecord) -> None:
     """Count one event, or acknowledge that it is counted, or is none that is known here."""
-    event = events.read(record.body)
+    event = bus.read(record.body)
     if event is None:
         logger.info("Event ignored")
         return
     logger.append_keys(customer_id=event.customer_id, correlation_id=event.metadata.correlation_id)
-    before, after = facts.record(event, dynamodb=dynamodb, table_name=TABLE_NAME)
-    for measure in facts.measures(before, after):
+    before, after = analytics.record(event, dynamodb=dynamodb, table_name=TABLE_NAME)
+    for measure in measures(before, after):
         emit(measure)
     logger.info("Event counted" if before != after else "Event was counted before", type=type(event).__name__)
 
@@ -46,5 +46,5 @@ def emit(measure: Measure) -> None:
     if measure.reason is None:
         metrics.add_metric(measure.name, measure.unit, measure.value)
         return
-    with single_metric(measure.name, measure.unit, measure.value, namespace=metrics.namespace) as metric:
+    with single_metric(measure.name, MetricUnit(measure.unit), measure.value, namespace=metrics.namespace) as metric:
         metric.add_dimension("reason", measure.reason)

@@ -19,9 +19,10 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 from aws_lambda_powertools.utilities.idempotency.serialization.pydantic import PydanticSerializer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import acceptance, aws, failures
-from onboarding.acceptance import Accepted
-from onboarding.api import RegistrationRequest, RequestRefused, onboarding_of, parse_request, respond
+from onboarding.adapters import registrations
+from onboarding.domain.registration import Accepted, customer_id_for
+from onboarding.runtime import aws, failures
+from onboarding.runtime.api import RegistrationRequest, RequestRefused, onboarding_of, parse_request, respond
 
 ALLOWED_ORIGIN = os.environ["ALLOWED_ORIGIN"]
 QUEUE_URL = os.environ["REGISTRATION_QUEUE_URL"]
@@ -63,7 +64,7 @@ def accept(request: RegistrationRequest, correlation_id: str) -> Accepted:
     Raises:
         RequestRefused: 409, 422 or 503.
     """
-    customer_id = acceptance.customer_id_for(request.customer, request.idempotency_key)
+    customer_id = customer_id_for(request.customer, request.idempotency_key)
     logger.append_keys(customer_id=customer_id)
     call = queue_once_per_key if request.idempotency_key else queue
     try:
@@ -87,7 +88,7 @@ def accept(request: RegistrationRequest, correlation_id: str) -> Accepted:
 
 def queue(request: RegistrationRequest, customer_id: str, correlation_id: str) -> Accepted:
     """Queue the registration; raises what botocore raises."""
-    return acceptance.accept(
+    return registrations.accept(
         request.customer,
         customer_id=customer_id,
         correlation_id=correlation_id,

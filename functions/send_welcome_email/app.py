@@ -12,11 +12,12 @@ from aws_lambda_powertools.utilities.idempotency import (
 from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, failures, welcome_email
-from onboarding.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
-from onboarding.tasks import WelcomeEmailTask
+from onboarding.adapters import mail
+from onboarding.domain.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
+from onboarding.domain.tasks import WelcomeEmailTask
+from onboarding.runtime import aws, failures
 
-SENDER = welcome_email.Sender(
+SENDER = mail.Sender(
     address=os.environ["SENDER_EMAIL"],
     configuration_set=os.environ["CONFIGURATION_SET"],
     company_name=os.environ["COMPANY_NAME"],
@@ -47,7 +48,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def send(task: WelcomeEmailTask) -> str:
     """Send the e-mail and return SES's message id."""
-    return welcome_email.send(task, SENDER, ses=ses)
+    return mail.send(task, SENDER, ses=ses)
 
 
 send_once = idempotent_function(

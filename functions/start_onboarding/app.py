@@ -8,9 +8,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, batch, failures
-from onboarding.registration import Registration
-from onboarding.start import start_execution
+from onboarding.adapters.workflow import start_execution
+from onboarding.domain.registration import Registration
+from onboarding.runtime import aws, batch, failures
 
 STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
 logger = Logger(use_rfc3339=True, utc=True)

@@ -7,7 +7,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import aws, batch, failures, timeline
+from onboarding.adapters import timelines
+from onboarding.runtime import aws, batch, failures
 
 TABLE_NAME = os.environ["TIMELINES_TABLE"]
 logger = Logger(use_rfc3339=True, utc=True)
@@ -23,10 +24,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def track(record: SQSRecord) -> None:
     """Keep one event, or acknowledge that it is kept, or is none that is tracked."""
-    entry = timeline.read(record.body)
+    entry = timelines.read(record.body)
     if entry is None:
         logger.info("Event ignored")
         return
     logger.append_keys(customer_id=entry.customer_id, correlation_id=entry.correlation_id)
-    kept = timeline.keep(entry, dynamodb=dynamodb, table_name=TABLE_NAME)
+    kept = timelines.keep(entry, dynamodb=dynamodb, table_name=TABLE_NAME)
     logger.info("Event tracked" if kept else "Event was tracked before", type=entry.type)

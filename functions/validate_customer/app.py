@@ -5,10 +5,10 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding import failures
-from onboarding.errors import CustomerInvalid
-from onboarding.tasks import CustomerTask
-from onboarding.validation import validate
+from onboarding.domain.errors import CustomerInvalid
+from onboarding.domain.tasks import CustomerTask
+from onboarding.domain.validation import validate
+from onboarding.runtime import failures
 
 logger = Logger(use_rfc3339=True, utc=True)
 

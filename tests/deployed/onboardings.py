@@ -19,7 +19,7 @@ from local.downstream import System as Configured
 from local.observer import observe
 from local.patch import VISIBILITY_SECONDS
 from local.polling import back_off
-from onboarding.events import EVENTS
+from onboarding.domain.events import EVENTS
 from operations.stack import Stack as OperatedStack
 from tests.wiring.rules.publications import BY_CONSUMERS
 

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from rich.console import Console
 
-from onboarding.analytics.funnel import Analytics
+from onboarding.domain.analytics import Analytics
 from report.picture import draw
 from report.source import NoAnalytics, fetch
 from report.table import funnel_table, reasons

@@ -15,8 +15,8 @@ from docs import compatibility
 from docs.compatibility import Version, breaks, changes, rewritten
 from docs.event_contracts import CONTRACTS, asyncapi, path_of, schema
 from docs.generate import refuse_to_rewrite
-from onboarding.events import EVENTS, CustomerAccountCreated, CustomerValidated, Event
-from onboarding.models import PERSONAL, CustomerData
+from onboarding.domain.events import EVENTS, CustomerAccountCreated, CustomerValidated, Event
+from onboarding.domain.models import PERSONAL, CustomerData
 
 RELEASED = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in CONTRACTS.glob("*.json")}
 VALIDATED = schema(CustomerValidated)

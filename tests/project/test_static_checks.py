@@ -36,6 +36,6 @@ def test_the_layers_have_every_function() -> None:
     linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     layers = next(contract["layers"] for contract in linter["contracts"] if contract["id"] == "layers")
 
-    independent = {name.strip() for layer in layers for name in layer.split("|") if "|" in layer}
+    independent = {frozenset(map(str.strip, layer.split("|"))) for layer in layers}
 
-    assert independent == HANDLERS
+    assert HANDLERS in independent

@@ -52,7 +52,7 @@ def import_functions() -> Functions:
 
 def _import(function: dict[str, Any]) -> ModuleType:
     name = function["Handler"].removesuffix(".handler")
-    for imported in (name, "onboarding.aws"):
+    for imported in (name, "onboarding.runtime.aws"):
         sys.modules.pop(imported, None)
     with pytest.MonkeyPatch.context() as environment:
         for variable, value in {

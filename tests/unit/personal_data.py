@@ -7,7 +7,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from onboarding.events import SOURCE
+from onboarding.domain.events import SOURCE
 
 # Shorter values, such as a country's code, are in any text by chance.
 SHORTEST = 3

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from onboarding.acceptance import accept, customer_id_for
-from onboarding.models import CustomerData, CustomerId, Name
+from onboarding.adapters.registrations import accept
+from onboarding.domain.models import CustomerData, CustomerId, Name
+from onboarding.domain.registration import customer_id_for
 from tests.customers import a_customer
 
 ADA = CustomerData.model_validate(a_customer())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboarding.accounts import email_key
+from onboarding.adapters.accounts import email_key
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboarding.acceptance import Accepted
-from onboarding.api import (
+from onboarding.domain.registration import Accepted
+from onboarding.runtime.api import (
     MAX_BODY_BYTES,
     Problem,
     RegistrationRequest,

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from onboarding.errors import EmailAlreadyRegistered
+from onboarding.domain.errors import EmailAlreadyRegistered
 from tests.customers import a_customer
 from tests.invocations import a_customer_task
 from tests.unit.deployment import Functions

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from onboarding.events import CustomerFraudSuspected, CustomerRegistered, CustomerValidated
-from onboarding.fraud.rules import RULES, Burst
-from onboarding.models import CustomerData
+from onboarding.domain.events import CustomerFraudSuspected, CustomerRegistered, CustomerValidated
+from onboarding.domain.fraud import RULES, Burst
+from onboarding.domain.models import CustomerData
 from tests.customers import a_customer
 from tests.invocations import a_batch, an_envelope
 from tests.unit.deployment import Functions

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from onboarding.fraud.rules import PUBLIC_PROVIDERS, RULES, Burst, Finding
-from onboarding.models import CustomerData
+from onboarding.domain.fraud import PUBLIC_PROVIDERS, RULES, Burst, Finding
+from onboarding.domain.models import CustomerData
 from tests.customers import a_customer
 
 LONDON = {"street": "12 St James's Square", "city": "London", "postalCode": "SW1Y 4JH", "country": "GB"}

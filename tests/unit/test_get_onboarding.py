@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from onboarding.events import (
+from onboarding.domain.events import (
     CustomerAccountCreated,
     CustomerAccountCreationFailed,
     CustomerRegistered,

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs
 import pytest
 from pydantic import ValidationError
 
-from onboarding.downstream import Account, Adapter
-from onboarding.downstream.adapters import http
-from onboarding.errors import DownstreamRefused, DownstreamUnavailable
+from onboarding.adapters.downstream import Adapter, http
+from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable
+from onboarding.domain.tasks import Account
 from tests.customers import a_customer
 from tests.unit.partner import HANGS, RESETS, Answer, Partner, closed_port, partner
 from tests.unit.personal_data import found, typed

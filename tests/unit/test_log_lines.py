@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from onboarding.errors import EmailAlreadyRegistered
-from onboarding.events import SOURCE
+from onboarding.domain.errors import EmailAlreadyRegistered
+from onboarding.domain.events import SOURCE
 from tests.invocations import SAMPLES, a_customer_task, an_api_request, sample
 from tests.unit.deployment import Functions
 from tests.unit.faults import OUT_OF_REACH, failing

@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 import pytest
 
-from onboarding import timeline
-from onboarding.analytics.facts import Facts
-from onboarding.events import EVENTS, CustomerFraudSuspected, CustomerRegistered, Event, read
-from onboarding.meanings import MEANINGS
-from onboarding.status import onboarding_from
+from onboarding.adapters import bus, timelines
+from onboarding.domain.analytics import Facts
+from onboarding.domain.events import EVENTS, CustomerFraudSuspected, CustomerRegistered, Event
+from onboarding.domain.meanings import MEANINGS, TRACKED
+from onboarding.domain.status import onboarding_from
 from tests.unit.deployment import RESOURCES
 from tests.unit.test_analytics import event as envelope_of
 
@@ -40,7 +40,7 @@ def test_each_event_and_reason_has_a_meaning() -> None:
 def test_each_event_and_reason_moves_what_it_should(event: type[Event], reason: str | None) -> None:
     fields: dict[str, Any] = {"reason": reason} if reason else {}
     body = json.dumps(envelope_of(event, CUSTOMER, **fields))
-    entry, published = timeline.read(body), read(body)
+    entry, published = timelines.read(body), bus.read(body)
     assert published
     before, after = onboarding_from(CUSTOMER, []), onboarding_from(CUSTOMER, [entry] if entry else [])
     facts = Facts(customer_id=CUSTOMER)
@@ -55,5 +55,5 @@ def test_the_rules_deliver_what_is_tracked_and_what_is_counted() -> None:
     tracked = RESOURCES["TrackOnboardingRule"]["Properties"]["EventPattern"]
     counted = RESOURCES["RecordAnalyticsRule"]["Properties"]["EventPattern"]
 
-    assert tracked == SOURCE_ALONE | {"detail-type": [event.__name__ for event in timeline.TRACKED]}
+    assert tracked == SOURCE_ALONE | {"detail-type": [event.__name__ for event in TRACKED]}
     assert counted == SOURCE_ALONE  # which is every event

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from onboarding.models import CustomerData, CustomerId, Email, Line, Name, Phone
-from onboarding.registration import Registration
-from onboarding.tasks import CustomerTask
+from onboarding.domain.models import CustomerData, CustomerId, Email, Line, Name, Phone
+from onboarding.domain.registration import Registration
+from onboarding.domain.tasks import CustomerTask
 from tests.customers import a_customer
 from tests.invocations import a_customer_task, a_registration, sample
 

@@ -10,9 +10,8 @@ import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError, TransformParameterError
 from pydantic import ValidationError
 
-from onboarding.downstream import UnknownKind
-from onboarding.downstream.adapters import http
-from onboarding.errors import DownstreamRefused, DownstreamUnavailable
+from onboarding.adapters.downstream import UnknownKind, http
+from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable
 from tests.invocations import a_deprovision_task, a_provision_task
 from tests.unit.deployment import Functions
 from tests.unit.partner import Answer, Partner

@@ -12,9 +12,10 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboarding import email_feedback, events
-from onboarding.events import WelcomeEmailFailed
-from onboarding.tasks import WelcomeEmailTask
+from onboarding.adapters import bus
+from onboarding.adapters.mail import feedback
+from onboarding.domain.events import WelcomeEmailFailed
+from onboarding.domain.tasks import WelcomeEmailTask
 from tests.invocations import a_batch, a_welcome_email_task, sample
 from tests.unit.deployment import REFERENCES, Functions
 from tests.unit.faults import OUT_OF_REACH, failing, refusing
@@ -68,7 +69,7 @@ def test_a_bounce_is_published_as_the_customer_s_failed_e_mail(runtime: Runtime,
             "occurredAt": BOUNCED_AT,
         },
     }
-    assert isinstance(events.read(json.dumps(event)), WelcomeEmailFailed)
+    assert isinstance(bus.read(json.dumps(event)), WelcomeEmailFailed)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_it_publishes_to_the_stack_s_bus(functions: Functions) -> None:
 def test_no_value_makes_a_tag_that_ses_refuses(account_id: str, correlation_id: str) -> None:
     task = WelcomeEmailTask.model_validate(a_welcome_email_task(accountId=account_id, correlationId=correlation_id))
 
-    for tag in email_feedback.tags(task):
+    for tag in feedback.tags(task):
         assert re.fullmatch("[0-9A-Za-z_-]{1,256}", tag["Name"])
         assert re.fullmatch("[0-9A-Za-z_-]{1,256}", tag["Value"])
 
@@ -207,9 +208,9 @@ def test_no_value_makes_a_tag_that_ses_refuses(account_id: str, correlation_id: 
 def test_the_feedback_on_a_tagged_e_mail_is_that_customer_s() -> None:
     task = WelcomeEmailTask.model_validate(a_welcome_email_task(customerId="ada", accountId="account-1"))
     envelope = a_bounce()
-    envelope["detail"]["mail"]["tags"] = {tag["Name"]: [tag["Value"]] for tag in email_feedback.tags(task)}
+    envelope["detail"]["mail"]["tags"] = {tag["Name"]: [tag["Value"]] for tag in feedback.tags(task)}
 
-    event = email_feedback.read(json.dumps(envelope))
+    event = feedback.read(json.dumps(envelope))
 
     assert event
     assert (event.customer_id, event.account_id) == ("ada", "account-1")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from onboarding.downstream import Account, Adapter
-from onboarding.downstream.adapters import sqs
-from onboarding.errors import DownstreamUnavailable
+from onboarding.adapters.downstream import Adapter, sqs
+from onboarding.domain.errors import DownstreamUnavailable
+from onboarding.domain.tasks import Account
 from tests.customers import a_customer
 from tests.unit.deployment import Functions
 from tests.unit.faults import OUT_OF_REACH, failing, refusing

@@ -12,9 +12,9 @@ from uuid import UUID
 
 import pytest
 
-from onboarding.acceptance import customer_id_for
-from onboarding.api import title
-from onboarding.models import CustomerData
+from onboarding.domain.models import CustomerData
+from onboarding.domain.registration import customer_id_for
+from onboarding.runtime.api import title
 from tests.customers import a_customer
 from tests.invocations import an_api_request
 from tests.unit.deployment import Functions

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from onboarding import downstream
-from onboarding.errors import CustomerInvalid
+from onboarding.adapters import downstream
+from onboarding.domain.errors import CustomerInvalid
 from tests.invocations import SAMPLES, sample
 from tests.unit.deployment import Functions
 from tests.unit.partner import Partner
@@ -85,7 +85,7 @@ CREATED = ["plain", "phone-and-address"]
 CANCELLED = ["plain"]
 DONE = {"provision_account": "PROVISIONED", "deprovision_account": "DEPROVISIONED"}
 # The kinds of the systems in which the account is created or deleted.
-KINDS = sorted(downstream.KINDS)
+KINDS = sorted(downstream.kinds())
 # How the e-mail greets.
 SENT = {
     "plain": "Hello <bdi>Ada</bdi>,",

@@ -12,9 +12,9 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 from botocore.stub import Stubber
 from pydantic import ValidationError
 
-from onboarding.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
-from onboarding.tasks import WelcomeEmailTask
-from onboarding.welcome_email import render
+from onboarding.adapters.mail import render
+from onboarding.domain.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
+from onboarding.domain.tasks import WelcomeEmailTask
 from tests.invocations import a_welcome_email_task
 from tests.unit.deployment import REFERENCES, Functions
 from tests.unit.faults import OUT_OF_REACH, during, failing, losing_the_answer, refusing

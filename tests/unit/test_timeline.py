@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboarding import timeline
-from onboarding.events import (
+from onboarding.adapters import timelines
+from onboarding.domain.events import (
     CustomerAccountCreated,
     CustomerAccountCreationFailed,
     CustomerRegistered,
@@ -22,8 +22,7 @@ from onboarding.events import (
     WelcomeEmailFailed,
     WelcomeEmailSent,
 )
-from onboarding.status import Onboarding, onboarding_from
-from onboarding.timeline import Entry
+from onboarding.domain.status import Entry, Onboarding, onboarding_from
 from tests.customers import a_customer
 from tests.invocations import an_envelope
 
@@ -37,7 +36,7 @@ def heard(event_type: type[Event], second: float, **fields: object) -> Entry:
     """What is kept of an event that occurred so many seconds after the beginning."""
     occurred_at = BEGAN + timedelta(seconds=second)
     event = event_type.of(CUSTOMER, correlation_id="request", occurred_at=occurred_at, **fields)
-    entry = timeline.read(json.dumps(an_envelope(event)))
+    entry = timelines.read(json.dumps(an_envelope(event)))
     assert entry
     return entry
 
@@ -45,7 +44,7 @@ def heard(event_type: type[Event], second: float, **fields: object) -> Entry:
 def execution(status: str, second: float) -> Entry:
     """What is kept of a change of the execution."""
     changed_at = int((BEGAN + timedelta(seconds=second)).timestamp() * 1000)
-    entry = timeline.read(json.dumps(a_change(CUSTOMER, status, changed_at)))
+    entry = timelines.read(json.dumps(a_change(CUSTOMER, status, changed_at)))
     assert entry
     return entry
 
@@ -209,7 +208,7 @@ def test_an_entry_of_a_newer_release_is_hidden(entry: Entry, change: dict[str, s
 def test_an_event_of_a_type_yet_to_come_is_none_that_is_tracked() -> None:
     envelope = a_change(CUSTOMER, "FAILED", 0) | {"source": "custom.customerService", "detail-type": "CustomerMoved"}
 
-    assert timeline.read(json.dumps(envelope)) is None
+    assert timelines.read(json.dumps(envelope)) is None
 
 
 @pytest.mark.parametrize("entry", [REGISTERED, CREATED, INVALID], ids=["its data", "its name", "its errors"])

@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 
-from onboarding import timeline
-from onboarding.events import CustomerAccountCreated, CustomerRegistered, CustomerValidated, Event, WelcomeEmailFailed
-from onboarding.status import onboarding_from
+from onboarding.adapters import timelines
+from onboarding.domain.events import (
+    CustomerAccountCreated,
+    CustomerRegistered,
+    CustomerValidated,
+    Event,
+    WelcomeEmailFailed,
+)
+from onboarding.domain.status import onboarding_from
 from tests.customers import a_customer
 from tests.invocations import a_batch, an_envelope
 from tests.unit.deployment import Functions
@@ -144,8 +150,8 @@ def test_events_twice_and_shuffled_make_the_timelines_of_each_once_in_order(
     assert len(timelines_table.items) == 200
     for customer_id in customers:
         of_theirs = [json.dumps(envelope) for envelope in in_order if envelope["detail"]["customerId"] == customer_id]
-        once = [entry for entry in map(timeline.read, of_theirs) if entry]
-        kept = timeline.entries_of(customer_id, dynamodb=dynamodb, table_name=timelines_table.name)
+        once = [entry for entry in map(timelines.read, of_theirs) if entry]
+        kept = timelines.entries_of(customer_id, dynamodb=dynamodb, table_name=timelines_table.name)
         assert onboarding_from(customer_id, kept) == onboarding_from(customer_id, once)
 
 

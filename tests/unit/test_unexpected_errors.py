@@ -13,8 +13,8 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from onboarding.analytics import facts
-from onboarding.errors import (
+from onboarding.adapters import analytics
+from onboarding.domain.errors import (
     CustomerInvalid,
     DownstreamRefused,
     DownstreamUnavailable,
@@ -58,7 +58,7 @@ OUTCOMES = [
     ("send_welcome_email", "send_once", EmailUndeliverable()),
     ("send_welcome_email", "send_once", EmailSenderBlocked()),
     ("send_welcome_email", "send_once", EmailServiceUnavailable()),
-    ("record_analytics", "facts.record", facts.Conflict()),
+    ("record_analytics", "analytics.record", analytics.Conflict()),
 ]
 
 # What Lambda itself writes of a function that could write nothing: a time-out, no memory left, a process that ended, an

@@ -7,7 +7,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from onboarding.errors import CustomerInvalid
+from onboarding.domain.errors import CustomerInvalid
 from tests.customers import a_customer
 from tests.invocations import a_customer_task
 from tests.unit.runtime import Runtime

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from onboarding.errors import CustomerInvalid
-from onboarding.models import CustomerData
-from onboarding.validation import validate
+from onboarding.domain.errors import CustomerInvalid
+from onboarding.domain.models import CustomerData
+from onboarding.domain.validation import validate
 from tests.customers import a_customer
 
 LONDON = {"street": "12 St James’s Square", "city": "London", "postalCode": "SW1Y 4JH", "country": "GB"}

@@ -8,8 +8,8 @@ from html import unescape
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboarding.tasks import WelcomeEmailTask
-from onboarding.welcome_email import Sender, WelcomeEmail, render
+from onboarding.adapters.mail import Sender, WelcomeEmail, render
+from onboarding.domain.tasks import WelcomeEmailTask
 from tests.invocations import a_welcome_email_task
 
 SENDER = Sender(

@@ -47,7 +47,7 @@ class Stack:
     @contextmanager
     def started(self, function: Function) -> Iterator[Invoke]:
         """The function, started in its own environment: JSON goes in and comes out; it raises what it raises."""
-        aws = import_module("onboarding.aws")  # the one that the function gets, which other tests import anew
+        aws = import_module("onboarding.runtime.aws")  # the one that the function gets, which other tests import anew
         make_client = aws.client
 
         def recorded_client(service: str, **options: Any) -> Any:

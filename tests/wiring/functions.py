@@ -21,7 +21,7 @@ import moto  # noqa: F401 - before any client is made, or it would not reach the
 from pydantic import BaseModel
 
 from local import PROJECT
-from onboarding import errors
+from onboarding.domain import errors
 from tests.wiring import template
 
 CODE = PROJECT / "functions"
@@ -283,14 +283,11 @@ def _imported_names(module: ast.Module) -> dict[str, tuple[str, str]]:
 
 
 def _modules_found_by_name(code: ast.AST, path: Path) -> Iterator[str]:
-    """The modules of each package that the code searches by `iter_modules(package.__path__)`."""
+    """The modules beside the code, where it searches them by `iter_modules(__path__)`."""
     for node in ast.walk(code):
-        if isinstance(node, ast.Call) and (
-            found := re.fullmatch(r"(?:pkgutil\.)?iter_modules\((\w+)\.__path__\)", ast.unparse(node))
-        ):
-            package = path.parent / found[1]
-            prefix = ".".join(package.relative_to(CODE).parts)
-            yield from (f"{prefix}.{file.stem}" for file in package.glob("*.py") if file.stem != "__init__")
+        if isinstance(node, ast.Call) and ast.unparse(node) == "pkgutil.iter_modules(__path__)":
+            prefix = ".".join(path.parent.relative_to(CODE).parts)
+            yield from (f"{prefix}.{file.stem}" for file in path.parent.glob("*.py") if file.stem != "__init__")
 
 
 def _file(module: str) -> Path | None:

@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from onboarding.api import MAX_BODY_BYTES, onboarding_of, title
+from onboarding.runtime.api import MAX_BODY_BYTES, onboarding_of, title
 from tests import invocations
 from tests.wiring import functions, template
 
@@ -134,7 +134,7 @@ def _documents(kind: str) -> list[dict[str, Any]]:
 
 def _headers_read() -> set[str]:
     """The names in `headers.get("…")` of the module that reads requests."""
-    tree = ast.parse((functions.CODE / "onboarding" / "api.py").read_text(encoding="utf-8"))
+    tree = ast.parse((functions.CODE / "onboarding" / "runtime" / "api.py").read_text(encoding="utf-8"))
     return {
         str(node.args[0].value)
         for node in ast.walk(tree)

@@ -348,7 +348,7 @@ BREAKS = [
         errors.each_error_is_aws_s_or_one_that_the_function_raises,
         "with its module",
         "States/*/Retry/0/ErrorEquals/0",
-        lambda it: f"onboarding.errors.{it}",
+        lambda it: f"onboarding.domain.errors.{it}",
     ),
     Break(
         errors.each_error_is_aws_s_or_one_that_the_function_raises,

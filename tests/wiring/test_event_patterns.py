@@ -14,7 +14,7 @@ from moto.events.models import EventPattern
 
 from local.deploy import Stack
 from local.observer import observe
-from onboarding.events import EVENTS
+from onboarding.domain.events import EVENTS
 from tests import invocations
 from tests.wiring import definition, template
 from tests.wiring.rules.publications import BY_CONSUMERS, publications

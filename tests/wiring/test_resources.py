@@ -16,7 +16,7 @@ REDRIVEN = [name for name, properties in QUEUES.items() if "RedrivePolicy" in pr
 # most regions. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 STARTS_A_SECOND = 30
 QUOTA_A_SECOND = 150
-LONGEST_CALL_SECONDS = 9  # two attempts and the wait between them: onboarding/aws.py
+LONGEST_CALL_SECONDS = 9  # two attempts and the wait between them: onboarding/runtime/aws.py
 # What nobody could make again: customers, what was accepted of them, what happened, and the key to it.
 # What has data, or an address that others keep.
 STATEFUL = {

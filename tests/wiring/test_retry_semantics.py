@@ -9,7 +9,7 @@ from tests.wiring.rules.retries import attempts_of, longest_path, matches, retri
     ("error_equals", "error", "expected"),
     [
         (["CustomerInvalid"], "CustomerInvalid", True),
-        (["CustomerInvalid"], "onboarding.errors.CustomerInvalid", False),
+        (["CustomerInvalid"], "onboarding.domain.errors.CustomerInvalid", False),
         (["Exception"], "CustomerInvalid", False),
         (["States.ALL"], "CustomerInvalid", True),
         (["States.ALL"], "States.Timeout", True),

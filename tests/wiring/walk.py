@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from onboarding.models import CustomerData
-from onboarding.registration import Registration
+from onboarding.domain.models import CustomerData
+from onboarding.domain.registration import Registration
 from tests.invocations import sample
 from tests.wiring import aws, functions
 from tests.wiring.definition import INVOKE, UPDATE_ITEM, Machine, State

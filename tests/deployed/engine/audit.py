@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from threading import Lock
 
-from onboarding import events
-from onboarding.accounts import email_key
+from onboarding.adapters.accounts import email_key
+from onboarding.domain import events
 from tests.deployed.engine.world import Way, World
 from tests.deployed.onboardings import Onboarding, Onboardings, System
 

@@ -9,7 +9,7 @@ import time
 from importlib import import_module
 from typing import Any
 
-from onboarding import aws
+from onboarding.runtime import aws
 
 MODULE, _, FUNCTION = os.environ["REAL_HANDLER"].rpartition(".")
 real_handler = getattr(import_module(MODULE), FUNCTION)

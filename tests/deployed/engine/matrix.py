@@ -140,7 +140,7 @@ def _function_failures(task: Task) -> Iterator[Failure]:
     yield Failure("same input twice", ("work twice",))
     if task.name == "SendWelcomeEmail":
         # The one window that no protocol closes: docs/design.md, rule 4.
-        crash = ("exit after onboarding.welcome_email.send",)
+        crash = ("exit after onboarding.adapters.mail.send",)
         yield Failure("crash after the mail before it is recorded", crash, mails=1)
 
 

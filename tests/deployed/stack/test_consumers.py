@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from local.polling import back_off
-from onboarding import timeline
-from onboarding.events import (
+from onboarding.adapters import timelines
+from onboarding.domain.events import (
     CustomerAccountCreated,
     CustomerRegistered,
     CustomerValidated,
@@ -20,7 +20,7 @@ from onboarding.events import (
     Event,
     WelcomeEmailSent,
 )
-from onboarding.status import onboarding_from
+from onboarding.domain.status import onboarding_from
 from report.source import fetch
 from tests.customers import a_customer
 from tests.deployed.onboardings import CONSUMERS, PATIENCE_SECONDS, Onboardings
@@ -113,7 +113,7 @@ def test_events_that_come_twice_and_shuffled_leave_what_they_would_have_left_in_
     dynamodb = stack.session.client("dynamodb")
     for theirs in by_customer:
         customer_id = theirs[0].customer_id
-        kept = timeline.entries_of(customer_id, dynamodb=dynamodb, table_name=table)
+        kept = timelines.entries_of(customer_id, dynamodb=dynamodb, table_name=table)
         told = onboarding_from(customer_id, kept)
         assert told.status == ("ONBOARDED" if len(theirs) == 4 else "REJECTED")
         assert [step.occurred_at for step in told.timeline] == [event.metadata.occurred_at for event in theirs]

@@ -11,7 +11,7 @@ import pytest
 
 from local.partner import Fault, FaultKind, Partner
 from local.polling import back_off
-from onboarding.registration import Registration
+from onboarding.domain.registration import Registration
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 from tests.invocations import a_registration, sample

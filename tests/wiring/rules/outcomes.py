@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from onboarding.models import CustomerId, Message
+from onboarding.domain.models import CustomerId, Message
 from tests.wiring.definition import Machine, states
 from tests.wiring.rules.registry import rule
 from tests.wiring.walk import walks

@@ -1,4 +1,4 @@
-"""What the workflow publishes: the contract of onboarding/events.py, to the letter."""
+"""What the workflow publishes: the contract of onboarding/domain/events.py, to the letter."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from docs.event_contracts import path_of
-from onboarding.events import EVENTS, SOURCE, CustomerFraudSuspected, Event
+from onboarding.domain.events import EVENTS, SOURCE, CustomerFraudSuspected, Event
 from tests.wiring import template
 from tests.wiring.definition import PUT_EVENTS, Machine
 from tests.wiring.rules.registry import rule

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-from onboarding.errors import FieldError
-from onboarding.models import CustomerData, CustomerId, Message
+from onboarding.domain.errors import FieldError
+from onboarding.domain.models import CustomerData, CustomerId, Message
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_DAYS = 92

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from onboarding.errors import EmailAlreadyRegistered
+from onboarding.domain.errors import EmailAlreadyRegistered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-    from onboarding.models import CustomerData
+    from onboarding.domain.models import CustomerData
 
 _KEY = "pk"
 
 
 @dataclass(frozen=True)
-class Account:
-    """A customer's account: PENDING, ACTIVE or CANCELLED; `customer_data` is in the form of `CustomerData`'s JSON."""
+class Customer:
+    """A customer as kept: the account's status (PENDING, ACTIVE or CANCELLED), and the JSON of `CustomerData`."""
 
     status: str
     customer_data: dict[str, Any]
@@ -105,8 +105,8 @@ def cancel_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
             raise
 
 
-def find(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> Account | None:
-    """Return the customer's account, if there is one.
+def find(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> Customer | None:
+    """Return the customer, if there is an account.
 
     Raises:
         botocore.exceptions.ClientError: DynamoDB refused for now.
@@ -116,7 +116,7 @@ def find(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> Acco
     ).get("Item")
     if item is None:
         return None
-    return Account(status=item["status"]["S"], customer_data=_plain(item["customerData"]))
+    return Customer(status=item["status"]["S"], customer_data=_plain(item["customerData"]))
 
 
 def erase(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from onboarding import failures
+from onboarding.runtime import failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable

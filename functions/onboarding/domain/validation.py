@@ -10,8 +10,8 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from pydantic.alias_generators import to_camel
 
-from onboarding.errors import CustomerInvalid, FieldError
-from onboarding.models import Address, CustomerData
+from onboarding.domain.errors import CustomerInvalid, FieldError
+from onboarding.domain.models import Address, CustomerData
 
 # Top-level domains that are never public, beside those that email_validator knows: RFC 6761 (6.5), RFC 6762 (appendix
 # G), and https://www.icann.org/en/board-activities-and-meetings/materials/approved-board-resolutions-2018-02-04-en.

@@ -9,11 +9,14 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 from disposable_email_domains import blocklist
+from pydantic import AwareDatetime
 
-from onboarding.models import CustomerData
+from onboarding.domain.events import CustomerValidated
+from onboarding.domain.models import CustomerData, CustomerId, Message
 
 # Anybody may have an address there, so many customers do.
 # Among the domains that the most people have an address at: https://en.wikipedia.org/wiki/Comparison_of_webmail_providers
@@ -136,6 +139,56 @@ def mail_unlike_name(customer: CustomerData) -> Finding:
     initials = "".join(_latin(name)[:1] for name in names)
     parts = {form for name in names for form in (_latin(name), _latin(name.translate(_TRANSCRIBED))) if len(form) > 1}
     return not any(part in written for part in parts) and initials not in {written, written[::-1]}
+
+
+class Sighting(Message):
+    """A value that a rule counts, by its digest."""
+
+    rule: str
+    digest: str
+    limit: int
+    within: timedelta
+
+
+class Findings(Message):
+    """What the rules found in a customer: the names of those that apply, and what is to be counted."""
+
+    customer_id: CustomerId
+    correlation_id: str
+    validated_at: AwareDatetime
+    rules: list[str]
+    sightings: list[Sighting]
+
+    @property
+    def place(self) -> str:
+        """Where the customer stands among all who were validated."""
+        return f"{moment(self.validated_at)}#{self.customer_id}"
+
+
+def examine(event: CustomerValidated) -> Findings:
+    """Return what the rules find in the customer, by themselves."""
+    found = {name: rule.find(event.customer_data) for name, rule in RULES.items()}
+    return Findings(
+        customer_id=event.customer_id,
+        correlation_id=event.metadata.correlation_id,
+        validated_at=event.metadata.occurred_at,
+        rules=[name for name, finding in found.items() if finding is True],
+        sightings=[
+            Sighting(rule=name, digest=_digest(burst.value), limit=burst.limit, within=burst.within)
+            for name, burst in found.items()
+            if isinstance(burst, Burst)
+        ],
+    )
+
+
+def _digest(value: str) -> str:
+    """A digest keeps the value out of the table; who knows the value finds it all the same, so the items expire."""
+    return sha256(value.encode()).hexdigest()
+
+
+def moment(time: datetime) -> str:
+    """Of one length, so that the order of the texts is that of the times."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _mail_domain(customer: CustomerData) -> str:

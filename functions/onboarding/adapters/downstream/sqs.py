@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 from pydantic import Field
 
-from onboarding.errors import DownstreamUnavailable
-from onboarding.models import Message
+from onboarding.domain.errors import DownstreamUnavailable
+from onboarding.domain.models import Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_sqs import SQSClient
 
-    from onboarding.downstream import Account
+    from onboarding.domain.tasks import Account
 
 SERVICE = "sqs"
 

@@ -1,27 +1,18 @@
-"""The timeline of a customer's onboarding: each event that was heard, once, and of it nothing personal."""
+"""The timelines table: of each customer's onboarding each event that was heard, once, and of it nothing personal."""
 
 from datetime import UTC
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime
 
-from onboarding.errors import FieldError
-from onboarding.events import Envelope, Event
-from onboarding.meanings import MEANINGS
-from onboarding.models import CustomerId, Message
+from onboarding.adapters.bus import Envelope
+from onboarding.domain.events import Event
+from onboarding.domain.meanings import TRACKED
+from onboarding.domain.models import CustomerId, Message
+from onboarding.domain.status import CHANGES, Entry
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-# The events that are kept, in the workflow's order: those that the public sees.
-TRACKED = tuple(dict.fromkeys(event for (event, _), meaning in MEANINGS.items() if meaning.public))
-# What Step Functions calls an execution, and what it calls that in a history. RUNNING is one that was redriven.
-CHANGES = {
-    "FAILED": "ExecutionFailed",
-    "TIMED_OUT": "ExecutionTimedOut",
-    "ABORTED": "ExecutionAborted",
-    "RUNNING": "ExecutionRedriven",
-}
 
 
 class ExecutionChange(Message):
@@ -34,19 +25,6 @@ class ExecutionChange(Message):
     name: CustomerId
     status: Literal["FAILED", "TIMED_OUT", "ABORTED", "RUNNING"]
     changed_at: AwareDatetime
-
-
-class Entry(Message):
-    """An event as it is kept. The correlationId is for the log alone."""
-
-    customer_id: CustomerId
-    event_id: str
-    type: str
-    occurred_at: AwareDatetime
-    correlation_id: Annotated[str | None, Field(exclude=True)] = None
-    account_id: str | None = None
-    reason: str | None = None
-    errors: list[FieldError] | None = None
 
 
 def read(body: str) -> Entry | None:

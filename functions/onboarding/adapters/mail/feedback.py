@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AwareDatetime, Field
 
-from onboarding.events import Envelope, WelcomeEmailFailed
-from onboarding.models import Message
+from onboarding.adapters.bus import Envelope
+from onboarding.domain.events import WelcomeEmailFailed
+from onboarding.domain.models import Message
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2.type_defs import MessageTagTypeDef
 
-    from onboarding.tasks import WelcomeEmailTask
+    from onboarding.domain.tasks import WelcomeEmailTask
 
 # What SES takes as a tag's value. https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
 _NO_TAG = re.compile(r"[^0-9A-Za-z_-]")

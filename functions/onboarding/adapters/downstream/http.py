@@ -10,13 +10,13 @@ from urllib.parse import quote_plus, urlencode
 import urllib3
 from pydantic import Field, ValidationError
 
-from onboarding.errors import DownstreamRefused, DownstreamUnavailable
-from onboarding.models import Message
+from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable
+from onboarding.domain.models import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from onboarding.downstream import Account
+    from onboarding.domain.tasks import Account
 
 # Plain HTTP stays on the machine.
 URL = r"^(https://|http://(127\.0\.0\.1|localhost)[:/])\S+[^/]$"

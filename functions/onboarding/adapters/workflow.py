@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-    from onboarding.registration import Registration
+    from onboarding.domain.registration import Registration
 
 
 def start_execution(

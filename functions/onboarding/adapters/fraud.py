@@ -1,23 +1,19 @@
-"""Who is suspected: what the rules find in a customer, and in what was seen before.
+"""The fraud table: who is suspected, by what the rules find in a customer and in those who were seen before.
 
 Each registration is kept as what the rules found in it, and so is each sighting of a value that a rule counts: as a
 digest, in the order in which the customers were validated. Whoever comes late, by the queue or by a second delivery,
-finds its place in that order; those behind it, for whom it may be the one too many, are looked at anew. So the same
+finds its place in that order; those behind it, for whom it may be the one too many, are looked at again. So the same
 customers are suspected, whatever order the events come in.
 
 Of each burst as many sightings are read as its limit says, however many there are.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from pydantic import AwareDatetime
-
-from onboarding.events import CustomerFraudSuspected, CustomerValidated, FraudReason
-from onboarding.fraud.rules import RULES, Burst
-from onboarding.models import CustomerId, Message
+from onboarding.domain.events import CustomerFraudSuspected, FraudReason
+from onboarding.domain.fraud import RULES, Findings, Sighting, moment
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -26,46 +22,6 @@ if TYPE_CHECKING:
 # The longest window of a rule, and the longest that a message may wait: 14 days in the dead-letter queue.
 _KEPT = timedelta(days=1) + timedelta(days=14)
 _REGISTRATION = "REGISTRATION"
-
-
-class Sighting(Message):
-    """A value that a rule counts, by its digest."""
-
-    rule: str
-    digest: str
-    limit: int
-    within: timedelta
-
-
-class Findings(Message):
-    """What the rules found in a customer: the names of those that apply, and what is to be counted."""
-
-    customer_id: CustomerId
-    correlation_id: str
-    validated_at: AwareDatetime
-    rules: list[str]
-    sightings: list[Sighting]
-
-    @property
-    def place(self) -> str:
-        """Where the customer stands among all who were validated."""
-        return f"{_moment(self.validated_at)}#{self.customer_id}"
-
-
-def examine(event: CustomerValidated) -> Findings:
-    """Return what the rules find in the customer, by themselves."""
-    found = {name: rule.find(event.customer_data) for name, rule in RULES.items()}
-    return Findings(
-        customer_id=event.customer_id,
-        correlation_id=event.metadata.correlation_id,
-        validated_at=event.metadata.occurred_at,
-        rules=[name for name, finding in found.items() if finding is True],
-        sightings=[
-            Sighting(rule=name, digest=_digest(burst.value), limit=burst.limit, within=burst.within)
-            for name, burst in found.items()
-            if isinstance(burst, Burst)
-        ],
-    )
 
 
 def record(findings: Findings, *, dynamodb: "DynamoDBClient", table_name: str) -> Findings:
@@ -151,7 +107,7 @@ class _Table:
     def bursts(self, findings: Findings) -> Iterator[str]:
         """The rules whose limit the customer reaches, with those before who are still in the window."""
         for sighting in findings.sightings:
-            after = f"{_moment(findings.validated_at - sighting.within)}$"  # behind whoever stands at that very moment
+            after = f"{moment(findings.validated_at - sighting.within)}$"  # behind whoever stands at that very moment
             if len(self._places(sighting, after, findings.place, forward=False)) == sighting.limit:
                 yield sighting.rule
 
@@ -165,7 +121,7 @@ class _Table:
             place["customerId"]["S"]
             for sighting in findings.sightings
             for place in self._places(
-                sighting, findings.place, _moment(findings.validated_at + sighting.within), forward=True
+                sighting, findings.place, moment(findings.validated_at + sighting.within), forward=True
             )
         }
         for customer_id in sorted(customer_ids - {findings.customer_id}):
@@ -203,13 +159,3 @@ def _key(pk: str, sk: str) -> "dict[str, AttributeValueTypeDef]":
 
 def _partition(sighting: Sighting) -> str:
     return f"{sighting.rule}#{sighting.digest}"
-
-
-def _digest(value: str) -> str:
-    """A digest keeps the value out of the table; who knows the value finds it all the same, so the items expire."""
-    return sha256(value.encode()).hexdigest()
-
-
-def _moment(time: datetime) -> str:
-    """Of one length, so that the order of the texts is that of the times."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,7 +1,6 @@
 """The status of an onboarding, which follows from its timeline.
 
-It is made anew each time, from the set of what was heard: so it is right whatever comes twice, in another order, or has
-yet to come.
+Recomputed on each read from the events heard so far, so that repeats, another order and gaps don't matter.
 """
 
 from collections.abc import Iterable
@@ -9,11 +8,17 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from onboarding.errors import FieldError
-from onboarding.meanings import Meaning, Status, WelcomeEmail, meaning_of
-from onboarding.models import CustomerId, Message
-from onboarding.timeline import CHANGES, TRACKED, Entry
+from onboarding.domain.errors import FieldError
+from onboarding.domain.meanings import TRACKED, Meaning, Status, WelcomeEmail, meaning_of
+from onboarding.domain.models import CustomerId, Message
 
+# What Step Functions calls an execution, and what it calls that in a history. RUNNING is one that was redriven.
+CHANGES = {
+    "FAILED": "ExecutionFailed",
+    "TIMED_OUT": "ExecutionTimedOut",
+    "ABORTED": "ExecutionAborted",
+    "RUNNING": "ExecutionRedriven",
+}
 _STOPS = {"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
 _ORDER = [*(event.__name__ for event in TRACKED), *CHANGES.values()]
 # Whatever ends the workflow stands, also where its execution failed behind it.
@@ -42,6 +47,19 @@ _NOT_REGISTRABLE: FieldError = {
     "code": "not_registrable",
     "message": "This customer can't be registered",
 }
+
+
+class Entry(Message):
+    """An event as the timeline keeps it. The correlationId is for the log alone."""
+
+    customer_id: CustomerId
+    event_id: str
+    type: str
+    occurred_at: AwareDatetime
+    correlation_id: Annotated[str | None, Field(exclude=True)] = None
+    account_id: str | None = None
+    reason: str | None = None
+    errors: list[FieldError] | None = None
 
 
 class Step(Message):

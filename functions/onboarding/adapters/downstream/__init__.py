@@ -1,50 +1,29 @@
 """The company's other systems, in each of which a customer gets an account.
 
 A downstream system is configured, not coded: its settings are a parameter and its credentials a secret, both named
-`{prefix}{system}`. Its `kind` names the module of `onboarding.downstream.adapters` that speaks its language; to add a
-kind is to add a module there.
+`{prefix}{system}`. Its `kind` names the module beside this one that speaks its language; to add a kind is to add a
+module. Each has a function `adapter(settings, credentials, remaining, client)` that returns an `Adapter`: `settings` is
+the system's document, `credentials(anew=False)` returns its secret, `remaining()` the seconds left.
 """
 
 from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import ConfigDict, StringConstraints
+from pydantic import ConfigDict
 
-from onboarding.downstream import adapters
-from onboarding.models import CustomerData, CustomerId, Message
+from onboarding.domain.models import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KINDS = frozenset(module.name for module in pkgutil.iter_modules(adapters.__path__))
+    from onboarding.domain.tasks import Account
+
 CACHE_SECONDS = 300
 
-# Names of parameters and secrets, less the separators.
-SystemName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,40}$")]
 Credentials = dict[str, str]
-
-
-class Account(CustomerData):
-    """An account as a downstream system is told of it."""
-
-    account_id: str
-
-
-class AccountTask(Message):
-    """Input of the tasks that concern one customer in one system."""
-
-    customer_id: CustomerId
-    correlation_id: str
-    system: SystemName
-
-
-class ProvisionTask(AccountTask):
-    """Input of the task that provisions an account."""
-
-    account: Account
 
 
 class Adapter(Protocol):
@@ -86,6 +65,11 @@ class UnknownKind(Exception):
     """A system's settings name a kind that no adapter speaks."""
 
 
+def kinds() -> frozenset[str]:
+    """Return the kinds that there are: the modules beside this one."""
+    return frozenset(module.name for module in pkgutil.iter_modules(__path__))
+
+
 def connect(  # noqa: PLR0913 - its ports
     system: str,
     prefix: str,
@@ -107,14 +91,14 @@ def connect(  # noqa: PLR0913 - its ports
     name = f"{prefix}{system}"
     document = settings.get(name, CACHE_SECONDS, "json", force_fetch=False)
     kind = Settings.model_validate(document).kind
-    if kind not in KINDS:
+    if kind not in kinds():
         raise UnknownKind(kind)
 
     def credentials(*, anew: bool = False) -> Credentials:
         found: Credentials = secrets.get(name, CACHE_SECONDS, "json", force_fetch=anew)
         return found
 
-    module = import_module(f"{adapters.__name__}.{kind}")
+    module = import_module(f"{__name__}.{kind}")
     service = getattr(module, "SERVICE", None)
     adapter: Adapter = module.adapter(document, credentials, remaining, client(service) if service else None)
     return adapter

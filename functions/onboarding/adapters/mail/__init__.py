@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 
-from onboarding import email_feedback
-from onboarding.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
+from onboarding.adapters.mail import feedback
+from onboarding.domain.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
-    from onboarding.tasks import WelcomeEmailTask
+    from onboarding.domain.tasks import WelcomeEmailTask
 
 # What SES's errors say of an e-mail: that this very one can't be sent, or that the sender may not send at present. All
 # others (throttled, failing) pass. https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
@@ -92,7 +92,7 @@ def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
                 }
             },
             ConfigurationSetName=sender.configuration_set,
-            EmailTags=email_feedback.tags(task),
+            EmailTags=feedback.tags(task),
         )
     except ClientError as error:
         # SES's own words may quote the recipient's address: the code alone goes on, and no chained exception.

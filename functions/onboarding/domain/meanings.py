@@ -5,7 +5,7 @@ An event or reason that has no line here says nothing, and the public doesn't se
 
 from typing import Literal, NamedTuple
 
-from onboarding.events import (
+from onboarding.domain.events import (
     CustomerAccountCreated,
     CustomerAccountCreationFailed,
     CustomerFraudSuspected,
@@ -63,6 +63,8 @@ MEANINGS: dict[tuple[type[Event], str | None], Meaning] = {
     # Its subject may read the timeline.
     (CustomerFraudSuspected, None): Meaning(stage="suspected"),
 }
+# The events that a timeline keeps, in the workflow's order: those that the public sees.
+TRACKED = tuple(dict.fromkeys(event for (event, _), meaning in MEANINGS.items() if meaning.public))
 _BY_NAME = {(event.__name__, reason): meaning for (event, reason), meaning in MEANINGS.items()}
 
 

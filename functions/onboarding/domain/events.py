@@ -5,12 +5,12 @@ workflow itself, and the tests hold what it publishes against these models; the 
 """
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field
 
-from onboarding.errors import FieldError
-from onboarding.models import PERSONAL, CustomerData, CustomerId, Message
+from onboarding.domain.errors import FieldError
+from onboarding.domain.models import PERSONAL, CustomerData, CustomerId, Message
 
 SOURCE = "custom.customerService"
 
@@ -124,31 +124,3 @@ class CustomerFraudSuspected(Event):
 
 
 EVENTS = {event.__name__: event for event in Event.__subclasses__()}
-
-
-class Envelope(Message):
-    """What EventBridge delivers, as far as it is read here.
-
-    https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
-    """
-
-    id: str
-    source: str
-    detail_type: Annotated[str, Field(alias="detail-type")]
-    time: AwareDatetime
-    detail: dict[str, Any]
-
-    @property
-    def event(self) -> Event | None:
-        """The event; None where its detail-type is not of this contract.
-
-        Fields that are not known here are ignored: a later minor version may have more. Raises
-        `pydantic.ValidationError` where the detail is not what the contract says.
-        """
-        event = EVENTS.get(self.detail_type)
-        return event.model_validate(self.detail) if event else None
-
-
-def read(body: str) -> Event | None:
-    """Return the event in an envelope, as `Envelope.event` does; raises `pydantic.ValidationError` if it is none."""
-    return Envelope.model_validate_json(body).event

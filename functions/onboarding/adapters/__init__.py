@@ -1,0 +1,1 @@
+"""The way out: AWS's tables, queues, bus, workflow and mail, and the downstream systems. Clients are handed in."""

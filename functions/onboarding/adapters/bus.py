@@ -1,0 +1,64 @@
+"""The bus: how a function publishes an event, and reads what a rule delivers. The workflow publishes its own events."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AwareDatetime, Field
+
+from onboarding.domain.events import EVENTS, SOURCE, Event
+from onboarding.domain.models import Message
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+
+class EventNotPublished(Exception):
+    """EventBridge did not take the event. The message is its error code."""
+
+
+def publish(event: Event, *, eventbridge: "EventBridgeClient", event_bus: str) -> None:
+    """Put an event on the bus. Published again it has the same eventId, by which consumers know it.
+
+    Raises:
+        EventNotPublished: EventBridge refused the entry, which it tells with status 200.
+        botocore.exceptions.ClientError: EventBridge refused the request.
+    """
+    answer = eventbridge.put_events(
+        Entries=[
+            {
+                "EventBusName": event_bus,
+                "Source": SOURCE,
+                "DetailType": type(event).__name__,
+                "Detail": event.model_dump_json(by_alias=True, exclude_none=True),
+            }
+        ]
+    )
+    if answer["FailedEntryCount"]:
+        raise EventNotPublished(answer["Entries"][0].get("ErrorCode", "unknown"))
+
+
+class Envelope(Message):
+    """What EventBridge delivers, as far as it is read here.
+
+    https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
+    """
+
+    id: str
+    source: str
+    detail_type: Annotated[str, Field(alias="detail-type")]
+    time: AwareDatetime
+    detail: dict[str, Any]
+
+    @property
+    def event(self) -> Event | None:
+        """The event; None where its detail-type is not of this contract.
+
+        Fields that are not known here are ignored: a later minor version may have more. Raises
+        `pydantic.ValidationError` where the detail is not what the contract says.
+        """
+        event = EVENTS.get(self.detail_type)
+        return event.model_validate(self.detail) if event else None
+
+
+def read(body: str) -> Event | None:
+    """Return the event in an envelope, as `Envelope.event` does; raises `pydantic.ValidationError` if it is none."""
+    return Envelope.model_validate_json(body).event

@@ -1,0 +1,202 @@
+"""What is known of each customer, what is counted of it, and the funnel of a day that follows from the counts.
+
+A customer counts for the day, in UTC, on which the API accepted the registration. Counts only change by what an event
+adds to the facts, so that a number is right whatever comes twice, or in another order.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import AwareDatetime, Field
+
+from onboarding.domain.events import Event
+from onboarding.domain.meanings import meaning_of
+from onboarding.domain.models import CustomerId, Message
+
+_REJECTION, _FAILURE = "rejection:", "failure:"
+# A counter with this prefix and so many tenths of a second says how many were onboarded in that time.
+TIME = "TIME#"
+_TENTHS = 10
+
+
+class Facts(Message):
+    """What is known of a customer's onboarding."""
+
+    customer_id: CustomerId
+    registered_at: AwareDatetime | None = None
+    validated: bool = False
+    account_created: bool = False
+    email_sent_at: AwareDatetime | None = None
+    email_failed_at: AwareDatetime | None = None
+    email_failure: str | None = None
+    rejections: tuple[str, ...] = ()
+    failure: str | None = None
+    suspected: bool = False
+
+    def with_event(self, event: Event) -> Self:
+        """Return the facts with what the event says; nothing that is known is forgotten."""
+        at = event.metadata.occurred_at
+        said: Any = event  # of a stage are the events that have what is read there
+        reason = getattr(event, "reason", None)
+        match meaning_of(type(event).__name__, reason).stage:
+            case "registered":
+                changes: dict[str, Any] = {"registered_at": said.registered_at}
+            case "validated":
+                changes = {"validated": True}
+            case "rejected":
+                changes = {"rejections": (reason,) if reason else tuple(sorted({it["code"] for it in said.errors}))}
+            case "accountCreated":
+                changes = {"account_created": True}
+            case "failed":
+                changes = {"failure": reason}
+            case "emailSent":
+                changes = {"email_sent_at": min(at, self.email_sent_at or at)}
+            case "emailFailed":
+                # Published again with another reason, an event is the one that it was first.
+                earlier = (self.email_failed_at or at, self.email_failure or reason)
+                failed_at, failure = min((at, reason), earlier)
+                changes = {"email_failed_at": failed_at, "email_failure": failure}
+            case "suspected":
+                changes = {"suspected": True}
+            case _:
+                changes = {}
+        return self.model_copy(update=changes)
+
+    @property
+    def onboarded_at(self) -> datetime | None:
+        """When the workflow was done with the customer, with an e-mail or without."""
+        return self.email_sent_at or (self.email_failed_at if self.email_failure == "UNDELIVERABLE" else None)
+
+    @property
+    def seconds_to_onboard(self) -> float | None:
+        """From the API's answer to the end of the workflow; clocks may differ, but no time is negative."""
+        if not self.registered_at or not self.onboarded_at:
+            return None
+        return max(0.0, (self.onboarded_at - self.registered_at).total_seconds())
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What the customer adds to the counters of a day."""
+        return Counter(
+            {
+                "registered": 1,
+                "validated": int(self.validated),
+                "accountCreated": int(self.account_created),
+                "emailSent": int(self.email_sent_at is not None),
+                "onboarded": int(self.onboarded_at is not None),
+                "rejected": int(bool(self.rejections)),
+                "suspected": int(self.suspected),
+                **{f"{_REJECTION}{code}": 1 for code in self.rejections},
+                **{f"{_FAILURE}{reason}": 1 for reason in (self.failure, self.email_failure) if reason},
+            }
+        )
+
+    @property
+    def time_counter(self) -> str | None:
+        """The counter of the customer's time to onboard, by rounded tenths of a second."""
+        seconds = self.seconds_to_onboard
+        return None if seconds is None else f"{TIME}{round(seconds * _TENTHS):08}"
+
+
+class Measure(NamedTuple):
+    """A metric's name, its value and unit, and the reason by which it is counted, if there is one."""
+
+    name: str
+    value: float = 1
+    unit: Literal["Count", "Seconds"] = "Count"
+    reason: str | None = None
+
+
+def measures(before: Facts, after: Facts) -> Iterator[Measure]:
+    """What is known now, and wasn't before."""
+    if after.registered_at and not before.registered_at:
+        yield Measure("CustomerRegistered")
+    if after.onboarded_at and not before.onboarded_at:
+        yield Measure("CustomerOnboarded")
+    if after.suspected and not before.suspected:
+        yield Measure("CustomerSuspected")
+    if after.seconds_to_onboard is not None and before.seconds_to_onboard is None:
+        yield Measure("TimeToOnboard", after.seconds_to_onboard, "Seconds")
+    for code in set(after.rejections) - set(before.rejections):
+        yield Measure("CustomerRejected", reason=code)
+    if after.failure and not before.failure:
+        yield Measure("AccountFailed", reason=after.failure)
+    if after.email_failure and not before.email_failure:
+        yield Measure("WelcomeEmailFailed", reason=after.email_failure)
+
+
+class TimeToOnboard(Message):
+    """Seconds from the API's answer to the end of the workflow, to a tenth; the percentiles by nearest rank."""
+
+    median: float
+    p95: float
+
+
+class Funnel(Message):
+    """How many customers came how far; each is in every stage that it reached."""
+
+    registered: int
+    validated: int
+    account_created: int
+    email_sent: int
+    onboarded: Annotated[int, Field(description="With a welcome e-mail or without")]
+    rejected: int
+    suspected: Annotated[int, Field(description="Of fraud; they are in the stages too")]
+    rejection_reasons: Annotated[dict[str, int], Field(description="A customer may have several")]
+    failure_reasons: dict[str, int]
+    time_to_onboard: TimeToOnboard | None = None
+
+
+class Day(Funnel):
+    """The funnel of those who were registered on a day, in UTC."""
+
+    day: Annotated[date, Field(alias="date")]
+
+
+class Analytics(Message):
+    """The funnel of each day of a period, and of all of it."""
+
+    first: Annotated[date, Field(alias="from")]
+    last: Annotated[date, Field(alias="to")]
+    total: Funnel
+    days: list[Day]
+
+
+def analytics(counters: Mapping[date, Counter[str]]) -> Analytics:
+    """Return the analytics of a period from the counters of each of its days, in order."""
+    return Analytics(
+        first=min(counters),
+        last=max(counters),
+        total=Funnel.model_validate(_funnel(sum(counters.values(), Counter()))),
+        days=[Day.model_validate(_funnel(counts) | {"day": day}) for day, counts in counters.items()],
+    )
+
+
+def _funnel(counters: Counter[str]) -> dict[str, Any]:
+    times = {int(name.removeprefix(TIME)): count for name, count in counters.items() if name.startswith(TIME)}
+    return {
+        **{name: counters[name] for name in ("registered", "validated", "accountCreated", "emailSent")},
+        **{name: counters[name] for name in ("onboarded", "rejected", "suspected")},
+        "rejectionReasons": _reasons(counters, _REJECTION),
+        "failureReasons": _reasons(counters, _FAILURE),
+        "timeToOnboard": _time_to_onboard(sorted(times.items())),
+    }
+
+
+def _reasons(counters: Counter[str], prefix: str) -> dict[str, int]:
+    return {
+        name.removeprefix(prefix): count
+        for name, count in sorted(counters.items())
+        if name.startswith(prefix) and count
+    }
+
+
+def _time_to_onboard(times: list[tuple[int, int]]) -> TimeToOnboard | None:
+    tenths = [tenths for tenths, count in times for _ in range(count)]
+    if not tenths:
+        return None
+    median, p95 = (tenths[math.ceil(share * len(tenths)) - 1] / _TENTHS for share in (0.5, 0.95))
+    return TimeToOnboard(median=median, p95=p95)

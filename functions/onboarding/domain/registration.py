@@ -1,0 +1,40 @@
+"""A registration on its way from the API to the workflow."""
+
+from typing import Annotated, Literal
+from uuid import UUID, uuid4, uuid5
+
+from pydantic import AwareDatetime, Field
+
+from onboarding.domain.models import CustomerData, CustomerId, Message
+
+_IDEMPOTENCY_NAMESPACE = UUID("6f3d7b0e-5f0a-4d0c-9a43-7c0b6d0f5a11")
+
+
+class Registration(Message):
+    """A registration in the queue, which is also the input of its execution."""
+
+    event_type: Literal["CustomerRegistered"] = "CustomerRegistered"
+    timestamp: AwareDatetime
+    customer_id: CustomerId
+    correlation_id: Annotated[str, Field(description="The API's request id")]
+    data: CustomerData
+
+
+class Accepted(Message):
+    """The answer to a registration: 202 Accepted. The trackingId is the queue's message id."""
+
+    message: str = "Registration accepted"
+    customer_id: str
+    tracking_id: str
+
+
+def customer_id_for(customer: CustomerData, idempotency_key: str | None) -> str:
+    """Return a new customerId, or with an Idempotency-Key always the same one for the same key and customer.
+
+    So a repeated request makes no second customer even where the record of the first is lost; and a key that comes
+    back with another customer, long after its record expired, takes nothing from either.
+    """
+    if idempotency_key is None:
+        return str(uuid4())
+    document = customer.model_dump_json(by_alias=True, exclude_none=True)
+    return str(uuid5(_IDEMPOTENCY_NAMESPACE, f"{idempotency_key}\n{document}"))

@@ -1,0 +1,48 @@
+"""What the workflow hands to the functions of its tasks."""
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from onboarding.domain.models import CustomerData, CustomerId, Message
+
+# Names of parameters and secrets, less the separators.
+SystemName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,40}$")]
+
+
+class CustomerTask(Message):
+    """Input of the tasks that validate a customer and create the account."""
+
+    customer_id: CustomerId
+    correlation_id: str
+    customer_data: CustomerData
+
+
+class WelcomeEmailTask(Message):
+    """Input of the task that sends the welcome e-mail."""
+
+    customer_id: CustomerId
+    correlation_id: str
+    account_id: str
+    first_name: str
+    email: str
+
+
+class Account(CustomerData):
+    """An account as a downstream system is told of it."""
+
+    account_id: str
+
+
+class SystemTask(Message):
+    """Input of the tasks that concern one customer in one system."""
+
+    customer_id: CustomerId
+    correlation_id: str
+    system: SystemName
+
+
+class ProvisionTask(SystemTask):
+    """Input of the task that provisions an account."""
+
+    account: Account
