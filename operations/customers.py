@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from onboarding.adapters import accounts, fraud, registrations, timelines
-from onboarding.domain.registration import customer_id_for
+from onboarding.domain.registration import RegistrationRequest, customer_id_for
 from operations import execution
 from operations.execution import UNDONE
 from operations.stack import NotPossible
@@ -33,7 +33,7 @@ def register_anew(stack: Stack, customer_id: str) -> str:
         raise NotPossible(f"The onboarding of {customer_id} holds an account: release it first")
     registration = execution.registration_of(closed)
     accepted = registrations.accept(
-        registration.data,
+        RegistrationRequest(customer=registration.data, idempotency_key=None),
         customer_id=customer_id_for(registration.data, idempotency_key=f"anew {customer_id}"),
         correlation_id=registration.correlation_id,
         sqs=stack.session.client("sqs"),

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from onboarding.adapters.registrations import accept
 from onboarding.domain.models import CustomerData, CustomerId, Name
-from onboarding.domain.registration import customer_id_for
+from onboarding.domain.registration import RegistrationRequest, customer_id_for
 from tests.customers import a_customer
 
 ADA = CustomerData.model_validate(a_customer())
@@ -61,7 +61,8 @@ def test_sqs_takes_the_message_of_every_customer(name: str) -> None:
     sqs: Any = SimpleNamespace(send_message=send_message)
     customer = ADA.model_copy(update={"first_name": name})
 
-    accept(customer, customer_id="ada", correlation_id="request", sqs=sqs, queue_url="https://sqs.example.com/q")
+    request = RegistrationRequest(customer=customer, idempotency_key=None)
+    accept(request, customer_id="ada", correlation_id="request", sqs=sqs, queue_url="https://sqs.example.com/q")
 
     assert all(map(TAKEN_BY_SQS.fullmatch, bodies))
     assert len(bodies) == 1

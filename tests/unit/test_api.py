@@ -8,21 +8,22 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Logger
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboarding.domain.registration import Accepted
+from onboarding.domain.registration import Accepted, RegistrationRequest
 from onboarding.runtime.api import (
     MAX_BODY_BYTES,
     Problem,
-    RegistrationRequest,
     RequestRefused,
+    endpoint,
     parse_request,
     respond,
     title,
 )
 from tests.customers import a_customer
-from tests.invocations import an_api_request, sample
+from tests.invocations import Context, an_api_request, sample
 
 NESTED_TOO_DEEPLY = '{"firstName":' * 1000
 
@@ -243,7 +244,7 @@ def test_any_body_is_a_registration_or_is_refused_with_a_reason(body: bytes | st
     if isinstance(answer, Problem):
         assert answer.status == HTTPStatus.BAD_REQUEST
         assert answer.errors
-        assert json.loads(respond(400, answer, allow_origin="*")["body"])["errors"] == answer.errors
+        assert json.loads(respond(400, answer)["body"])["errors"] == answer.errors
     else:
         assert answer.customer.model_dump(by_alias=True, exclude_none=True) == {
             field: value for field, value in json.loads(body).items() if value is not None
@@ -261,8 +262,19 @@ def test_a_problem_says_nothing_that_was_typed(customer: dict[str, Any], rubbish
     assert "§" not in invalid.model_dump_json() + unreadable.model_dump_json()
 
 
+def answered(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The answer of an endpoint that makes its response by this."""
+
+    @endpoint(Logger("test"), allow_origin="*", refused="Refused", failed="Failed", unavailable="Unavailable")
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        return make()
+
+    context: Any = Context()
+    return handler(an_api_request(""), context)
+
+
 def test_a_document_is_answered_as_json() -> None:
-    response = respond(HTTPStatus.ACCEPTED, Accepted(customer_id="c", tracking_id="t"), allow_origin="*")
+    response = answered(lambda: respond(HTTPStatus.ACCEPTED, Accepted(customer_id="c", tracking_id="t")))
 
     assert response == {
         "statusCode": 202,
@@ -276,9 +288,10 @@ def test_a_document_is_answered_as_json() -> None:
 
 
 def test_a_problem_is_answered_as_a_problem_document() -> None:
-    refused = RequestRefused(HTTPStatus.CONFLICT, "In progress", retry_after=1)
+    def refuse() -> dict[str, Any]:
+        raise RequestRefused(HTTPStatus.CONFLICT, "In progress", retry_after=1)
 
-    response = respond(refused.problem.status, refused.problem, allow_origin="*", **refused.headers)
+    response = answered(refuse)
 
     assert response == {
         "statusCode": 409,

@@ -1,37 +1,64 @@
-"""The registration queue: from the API to the workflow."""
-
-from __future__ import annotations
+"""The registration queue: from the API to the workflow, once for each Idempotency-Key."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from onboarding.domain.registration import Accepted, Registration
+from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig, idempotent_function
+from aws_lambda_powertools.utilities.idempotency.serialization.pydantic import PydanticSerializer
+
+from onboarding.domain.registration import Accepted, Registration, RegistrationRequest
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
+    from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_sqs import SQSClient
 
-    from onboarding.domain.models import CustomerData
 
-
-def accept(
-    customer: CustomerData,
+def accept(  # noqa: PLR0913 - its ports
+    request: RegistrationRequest,
     *,
     customer_id: str,
     correlation_id: str,
-    sqs: SQSClient,
+    sqs: "SQSClient",
     queue_url: str,
+    records: "DynamoDBPersistenceLayer | None" = None,
+    context: "LambdaContext | None" = None,
 ) -> Accepted:
-    """Queue a registration under its customerId.
+    """Queue a registration under its customerId; one with an Idempotency-Key once, which `records` remember for a day.
 
     Raises:
+        IdempotencyValidationError: the key came with another customer.
+        IdempotencyAlreadyInProgressError: the first request with the key is in progress.
+        IdempotencyPersistenceLayerError: the records are out of reach.
         botocore.exceptions.ClientError, ConnectionError, HTTPClientError: the queue did not take it.
     """
-    registration = Registration(
-        timestamp=datetime.now(UTC),
-        customer_id=customer_id,
-        correlation_id=correlation_id,
-        data=customer,
+
+    def queue(request: RegistrationRequest) -> Accepted:
+        registration = Registration(
+            timestamp=datetime.now(UTC),
+            customer_id=customer_id,
+            correlation_id=correlation_id,
+            data=request.customer,
+        )
+        body = registration.model_dump_json(by_alias=True, exclude_none=True)
+        sent = sqs.send_message(QueueUrl=queue_url, MessageBody=body)
+        return Accepted(customer_id=customer_id, tracking_id=sent["MessageId"])
+
+    if request.idempotency_key is None or records is None:
+        return queue(request)
+    queue_once = idempotent_function(
+        queue,
+        data_keyword_argument="request",
+        config=IdempotencyConfig(
+            event_key_jmespath="idempotency_key",
+            payload_validation_jmespath="customer",
+            expires_after_seconds=24 * 60 * 60,
+            hash_function="sha256",
+            lambda_context=context,
+        ),
+        persistence_store=records,
+        output_serializer=PydanticSerializer,
+        key_prefix="register_customer",
     )
-    body = registration.model_dump_json(by_alias=True, exclude_none=True)
-    sent = sqs.send_message(QueueUrl=queue_url, MessageBody=body)
-    return Accepted(customer_id=customer_id, tracking_id=sent["MessageId"])
+    accepted: Accepted = queue_once(request=request)
+    return accepted

@@ -10,6 +10,13 @@ from onboarding.domain.models import CustomerData, CustomerId, Message
 _IDEMPOTENCY_NAMESPACE = UUID("6f3d7b0e-5f0a-4d0c-9a43-7c0b6d0f5a11")
 
 
+class RegistrationRequest(Message):
+    """What a caller sends: the customer in the body, the Idempotency-Key in a header."""
+
+    customer: CustomerData
+    idempotency_key: str | None
+
+
 class Registration(Message):
     """A registration in the queue, which is also the input of its execution."""
 

@@ -1,17 +1,28 @@
 """What the API takes and answers: requests parsed, problems as documents (RFC 9457)."""
 
+import functools
 import re
 from base64 import b64decode
+from collections.abc import Callable
 from datetime import date, timedelta
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from onboarding.domain.errors import FieldError
 from onboarding.domain.models import CustomerData, CustomerId, Message
+from onboarding.domain.registration import RegistrationRequest
+from onboarding.runtime import aws, failures
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+Response = dict[str, Any]
+Handler = Callable[[dict[str, Any], "LambdaContext"], Response]
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_DAYS = 92
@@ -61,11 +72,49 @@ class RequestRefused(Exception):
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
 
 
-class RegistrationRequest(Message):
-    """What a caller sends: the customer in the body, the Idempotency-Key in a header."""
+def endpoint(  # noqa: PLR0913 - what the answers and log lines of one say
+    logger: "Logger",
+    *,
+    allow_origin: str,
+    refused: str,
+    failed: str,
+    unavailable: str,
+    outages: tuple[type[Exception], ...] = aws.FAILURES,
+    count_refusal: Callable[[], None] = lambda: None,
+) -> Callable[[Handler], Handler]:
+    """Make a handler answer with a problem what it refuses, and with 503 any of `outages`; let browsers read it all.
 
-    customer: CustomerData
-    idempotency_key: str | None
+    A request that is refused is logged as `refused`, an outage as `failed` first; `unavailable` is the 503's detail.
+    """
+
+    def decorate(handler: Handler) -> Handler:
+        def answer(event: dict[str, Any], context: "LambdaContext") -> Response:
+            try:
+                return handler(event, context)
+            except outages:
+                logger.exception(failed)
+                raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, unavailable, retry_after=5) from None
+
+        @logger.inject_lambda_context(clear_state=True)
+        @failures.logged(logger)
+        @functools.wraps(handler)
+        def answer_or_problem(event: dict[str, Any], context: "LambdaContext") -> Response:
+            logger.append_keys(correlation_id=event["requestContext"]["requestId"])
+            try:
+                response = answer(event, context)
+            except RequestRefused as error:
+                logger.info(refused, status=error.problem.status, reason=error.problem.detail)
+                count_refusal()
+                response = respond(error.problem.status, error.problem, **error.headers)
+            response["headers"] |= {
+                "Access-Control-Allow-Origin": allow_origin,
+                "Access-Control-Expose-Headers": "ETag,Location,Retry-After",
+            }
+            return response
+
+        return answer_or_problem
+
+    return decorate
 
 
 def parse_request(event: dict[str, Any]) -> RegistrationRequest:
@@ -149,29 +198,22 @@ def onboarding_of(customer_id: str) -> str:
     return f"customers/{customer_id}/onboarding"
 
 
-def respond(status: int, document: Message, *, allow_origin: str, **headers: str) -> dict[str, Any]:
+def respond(status: int, document: Message, **headers: str) -> Response:
     """Return an API Gateway proxy response that carries the document as JSON."""
     media_type = "application/problem+json" if isinstance(document, Problem) else "application/json"
     return {
         "statusCode": int(status),
-        "headers": {
-            "Content-Type": media_type,
-            "Access-Control-Allow-Origin": allow_origin,
-            "Access-Control-Expose-Headers": "ETag,Location,Retry-After",
-            **headers,
-        },
+        "headers": {"Content-Type": media_type, **headers},
         "body": document.model_dump_json(by_alias=True, exclude_none=True),
     }
 
 
-def respond_if_changed(
-    event: dict[str, Any], document: Message, *, allow_origin: str, **headers: str
-) -> dict[str, Any]:
+def respond_if_changed(event: dict[str, Any], document: Message, **headers: str) -> Response:
     """Return 200 with the document and its ETag; 304 without it where the request's If-None-Match has that tag.
 
     https://www.rfc-editor.org/rfc/rfc9110#name-if-none-match
     """
-    response = respond(HTTPStatus.OK, document, allow_origin=allow_origin, **headers)
+    response = respond(HTTPStatus.OK, document, **headers)
     etag = f'"{sha256(response["body"].encode()).hexdigest()}"'
     response["headers"] |= {"ETag": etag, "Cache-Control": "no-cache"}
     headers = _headers(event)
