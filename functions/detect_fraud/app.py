@@ -1,16 +1,14 @@
 """Messages of the fraud detection queue: publish who is suspected."""
 
 import os
-from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters import bus, fraud
 from onboarding.domain.events import CustomerValidated
 from onboarding.domain.fraud import examine
-from onboarding.runtime import aws, batch, failures
+from onboarding.runtime import aws, batch
 
 TABLE_NAME = os.environ["FRAUD_TABLE"]
 EVENT_BUS = os.environ["EVENT_BUS"]
@@ -20,15 +18,9 @@ dynamodb = aws.client("dynamodb")
 eventbridge = aws.client("events")
 
 
-@logger.inject_lambda_context(clear_state=True)
-@failures.logged(logger)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return the messages that failed."""
-    return batch.process(event, detect, context, logger)
-
-
-def detect(record: SQSRecord) -> None:
-    """Look at one validated customer, and anew at those behind whom it makes suspicious."""
+@batch.consumer(logger)
+def handler(record: SQSRecord) -> None:
+    """Look at one validated customer, and again at later ones that it makes suspicious."""
     event = bus.read(record.body)
     if event:
         logger.append_keys(customer_id=event.customer_id, correlation_id=event.metadata.correlation_id)

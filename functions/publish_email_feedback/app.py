@@ -1,29 +1,21 @@
 """Messages of SES's feedback queue: publish what bounced, and what was complained of."""
 
 import os
-from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters.bus import publish
 from onboarding.adapters.mail import feedback
-from onboarding.runtime import aws, batch, failures
+from onboarding.runtime import aws, batch
 
 EVENT_BUS = os.environ["EVENT_BUS"]
 logger = Logger(use_rfc3339=True, utc=True)
 eventbridge = aws.client("events")
 
 
-@logger.inject_lambda_context(clear_state=True)
-@failures.logged(logger)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return the messages that failed."""
-    return batch.process(event, publish_feedback, context, logger)
-
-
-def publish_feedback(record: SQSRecord) -> None:
+@batch.consumer(logger)
+def handler(record: SQSRecord) -> None:
     """Publish WelcomeEmailFailed, or acknowledge a report that doesn't call for it."""
     failed = feedback.read(record.body)
     if failed is None:

@@ -1,16 +1,14 @@
 """Messages of the analytics queue: count what each event says of its customer, once."""
 
 import os
-from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters import analytics, bus
 from onboarding.domain.analytics import Measure, measures
-from onboarding.runtime import aws, batch, failures
+from onboarding.runtime import aws, batch
 
 TABLE_NAME = os.environ["ANALYTICS_TABLE"]
 logger = Logger(use_rfc3339=True, utc=True)
@@ -19,16 +17,12 @@ dynamodb = aws.client("dynamodb")
 
 
 @metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-@failures.logged(logger)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return the messages that failed."""
-    response = batch.process(event, count, context, logger, analytics.Conflict)
-    metrics.add_metric("EventNotCounted", MetricUnit.Count, len(response["batchItemFailures"]))
-    return response
-
-
-def count(record: SQSRecord) -> None:
+@batch.consumer(
+    logger,
+    analytics.Conflict,
+    count_failed=lambda number: metrics.add_metric("EventNotCounted", MetricUnit.Count, number),
+)
+def handler(record: SQSRecord) -> None:
     """Count one event, or acknowledge that it is counted, or is none that is known here."""
     event = bus.read(record.body)
     if event is None:

@@ -1,16 +1,14 @@
 """Messages of the registration queue: start an execution for each."""
 
 import os
-from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters.workflow import start_execution
 from onboarding.domain.registration import Registration
-from onboarding.runtime import aws, batch, failures
+from onboarding.runtime import aws, batch
 
 STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
 logger = Logger(use_rfc3339=True, utc=True)
@@ -19,16 +17,10 @@ sfn = aws.client("stepfunctions")
 
 
 @metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-@failures.logged(logger)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return the messages that failed."""
-    response = batch.process(event, start, context, logger)
-    metrics.add_metric("OnboardingNotStarted", MetricUnit.Count, len(response["batchItemFailures"]))
-    return response
-
-
-def start(record: SQSRecord) -> None:
+@batch.consumer(
+    logger, count_failed=lambda number: metrics.add_metric("OnboardingNotStarted", MetricUnit.Count, number)
+)
+def handler(record: SQSRecord) -> None:
     """Start one execution, or acknowledge that an earlier delivery of the message did."""
     registration = Registration.model_validate_json(record.body)
     logger.append_keys(customer_id=registration.customer_id, correlation_id=registration.correlation_id)

@@ -1,28 +1,20 @@
 """Messages of the tracking queue: keep what each event says of its customer's onboarding."""
 
 import os
-from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters import timelines
-from onboarding.runtime import aws, batch, failures
+from onboarding.runtime import aws, batch
 
 TABLE_NAME = os.environ["TIMELINES_TABLE"]
 logger = Logger(use_rfc3339=True, utc=True)
 dynamodb = aws.client("dynamodb")
 
 
-@logger.inject_lambda_context(clear_state=True)
-@failures.logged(logger)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return the messages that failed."""
-    return batch.process(event, track, context, logger)
-
-
-def track(record: SQSRecord) -> None:
+@batch.consumer(logger)
+def handler(record: SQSRecord) -> None:
     """Keep one event, or acknowledge that it is kept, or is none that is tracked."""
     entry = timelines.read(record.body)
     if entry is None:

@@ -16,23 +16,30 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-def process(
-    event: dict[str, Any],
-    handle: Callable[[SQSRecord], None],
-    context: LambdaContext,
-    logger: Logger,
-    *expected: type[Exception],
-) -> dict[str, Any]:
-    """Handle each message; return those that failed: SQS delivers them again, and at last to the dead-letter queue.
+def consumer(
+    logger: Logger, *expected: type[Exception], count_failed: Callable[[int], None] = lambda _: None
+) -> Callable[[Callable[[SQSRecord], None]], Callable[[dict[str, Any], LambdaContext], dict[str, Any]]]:
+    """Make a handler of batches of a function that handles one message.
 
-    Each failure is logged, as a handler's own is (`failures.logged`). To Lambda the invocation is a success, also when
-    every message failed, so nothing but the log shows it.
+    It returns the messages that failed: SQS delivers them again, and at last to the dead-letter queue. Each failure is
+    logged, as a handler's own is (`failures.logged`). To Lambda the invocation is a success, also when every message
+    failed, so nothing but the log shows it.
     """
 
-    def logged(record: SQSRecord) -> None:
-        logger.append_keys(message_id=record.message_id, customer_id=None, correlation_id=None)
-        with failures.logged(logger, *expected):
-            handle(record)
+    def decorate(handle: Callable[[SQSRecord], None]) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+        def logged(record: SQSRecord) -> None:
+            logger.append_keys(message_id=record.message_id, customer_id=None, correlation_id=None)
+            with failures.logged(logger, *expected):
+                handle(record)
 
-    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
-    return dict(process_partial_response(event, logged, processor, context))
+        @logger.inject_lambda_context(clear_state=True)
+        @failures.logged(logger)
+        def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+            processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+            response = process_partial_response(event, logged, processor, context)
+            count_failed(len(response["batchItemFailures"]))
+            return dict(response)
+
+        return handler
+
+    return decorate
