@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
+from onboarding.adapters import downstream
+from onboarding.runtime import aws
 from tests.unit.deployment import ACCOUNT, REFERENCES, REGION, Functions
 
 PREFIX = f"/{REFERENCES['AWS::StackName']}/downstream/"
 QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/ledger.fifo"
 QUEUE_SETTINGS = {"kind": "sqs", "queueUrl": QUEUE_URL}
 API_KEY = "k3y-0f-the-crm"
+make_client = cache(aws.client)
 CLIENT = {"clientId": "onboarding", "clientSecret": "s3cr3t/of+the crm"}
 
 
@@ -28,12 +32,10 @@ class Systems:
     """The systems that the functions find configured, which have cached none of it."""
 
     def __init__(self, functions: Functions) -> None:
-        functions_of_systems = [functions["provision_account"], functions["deprovision_account"]]
-        for function in functions_of_systems:
-            function.settings.clear_cache()
-            function.secrets.clear_cache()
-        self._ssm = functions_of_systems[0].settings.client
-        self._secrets = functions_of_systems[0].secrets.client
+        for name in ("provision_account", "deprovision_account"):
+            vars(functions[name])["systems"] = downstream.Systems(PREFIX, make_client)
+        self._ssm = make_client("ssm")
+        self._secrets = make_client("secretsmanager")
 
     def configure(self, system: str, settings: object, secret: object = None) -> None:
         """Write the settings, and the credentials where there are any; text goes as it is, all else as JSON."""

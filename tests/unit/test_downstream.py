@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
 
 from onboarding.adapters import downstream
+from onboarding.adapters.downstream import Systems
 from onboarding.adapters.downstream.http import HttpSystem
 from onboarding.runtime import aws
 from tests.unit.deployment import REGION
@@ -22,59 +26,74 @@ from tests.wiring import systems as wiring
 SETTINGS = by_api_key("https://crm.example.com")
 
 
-class Store:
-    """Parameters, or secrets: the document of each name, and what was asked."""
+class Aws:
+    """Parameter Store and Secrets Manager: the document of each name, and what was asked. No other service."""
 
-    def __init__(self, **documents: Any) -> None:
-        self.documents = {f"{PREFIX}{system}": document for system, document in documents.items()}
-        self.asked: list[tuple[str, int | None, bool]] = []
+    def __init__(self, settings: Any, secret: Any = None) -> None:
+        self.settings = settings
+        self.secret = secret
+        self.asked: list[str] = []
 
-    def get(self, name: str, max_age: int | None, transform: str, *, force_fetch: bool) -> Any:
-        assert transform == "json"
-        self.asked.append((name, max_age, force_fetch))
-        return self.documents[name]
+    def client(self, service: str) -> Any:
+        return self if service in {"ssm", "secretsmanager"} else f"client of {service}"
+
+    def get_parameter(self, *, Name: str) -> Any:  # noqa: N803 - AWS's name
+        self.asked.append(Name)
+        return {"Parameter": {"Value": json.dumps(self.settings)}}
+
+    def get_secret_value(self, *, SecretId: str) -> Any:  # noqa: N803 - AWS's name
+        self.asked.append(f"secret {SecretId}")
+        return {"SecretString": json.dumps(self.secret)}
 
 
-def connect(settings: Any, secrets: Store | None = None, system: str = "crm") -> Any:
+def connect(settings: Any, secret: Any = None) -> Any:
     """Connect to a system with these settings."""
-    store = settings if isinstance(settings, Store) else Store(**{system: settings})
-    return downstream.connect(
-        system, PREFIX, settings=store, secrets=secrets or Store(), client=aws.client, remaining=lambda: 30
-    )
+    return Systems(PREFIX, Aws(settings, secret).client).connect("crm", remaining=lambda: 30)
 
 
-def test_each_kind_is_a_module_that_gets_the_client_it_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_kind_is_a_module_that_makes_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     modules = {path.stem for path in Path(downstream.__path__[0]).glob("*.py")} - {"__init__"}
     for kind in modules:
-        service = getattr(import_module(f"{downstream.__name__}.{kind}"), "SERVICE", None)
-        assert service is None or aws.client(service).meta.service_model.service_name == service
+        assert import_module(f"{downstream.__name__}.{kind}").client(aws.client)
 
     assert modules == downstream.kinds()
     assert {it["kind"] for it in wiring.SETTINGS.values()} == downstream.kinds()  # whose permissions are tested
 
 
-def test_a_system_is_found_by_its_name_and_its_settings_are_cached() -> None:
-    settings = Store(crm=SETTINGS)
+def test_a_system_is_found_by_its_name_and_its_settings_are_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Aws(SETTINGS)
+    systems = Systems(PREFIX, asked.client)
 
-    assert isinstance(connect(settings), HttpSystem)
+    for _ in range(2):
+        assert isinstance(systems.connect("crm", remaining=lambda: 30), HttpSystem)
+    assert asked.asked == [f"{PREFIX}crm"]
 
-    assert settings.asked == [(f"{PREFIX}crm", downstream.CACHE_SECONDS, False)]
     assert 0 < downstream.CACHE_SECONDS <= 15 * 60
+    later = time.time() + downstream.CACHE_SECONDS
+    monkeypatch.setattr(downstream, "time", SimpleNamespace(time=lambda: later))
+    systems.connect("crm", remaining=lambda: 30)
+    assert asked.asked == [f"{PREFIX}crm"] * 2
 
 
 def test_credentials_are_fetched_when_they_are_needed_cached_or_anew() -> None:
-    secrets = Store(crm={"apiKey": API_KEY})
-    system = connect(SETTINGS, secrets)
-    assert secrets.asked == []
+    asked = Aws(SETTINGS, {"apiKey": API_KEY})
+    system: Any = Systems(PREFIX, asked.client).connect("crm", remaining=lambda: 30)
+    assert asked.asked == [f"{PREFIX}crm"]
 
-    assert system._credentials() == {"apiKey": API_KEY}
+    for _ in range(2):
+        assert system._credentials() == {"apiKey": API_KEY}
+    assert asked.asked[1:] == [f"secret {PREFIX}crm"]
+
     assert system._credentials(anew=True) == {"apiKey": API_KEY}
+    assert asked.asked[1:] == [f"secret {PREFIX}crm"] * 2
 
-    assert secrets.asked == [
-        (f"{PREFIX}crm", downstream.CACHE_SECONDS, False),
-        (f"{PREFIX}crm", downstream.CACHE_SECONDS, True),
-    ]
+
+def test_calls_of_one_kind_share_a_client() -> None:
+    systems = Systems(PREFIX, Aws(SETTINGS).client)
+    one, other = (cast("HttpSystem", systems.connect(name, remaining=lambda: 30)) for name in ("crm", "erp"))
+
+    assert one._client is other._client
 
 
 @pytest.mark.parametrize(
@@ -127,21 +146,14 @@ def test_a_new_kind_is_one_module_and_no_change_elsewhere(add_kind: Callable[[st
     add_kind(
         "mainframe",
         """
-        SERVICE = "m2"
+        def client(make_client):
+            return make_client("m2")
 
         def adapter(settings, credentials, remaining, client):
             return settings["terminal"], credentials(), remaining(), client
         """,
     )
-    settings = {"kind": "mainframe", "terminal": "3270"}
 
-    connected: Any = downstream.connect(
-        "crm",
-        PREFIX,
-        settings=Store(crm=settings),
-        secrets=Store(crm={"operator": "ada"}),
-        client=lambda service: f"client of {service}",
-        remaining=lambda: 30,
-    )
+    connected = connect({"kind": "mainframe", "terminal": "3270"}, {"operator": "ada"})
 
     assert connected == ("3270", {"operator": "ada"}, 30, "client of m2")

@@ -72,11 +72,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture(autouse=True)
-def _no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "tokens", {})
-
-
-@pytest.fixture(autouse=True)
 def _nothing_secret_or_personal_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     with caplog.at_level(logging.INFO):
         yield
@@ -86,10 +81,11 @@ def _nothing_secret_or_personal_is_logged(caplog: pytest.LogCaptureFixture) -> I
 @pytest.fixture
 def connect(crm: Partner, clock: Clock) -> Callable[..., Adapter]:
     """Connects to the partner, by its API key unless other settings and credentials are given."""
+    client = http.Client()
 
     def connect(settings: dict[str, Any] | None = None, credentials: Credentials | None = None) -> Adapter:
         secret = credentials or Credentials({"apiKey": API_KEY})
-        return http.adapter(settings or by_api_key(crm.url), secret, lambda: clock.left)
+        return http.adapter(settings or by_api_key(crm.url), secret, lambda: clock.left, client)
 
     return connect
 
@@ -494,7 +490,7 @@ class TestSettings:
         settings = {k: v for k, v in (by_api_key("https://crm.example.com") | changes).items() if v is not None}
 
         with pytest.raises(ValidationError, match=field) as raised:
-            http.adapter(settings, Credentials({}), lambda: 10)
+            http.adapter(settings, Credentials({}), lambda: 10, http.Client())
 
         assert "crm.example.com" not in str(raised.value)
         assert "passwd" not in str(raised.value)
@@ -502,7 +498,7 @@ class TestSettings:
     def test_may_be_no_more_than_where_the_system_is_and_how_to_authenticate(self) -> None:
         settings = {"kind": "http", "url": "https://crm.example.com", "authentication": {"type": "apiKey"}}
 
-        system = http.adapter(settings, Credentials({}), lambda: 10)
+        system = http.adapter(settings, Credentials({}), lambda: 10, http.Client())
 
         assert system._timeout.connect_timeout == 2
         assert system._timeout.read_timeout == 5

@@ -13,19 +13,18 @@ from onboarding.adapters.downstream import Adapter, sqs
 from onboarding.domain.errors import DownstreamUnavailable
 from onboarding.domain.tasks import Account
 from tests.customers import a_customer
-from tests.unit.deployment import Functions
 from tests.unit.faults import OUT_OF_REACH, failing, refusing
 from tests.unit.runtime import Runtime
-from tests.unit.systems import QUEUE_SETTINGS
+from tests.unit.systems import QUEUE_SETTINGS, make_client
 
 ACCOUNT = a_customer(accountId="account-1")
 Commands = Callable[[], list[Any]]
 
 
 @pytest.fixture
-def client(functions: Functions, runtime: Runtime) -> Any:
+def client(runtime: Runtime) -> Any:
     """The client that the functions hand to an adapter of this kind."""
-    return functions["provision_account"].client(sqs.SERVICE)
+    return sqs.client(make_client)
 
 
 @pytest.fixture

@@ -2,13 +2,17 @@
 
 A downstream system is configured, not coded: its settings are a parameter and its credentials a secret, both named
 `{prefix}{system}`. Its `kind` names the module beside this one that speaks its language; to add a kind is to add a
-module. Each has a function `adapter(settings, credentials, remaining, client)` that returns an `Adapter`: `settings` is
-the system's document, `credentials(anew=False)` returns its secret, `remaining()` the seconds left.
+module with two functions. `client(make_client)` returns what its calls share, such as a client of an AWS service.
+`adapter(settings, credentials, remaining, client)` returns an `Adapter`: `settings` is the system's document,
+`credentials(anew=False)` returns its secret, `remaining()` the seconds left.
 """
 
 from __future__ import annotations
 
+import json
 import pkgutil
+import time
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,8 +26,6 @@ if TYPE_CHECKING:
     from onboarding.domain.tasks import Account
 
 CACHE_SECONDS = 300
-
-Credentials = dict[str, str]
 
 
 class Adapter(Protocol):
@@ -54,13 +56,6 @@ class Settings(Message):
     kind: str
 
 
-class Parameters(Protocol):
-    """Where settings and credentials are: a Powertools provider of parameters or of secrets."""
-
-    def get(self, name: str, max_age: int | None, transform: Any, *, force_fetch: bool) -> Any:  # noqa: ANN401
-        """Return the JSON of that name, cached for so many seconds."""
-
-
 class UnknownKind(Exception):
     """A system's settings name a kind that no adapter speaks."""
 
@@ -70,35 +65,64 @@ def kinds() -> frozenset[str]:
     return frozenset(module.name for module in pkgutil.iter_modules(__path__))
 
 
-def connect(  # noqa: PLR0913 - its ports
-    system: str,
-    prefix: str,
-    *,
-    settings: Parameters,
-    secrets: Parameters,
-    client: Callable[[str], Any],
-    remaining: Callable[[], float],
-) -> Adapter:
-    """Return the adapter of a system.
+class Systems:
+    """The downstream systems whose parameters and secrets have a prefix.
 
-    `client` makes the client of an AWS service, for an adapter whose `SERVICE` names one. `remaining` returns
-    the seconds that the caller has left.
-
-    Raises:
-        UnknownKind: see there.
-        pydantic.ValidationError: the settings are not what the adapter needs.
+    `make_client` makes a client of an AWS service by botocore's name of it.
     """
-    name = f"{prefix}{system}"
-    document = settings.get(name, CACHE_SECONDS, "json", force_fetch=False)
-    kind = Settings.model_validate(document).kind
-    if kind not in kinds():
-        raise UnknownKind(kind)
 
-    def credentials(*, anew: bool = False) -> Credentials:
-        found: Credentials = secrets.get(name, CACHE_SECONDS, "json", force_fetch=anew)
-        return found
+    def __init__(self, prefix: str, make_client: Callable[[str], Any]) -> None:
+        self.ssm, self.secretsmanager = make_client("ssm"), make_client("secretsmanager")
+        self._prefix = prefix
+        self._make_client = make_client
+        self._clients: dict[str, Any] = {}
+        self._settings = Documents(self._parameter)
+        self._credentials = Documents(self._secret)
 
-    module = import_module(f"{__name__}.{kind}")
-    service = getattr(module, "SERVICE", None)
-    adapter: Adapter = module.adapter(document, credentials, remaining, client(service) if service else None)
-    return adapter
+    def connect(self, system: str, remaining: Callable[[], float]) -> Adapter:
+        """Return the adapter of a system; `remaining` returns the seconds that the caller has left.
+
+        Raises:
+            UnknownKind: see there.
+            pydantic.ValidationError: the settings are not what the adapter needs.
+            json.JSONDecodeError: they are not JSON.
+            botocore.exceptions.ClientError, ConnectionError, HTTPClientError: they are not there, or out of reach.
+        """
+        name = f"{self._prefix}{system}"
+        settings = self._settings(name)
+        kind = Settings.model_validate(settings).kind
+        if kind not in kinds():
+            raise UnknownKind(kind)
+        module = import_module(f"{__name__}.{kind}")
+        if kind not in self._clients:
+            self._clients[kind] = module.client(self._make_client)
+        adapter: Adapter = module.adapter(settings, partial(self._credentials, name), remaining, self._clients[kind])
+        return adapter
+
+    def _parameter(self, name: str) -> str:
+        value: str = self.ssm.get_parameter(Name=name)["Parameter"]["Value"]
+        return value
+
+    def _secret(self, name: str) -> str | bytes:
+        secret: dict[str, Any] = self.secretsmanager.get_secret_value(SecretId=name)
+        value: str | bytes = secret.get("SecretString") or secret["SecretBinary"]
+        return value
+
+
+class Documents:
+    """JSON documents by their names, fetched by a function and then cached for CACHE_SECONDS.
+
+    By the wall clock, which goes on while Lambda holds the function frozen.
+    """
+
+    def __init__(self, fetch: Callable[[str], str | bytes]) -> None:
+        self._fetch = fetch
+        self._cached: dict[str, tuple[Any, float]] = {}
+
+    def __call__(self, name: str, *, anew: bool = False) -> Any:  # noqa: ANN401 - what the JSON is
+        """Return the document; `anew` fetches it even if it is cached."""
+        document, until = self._cached.get(name, (None, 0.0))
+        if anew or time.time() >= until:
+            document = json.loads(self._fetch(name))
+            self._cached[name] = document, time.time() + CACHE_SECONDS
+        return document

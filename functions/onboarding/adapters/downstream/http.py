@@ -33,9 +33,16 @@ UNKNOWN_CLIENT = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}
 # What a header takes; an error of http.client would show the rest, and with it the credentials.
 HeaderValue = Annotated[str, Field(pattern=r"^[!-~]+$")]
 
-http = urllib3.PoolManager(retries=False)
-# Access tokens by token URL, client and scope, each with the time (of time.monotonic) until which it is used.
-tokens: dict[tuple[str, str, str | None], tuple[str, float]] = {}
+
+class Client:
+    """What the calls share: connections, and access tokens.
+
+    Tokens are by token URL, client and scope, each with the time (of time.monotonic) until which it is used.
+    """
+
+    def __init__(self) -> None:
+        self.pool = urllib3.PoolManager(retries=False)
+        self.tokens: dict[tuple[str, str, str | None], tuple[str, float]] = {}
 
 
 class ApiKey(Message):
@@ -88,8 +95,13 @@ class HttpSystem:
     """A system that is spoken to by HTTP."""
 
     def __init__(
-        self, settings: HttpSettings, credentials: Callable[..., Mapping[str, str]], remaining: Callable[[], float]
+        self,
+        settings: HttpSettings,
+        credentials: Callable[..., Mapping[str, str]],
+        remaining: Callable[[], float],
+        client: Client,
     ) -> None:
+        self._client = client
         self._settings = settings
         self._credentials = credentials
         self._remaining = remaining
@@ -156,7 +168,7 @@ class HttpSystem:
     def _token(self, oauth: ClientCredentials, *, anew: bool) -> str:
         client = ClientSecret.model_validate(self._credentials(anew=anew))
         key = (oauth.token_url, client.client_id, oauth.scope)
-        token, until = tokens.get(key, ("", 0.0))
+        token, until = self._client.tokens.get(key, ("", 0.0))
         if anew or time.monotonic() >= until:
             form = {"grant_type": "client_credentials"} | ({"scope": oauth.scope} if oauth.scope else {})
             # RFC 6749, 2.3.1: each is encoded like a form before it is encoded like a password.
@@ -177,25 +189,30 @@ class HttpSystem:
                 raise DownstreamUnavailable("token: malformed") from None
             # A token that runs out on its way would be refused; one without a lifetime is used once.
             token = grant.access_token
-            tokens[key] = token, time.monotonic() + grant.expires_in - 30
+            self._client.tokens[key] = token, time.monotonic() + grant.expires_in - 30
         return token
 
     def _send(self, method: str, url: str, **request: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401 - urllib3's own
         try:
-            return http.request(method, url, timeout=self._timeout, redirect=False, **request)
+            return self._client.pool.request(method, url, timeout=self._timeout, redirect=False, **request)
         except urllib3.exceptions.HTTPError as error:
             # Its message has the URL, and nothing else that helps.
             raise DownstreamUnavailable(type(error).__name__) from None
+
+
+def client(_make_client: object) -> Client:
+    """Return what the calls share."""
+    return Client()
 
 
 def adapter(
     settings: Mapping[str, Any],
     credentials: Callable[..., Mapping[str, str]],
     remaining: Callable[[], float],
-    _client: None = None,
+    client: Client,
 ) -> HttpSystem:
     """Return the adapter of a system with these settings."""
-    return HttpSystem(HttpSettings.model_validate(settings), credentials, remaining)
+    return HttpSystem(HttpSettings.model_validate(settings), credentials, remaining, client)
 
 
 def _is_success(status: int) -> bool:

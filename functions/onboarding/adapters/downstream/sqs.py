@@ -16,13 +16,11 @@ from onboarding.domain.errors import DownstreamUnavailable
 from onboarding.domain.models import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mypy_boto3_sqs import SQSClient
 
     from onboarding.domain.tasks import Account
-
-SERVICE = "sqs"
 
 
 class QueueSettings(Message):
@@ -60,6 +58,11 @@ class QueueSystem:
             raise DownstreamUnavailable(error.response["Error"]["Code"]) from None
         except (ConnectionError, HTTPClientError) as error:
             raise DownstreamUnavailable(type(error).__name__) from None
+
+
+def client(make_client: Callable[[str], SQSClient]) -> SQSClient:
+    """Return the client that the calls share."""
+    return make_client("sqs")
 
 
 def adapter(settings: Mapping[str, Any], _credentials: object, _remaining: object, sqs: SQSClient) -> QueueSystem:
