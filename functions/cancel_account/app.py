@@ -1,6 +1,5 @@
 """Task CancelAccount: cancel the customer's account and free the e-mail address."""
 
-import os
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -9,8 +8,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from onboarding.adapters.accounts import cancel_account
 from onboarding.domain.tasks import CustomerTask
 from onboarding.runtime import aws, failures
+from onboarding.runtime.environment import Environment
 
-TABLE_NAME = os.environ["CUSTOMERS_TABLE"]
+
+class Settings(Environment):
+    customers_table: str
+
+
+settings = Settings.read()
 logger = Logger(use_rfc3339=True, utc=True)
 dynamodb = aws.client("dynamodb")
 
@@ -21,5 +26,5 @@ def handler(event: dict[str, Any], _: LambdaContext) -> None:
     """Return nothing, each time."""
     task = CustomerTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
-    cancel_account(task.customer_id, task.customer_data, dynamodb=dynamodb, table_name=TABLE_NAME)
+    cancel_account(task.customer_id, task.customer_data, dynamodb=dynamodb, table_name=settings.customers_table)
     logger.info("Account cancelled")

@@ -1,6 +1,5 @@
 """Task CreateAccount: create the customer's account and claim the e-mail address."""
 
-import os
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -10,8 +9,14 @@ from onboarding.adapters.accounts import create_account
 from onboarding.domain.errors import EmailAlreadyRegistered
 from onboarding.domain.tasks import CustomerTask
 from onboarding.runtime import aws, failures
+from onboarding.runtime.environment import Environment
 
-TABLE_NAME = os.environ["CUSTOMERS_TABLE"]
+
+class Settings(Environment):
+    customers_table: str
+
+
+settings = Settings.read()
 logger = Logger(use_rfc3339=True, utc=True)
 dynamodb = aws.client("dynamodb")
 
@@ -22,6 +27,8 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """Return `{accountId}`, the same one each time."""
     task = CustomerTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
-    account_id = create_account(task.customer_id, task.customer_data, dynamodb=dynamodb, table_name=TABLE_NAME)
+    account_id = create_account(
+        task.customer_id, task.customer_data, dynamodb=dynamodb, table_name=settings.customers_table
+    )
     logger.info("Account created", account_id=account_id)
     return {"accountId": account_id}

@@ -1,6 +1,5 @@
 """Task DeprovisionAccount: delete the customer's account in one downstream system."""
 
-import os
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -10,9 +9,16 @@ from onboarding.adapters.downstream import Systems
 from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable
 from onboarding.domain.tasks import SystemTask
 from onboarding.runtime import aws, failures
+from onboarding.runtime.environment import Environment
 
+
+class Settings(Environment):
+    downstream_prefix: str
+
+
+settings = Settings.read()
 logger = Logger(use_rfc3339=True, utc=True)
-systems = Systems(os.environ["DOWNSTREAM_PREFIX"], aws.client)
+systems = Systems(settings.downstream_prefix, aws.client)
 
 
 @logger.inject_lambda_context(clear_state=True)

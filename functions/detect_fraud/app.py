@@ -1,7 +1,5 @@
 """Messages of the fraud detection queue: publish who is suspected."""
 
-import os
-
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
@@ -9,10 +7,16 @@ from onboarding.adapters import bus, fraud
 from onboarding.domain.events import CustomerValidated
 from onboarding.domain.fraud import examine
 from onboarding.runtime import aws, batch
+from onboarding.runtime.environment import Environment
 
-TABLE_NAME = os.environ["FRAUD_TABLE"]
-EVENT_BUS = os.environ["EVENT_BUS"]
-THRESHOLD = int(os.environ["FRAUD_THRESHOLD"])
+
+class Settings(Environment):
+    fraud_table: str
+    event_bus: str
+    fraud_threshold: int
+
+
+settings = Settings.read()
 logger = Logger(use_rfc3339=True, utc=True)
 dynamodb = aws.client("dynamodb")
 eventbridge = aws.client("events")
@@ -27,9 +31,11 @@ def handler(record: SQSRecord) -> None:
     if not isinstance(event, CustomerValidated):
         logger.info("Event ignored")
         return
-    findings = fraud.record(examine(event), dynamodb=dynamodb, table_name=TABLE_NAME)
-    for suspicion in fraud.suspicions(findings, THRESHOLD, dynamodb=dynamodb, table_name=TABLE_NAME):
-        bus.publish(suspicion, eventbridge=eventbridge, event_bus=EVENT_BUS)
+    findings = fraud.record(examine(event), dynamodb=dynamodb, table_name=settings.fraud_table)
+    for suspicion in fraud.suspicions(
+        findings, settings.fraud_threshold, dynamodb=dynamodb, table_name=settings.fraud_table
+    ):
+        bus.publish(suspicion, eventbridge=eventbridge, event_bus=settings.event_bus)
         logger.info(
             "Customer suspected",
             suspected=suspicion.customer_id,

@@ -1,6 +1,5 @@
 """GET /api/analytics/onboarding: the funnel, the reasons and the times of each day of a period."""
 
-import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,15 +9,22 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from onboarding.adapters.analytics import counters
 from onboarding.domain.analytics import analytics
 from onboarding.runtime import api, aws
+from onboarding.runtime.environment import Environment
 
-TABLE_NAME = os.environ["ANALYTICS_TABLE"]
+
+class Settings(Environment):
+    analytics_table: str
+    allowed_origin: str
+
+
+settings = Settings.read()
 logger = Logger(use_rfc3339=True, utc=True)
 dynamodb = aws.client("dynamodb")
 
 
 @api.endpoint(
     logger,
-    allow_origin=os.environ["ALLOWED_ORIGIN"],
+    allow_origin=settings.allowed_origin,
     refused="Analytics refused",
     failed="Analytics not read",
     unavailable="The analytics can't be read at present",
@@ -26,6 +32,6 @@ dynamodb = aws.client("dynamodb")
 def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     """Answer 200 or 304, or a problem: 400, and 503 where AWS is out of reach."""
     first, last = api.period_in(event, today=datetime.now(UTC).date())
-    answer = analytics(counters(first, last, dynamodb=dynamodb, table_name=TABLE_NAME))
+    answer = analytics(counters(first, last, dynamodb=dynamodb, table_name=settings.analytics_table))
     logger.info("Analytics answered", days=len(answer.days))
     return api.respond_if_changed(event, answer)

@@ -1,6 +1,5 @@
 """GET /api/customers/{customerId}/onboarding: how far the onboarding has come."""
 
-import os
 from http import HTTPStatus
 from typing import Any
 
@@ -10,8 +9,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from onboarding.adapters import timelines
 from onboarding.domain.status import onboarding_from
 from onboarding.runtime import api, aws
+from onboarding.runtime.environment import Environment
 
-TABLE_NAME = os.environ["TIMELINES_TABLE"]
+
+class Settings(Environment):
+    timelines_table: str
+    allowed_origin: str
+
+
+settings = Settings.read()
 POLL_AFTER_SECONDS = 2
 logger = Logger(use_rfc3339=True, utc=True)
 dynamodb = aws.client("dynamodb")
@@ -19,7 +25,7 @@ dynamodb = aws.client("dynamodb")
 
 @api.endpoint(
     logger,
-    allow_origin=os.environ["ALLOWED_ORIGIN"],
+    allow_origin=settings.allowed_origin,
     refused="Status refused",
     failed="Timeline not read",
     unavailable="The status can't be told at present",
@@ -28,7 +34,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     """Answer 200 or 304, or a problem: 404, and 503 where AWS is out of reach."""
     customer_id = api.customer_id_in(event)
     logger.append_keys(customer_id=customer_id)
-    entries = timelines.entries_of(customer_id, dynamodb=dynamodb, table_name=TABLE_NAME)
+    entries = timelines.entries_of(customer_id, dynamodb=dynamodb, table_name=settings.timelines_table)
     if not entries:
         raise api.RequestRefused(
             HTTPStatus.NOT_FOUND,

@@ -1,15 +1,19 @@
 """Messages of SES's feedback queue: publish what bounced, and what was complained of."""
 
-import os
-
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from onboarding.adapters.bus import publish
 from onboarding.adapters.mail import feedback
 from onboarding.runtime import aws, batch
+from onboarding.runtime.environment import Environment
 
-EVENT_BUS = os.environ["EVENT_BUS"]
+
+class Settings(Environment):
+    event_bus: str
+
+
+settings = Settings.read()
 logger = Logger(use_rfc3339=True, utc=True)
 eventbridge = aws.client("events")
 
@@ -22,5 +26,5 @@ def handler(record: SQSRecord) -> None:
         logger.info("Feedback ignored: on no welcome e-mail, or on one that arrived")
         return
     logger.append_keys(customer_id=failed.customer_id, correlation_id=failed.metadata.correlation_id)
-    publish(failed, eventbridge=eventbridge, event_bus=EVENT_BUS)
+    publish(failed, eventbridge=eventbridge, event_bus=settings.event_bus)
     logger.info("Welcome e-mail failed", reason=failed.reason)

@@ -1,7 +1,5 @@
 """Messages of the analytics queue: count what each event says of its customer, once."""
 
-import os
-
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -9,8 +7,14 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from onboarding.adapters import analytics, bus
 from onboarding.domain.analytics import Measure, measures
 from onboarding.runtime import aws, batch
+from onboarding.runtime.environment import Environment
 
-TABLE_NAME = os.environ["ANALYTICS_TABLE"]
+
+class Settings(Environment):
+    analytics_table: str
+
+
+settings = Settings.read()
 logger = Logger(use_rfc3339=True, utc=True)
 metrics = Metrics()
 dynamodb = aws.client("dynamodb")
@@ -29,7 +33,7 @@ def handler(record: SQSRecord) -> None:
         logger.info("Event ignored")
         return
     logger.append_keys(customer_id=event.customer_id, correlation_id=event.metadata.correlation_id)
-    before, after = analytics.record(event, dynamodb=dynamodb, table_name=TABLE_NAME)
+    before, after = analytics.record(event, dynamodb=dynamodb, table_name=settings.analytics_table)
     for measure in measures(before, after):
         emit(measure)
     logger.info("Event counted" if before != after else "Event was counted before", type=type(event).__name__)

@@ -1,6 +1,5 @@
 """POST /api/customers: accept a registration and queue it."""
 
-import os
 from http import HTTPStatus
 from typing import Any
 
@@ -17,18 +16,26 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from onboarding.adapters import registrations
 from onboarding.domain.registration import customer_id_for
 from onboarding.runtime import api, aws
+from onboarding.runtime.environment import Environment
 
-QUEUE_URL = os.environ["REGISTRATION_QUEUE_URL"]
+
+class Settings(Environment):
+    registration_queue_url: str
+    idempotency_table: str
+    allowed_origin: str
+
+
+settings = Settings.read()
 logger = Logger(use_rfc3339=True, utc=True)
 metrics = Metrics()
 sqs = aws.client("sqs")
-records = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=aws.client("dynamodb"))
+records = DynamoDBPersistenceLayer(table_name=settings.idempotency_table, boto3_client=aws.client("dynamodb"))
 
 
 @metrics.log_metrics
 @api.endpoint(
     logger,
-    allow_origin=os.environ["ALLOWED_ORIGIN"],
+    allow_origin=settings.allowed_origin,
     refused="Registration refused",
     failed="Registration not accepted",
     unavailable="It is not known whether the registration was accepted: send it again, with the same Idempotency-Key",
@@ -46,7 +53,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
             customer_id=customer_id,
             correlation_id=event["requestContext"]["requestId"],
             sqs=sqs,
-            queue_url=QUEUE_URL,
+            queue_url=settings.registration_queue_url,
             records=records,
             context=context,
         )

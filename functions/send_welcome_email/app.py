@@ -1,6 +1,5 @@
 """Task SendWelcomeEmail: send it, and record that it was sent."""
 
-import os
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -16,16 +15,27 @@ from onboarding.adapters import mail
 from onboarding.domain.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
 from onboarding.domain.tasks import WelcomeEmailTask
 from onboarding.runtime import aws, failures
+from onboarding.runtime.environment import Environment
 
+
+class Settings(Environment):
+    sender_email: str
+    configuration_set: str
+    company_name: str
+    account_url: str
+    idempotency_table: str
+
+
+settings = Settings.read()
 SENDER = mail.Sender(
-    address=os.environ["SENDER_EMAIL"],
-    configuration_set=os.environ["CONFIGURATION_SET"],
-    company_name=os.environ["COMPANY_NAME"],
-    account_url=os.environ["ACCOUNT_URL"],
+    address=settings.sender_email,
+    configuration_set=settings.configuration_set,
+    company_name=settings.company_name,
+    account_url=settings.account_url,
 )
 logger = Logger(use_rfc3339=True, utc=True)
 ses = aws.client("sesv2", once=True)
-records = DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"], boto3_client=aws.client("dynamodb"))
+records = DynamoDBPersistenceLayer(table_name=settings.idempotency_table, boto3_client=aws.client("dynamodb"))
 # An execution may be redriven for 14 days after it failed, and fails within 12 hours: no record expires before.
 once_per_customer = IdempotencyConfig(
     event_key_jmespath="customer_id", expires_after_seconds=30 * 24 * 60 * 60, hash_function="sha256"

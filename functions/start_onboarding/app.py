@@ -1,7 +1,5 @@
 """Messages of the registration queue: start an execution for each."""
 
-import os
-
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -9,8 +7,14 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from onboarding.adapters.workflow import start_execution
 from onboarding.domain.registration import Registration
 from onboarding.runtime import aws, batch
+from onboarding.runtime.environment import Environment
 
-STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
+
+class Settings(Environment):
+    state_machine_arn: str
+
+
+settings = Settings.read()
 logger = Logger(use_rfc3339=True, utc=True)
 metrics = Metrics()
 sfn = aws.client("stepfunctions")
@@ -28,7 +32,7 @@ def handler(record: SQSRecord) -> None:
         registration,
         trace_header=record.attributes.aws_trace_header,
         sfn=sfn,
-        state_machine_arn=STATE_MACHINE_ARN,
+        state_machine_arn=settings.state_machine_arn,
     )
     logger.info("Onboarding started" if started else "Onboarding was started before")
     metrics.add_metric("OnboardingStarted", MetricUnit.Count, int(started))

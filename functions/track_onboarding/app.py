@@ -1,14 +1,18 @@
 """Messages of the tracking queue: keep what each event says of its customer's onboarding."""
 
-import os
-
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from onboarding.adapters import timelines
 from onboarding.runtime import aws, batch
+from onboarding.runtime.environment import Environment
 
-TABLE_NAME = os.environ["TIMELINES_TABLE"]
+
+class Settings(Environment):
+    timelines_table: str
+
+
+settings = Settings.read()
 logger = Logger(use_rfc3339=True, utc=True)
 dynamodb = aws.client("dynamodb")
 
@@ -21,5 +25,5 @@ def handler(record: SQSRecord) -> None:
         logger.info("Event ignored")
         return
     logger.append_keys(customer_id=entry.customer_id, correlation_id=entry.correlation_id)
-    kept = timelines.keep(entry, dynamodb=dynamodb, table_name=TABLE_NAME)
+    kept = timelines.keep(entry, dynamodb=dynamodb, table_name=settings.timelines_table)
     logger.info("Event tracked" if kept else "Event was tracked before", type=entry.type)

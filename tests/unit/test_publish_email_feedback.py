@@ -193,7 +193,7 @@ def test_every_line_of_the_log_names_its_message_and_the_customer_that_it_knows(
 
 
 def test_it_publishes_to_the_stack_s_bus(functions: Functions) -> None:
-    assert REFERENCES["EventBus"] == functions[FUNCTION].EVENT_BUS
+    assert REFERENCES["EventBus"] == functions[FUNCTION].settings.event_bus
 
 
 @given(st.text(), st.text())

@@ -188,14 +188,11 @@ def library_raises(function: Function, error: str) -> bool:
 
 @cache
 def environment_reads(function: Function) -> frozenset[str]:
-    """The names in `os.environ["…"]`, `os.environ.get("…")` and `os.getenv("…")` of all that the handler imports."""
-    names = r"os\.environ(?:\.get\(|\[)|os\.getenv\("
-    return frozenset(
-        found[1]
-        for tree in _code(function)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Subscript | ast.Call) and (found := re.match(rf"(?:{names})'(\w+)'", ast.unparse(node)))
-    )
+    """The variables that the handler's `settings` are read from."""
+    with imported(function) as module:
+        settings: BaseModel | None = getattr(module, "settings", None)
+        fields = type(settings).model_fields.values() if settings else ()
+        return frozenset(str(field.alias) for field in fields)
 
 
 def _handler(function: Function) -> ast.FunctionDef:
@@ -209,29 +206,6 @@ def _handler(function: Function) -> ast.FunctionDef:
 
 def _module(function: Function) -> ast.Module:
     return _parsed(_file(function.module_name) or CODE / function.module_name)
-
-
-@cache
-def _code(function: Function) -> tuple[ast.Module, ...]:
-    """The handler's module and all of ours that it imports, directly or not."""
-    found: dict[str, ast.Module] = {}
-    waiting = [function.module_name]
-    while waiting:
-        name = waiting.pop()
-        if name not in found and (path := _file(name)):
-            found[name] = _parsed(path)
-            waiting += [*_imports(found[name]), *_modules_found_by_name(found[name], path)]
-    return tuple(found.values())
-
-
-def _imports(module: ast.Module) -> Iterator[str]:
-    # Only what stands at the top: `if TYPE_CHECKING:` imports nothing when the code runs.
-    for statement in module.body:
-        if isinstance(statement, ast.Import):
-            yield from (alias.name for alias in statement.names)
-        elif isinstance(statement, ast.ImportFrom) and statement.module:
-            yield statement.module
-            yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
 from aws_lambda_powertools.shared import constants
@@ -77,6 +78,13 @@ class TestAFunctionOfATask:
         for configuration in configurations:
             longest = REDRIVE_SECONDS + definition.rendered()["TimeoutSeconds"]
             assert configuration.expires_after_seconds >= longest
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    reading = re.compile(r"\b(environb?|getenv)\b")
+    readers = {path.name for path in functions.CODE.rglob("*.py") if reading.search(path.read_text(encoding="utf-8"))}
+
+    assert readers == {"environment.py"}
 
 
 def test_no_business_error_inherits_from_another() -> None:

@@ -1,0 +1,37 @@
+"""A function's settings, which are read from its environment."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from onboarding.runtime.environment import Environment
+
+
+class Settings(Environment):
+    a_table: str
+    a_threshold: int
+
+
+def test_settings_are_the_variables_of_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_TABLE", "customers")
+    monkeypatch.setenv("A_THRESHOLD", "60")
+
+    settings = Settings.read()
+
+    assert (settings.a_table, settings.a_threshold) == ("customers", 60)
+
+
+@pytest.mark.parametrize("table", [None, ""])
+def test_each_variable_that_is_missing_or_malformed_is_named(
+    table: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if table is not None:
+        monkeypatch.setenv("A_TABLE", table)
+    monkeypatch.setenv("A_THRESHOLD", "high")
+
+    with pytest.raises(ValidationError) as raised:
+        Settings.read()
+
+    assert [error["loc"] for error in raised.value.errors()] == [("A_TABLE",), ("A_THRESHOLD",)]
+    assert "high" not in str(raised.value)
