@@ -7,11 +7,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters.accounts import cancel_account
 from onboarding.domain.tasks import CustomerTask
-from onboarding.runtime import aws, failures
-from onboarding.runtime.environment import Environment
+from onboarding.runtime import aws, environment, failures
 
 
-class Settings(Environment):
+class Settings(environment.Settings):
     customers_table: str
 
 

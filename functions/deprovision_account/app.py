@@ -8,11 +8,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from onboarding.adapters.downstream import Systems
 from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable
 from onboarding.domain.tasks import SystemTask
-from onboarding.runtime import aws, failures
-from onboarding.runtime.environment import Environment
+from onboarding.runtime import aws, environment, failures
 
 
-class Settings(Environment):
+class Settings(environment.Settings):
     downstream_prefix: str
 
 

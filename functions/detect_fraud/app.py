@@ -6,11 +6,10 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from onboarding.adapters import bus, fraud
 from onboarding.domain.events import CustomerValidated
 from onboarding.domain.fraud import examine
-from onboarding.runtime import aws, batch
-from onboarding.runtime.environment import Environment
+from onboarding.runtime import aws, batch, environment
 
 
-class Settings(Environment):
+class Settings(environment.Settings):
     fraud_table: str
     event_bus: str
     fraud_threshold: int

@@ -8,11 +8,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters.analytics import counters
 from onboarding.domain.analytics import analytics
-from onboarding.runtime import api, aws
-from onboarding.runtime.environment import Environment
+from onboarding.runtime import api, aws, environment
 
 
-class Settings(Environment):
+class Settings(environment.Settings):
     analytics_table: str
     allowed_origin: str
 

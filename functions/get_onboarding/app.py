@@ -8,11 +8,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters import timelines
 from onboarding.domain.status import onboarding_from
-from onboarding.runtime import api, aws
-from onboarding.runtime.environment import Environment
+from onboarding.runtime import api, aws, environment
 
 
-class Settings(Environment):
+class Settings(environment.Settings):
     timelines_table: str
     allowed_origin: str
 

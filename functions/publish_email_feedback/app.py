@@ -5,11 +5,10 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from onboarding.adapters.bus import publish
 from onboarding.adapters.mail import feedback
-from onboarding.runtime import aws, batch
-from onboarding.runtime.environment import Environment
+from onboarding.runtime import aws, batch, environment
 
 
-class Settings(Environment):
+class Settings(environment.Settings):
     event_bus: str
 
 

@@ -6,11 +6,10 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from onboarding.adapters import analytics, bus
 from onboarding.domain.analytics import Measure, measures
-from onboarding.runtime import aws, batch
-from onboarding.runtime.environment import Environment
+from onboarding.runtime import aws, batch, environment
 
 
-class Settings(Environment):
+class Settings(environment.Settings):
     analytics_table: str
 
 

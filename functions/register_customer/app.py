@@ -15,11 +15,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters import registrations
 from onboarding.domain.registration import customer_id_for
-from onboarding.runtime import api, aws
-from onboarding.runtime.environment import Environment
+from onboarding.runtime import api, aws, environment
 
 
-class Settings(Environment):
+class Settings(environment.Settings):
     registration_queue_url: str
     idempotency_table: str
     allowed_origin: str

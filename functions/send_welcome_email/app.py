@@ -14,11 +14,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from onboarding.adapters import mail
 from onboarding.domain.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
 from onboarding.domain.tasks import WelcomeEmailTask
-from onboarding.runtime import aws, failures
-from onboarding.runtime.environment import Environment
+from onboarding.runtime import aws, environment, failures
 
 
-class Settings(Environment):
+class Settings(environment.Settings):
     sender_email: str
     configuration_set: str
     company_name: str

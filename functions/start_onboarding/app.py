@@ -6,11 +6,10 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from onboarding.adapters.workflow import start_execution
 from onboarding.domain.registration import Registration
-from onboarding.runtime import aws, batch
-from onboarding.runtime.environment import Environment
+from onboarding.runtime import aws, batch, environment
 
 
-class Settings(Environment):
+class Settings(environment.Settings):
     state_machine_arn: str
 
 

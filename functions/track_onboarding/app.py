@@ -4,11 +4,10 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from onboarding.adapters import timelines
-from onboarding.runtime import aws, batch
-from onboarding.runtime.environment import Environment
+from onboarding.runtime import aws, batch, environment
 
 
-class Settings(Environment):
+class Settings(environment.Settings):
     timelines_table: str
 
 

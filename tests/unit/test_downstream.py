@@ -85,7 +85,7 @@ def test_credentials_are_fetched_when_they_are_needed_cached_or_anew() -> None:
         assert system._credentials() == {"apiKey": API_KEY}
     assert asked.asked[1:] == [f"secret {PREFIX}crm"]
 
-    assert system._credentials(anew=True) == {"apiKey": API_KEY}
+    assert system._credentials(fresh=True) == {"apiKey": API_KEY}
     assert asked.asked[1:] == [f"secret {PREFIX}crm"] * 2
 
 

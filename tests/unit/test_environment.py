@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from onboarding.runtime.environment import Environment
+from onboarding.runtime import environment
 
 
-class Settings(Environment):
+class Settings(environment.Settings):
     a_table: str
     a_threshold: int
 

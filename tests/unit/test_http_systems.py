@@ -50,15 +50,15 @@ class Clock:
 
 
 class Credentials:
-    """A system's secret, which is cached until it is fetched anew; `fetched` counts how often it was."""
+    """A system's secret, which is cached until it is fetched again; `fetched` counts how often it was."""
 
     def __init__(self, *secrets: dict[str, Any]) -> None:
         self._secrets = list(secrets)
         self._cached = self._secrets[0]
         self.fetched = 0
 
-    def __call__(self, *, anew: bool = False) -> dict[str, Any]:
-        if anew:
+    def __call__(self, *, fresh: bool = False) -> dict[str, Any]:
+        if fresh:
             self.fetched += 1
             self._cached = self._secrets[min(self.fetched, len(self._secrets) - 1)]
         return self._cached

@@ -106,11 +106,7 @@ def cancel_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
 
 
 def find(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> Customer | None:
-    """Return the customer, if there is an account.
-
-    Raises:
-        botocore.exceptions.ClientError: DynamoDB refused for now.
-    """
+    """Return the customer, if there is an account."""
     item = dynamodb.get_item(
         TableName=table_name, Key={_KEY: {"S": f"CUSTOMER#{customer_id}"}}, ConsistentRead=True
     ).get("Item")
@@ -120,11 +116,7 @@ def find(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> Cust
 
 
 def erase(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> int:
-    """Erase the customer, the account and the e-mail address; return how many items there were.
-
-    Raises:
-        botocore.exceptions.ClientError: DynamoDB refused for now.
-    """
+    """Erase the customer, the account and the e-mail address; return how many items there were."""
     account = find(customer_id, dynamodb=dynamodb, table_name=table_name)
     if account is None:
         return 0

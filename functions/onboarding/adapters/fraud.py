@@ -25,11 +25,7 @@ _REGISTRATION = "REGISTRATION"
 
 
 def record(findings: Findings, *, dynamodb: "DynamoDBClient", table_name: str) -> Findings:
-    """Keep the findings and their sightings, once; return what is kept of this customer.
-
-    Raises:
-        botocore.exceptions.ClientError: DynamoDB refused for now.
-    """
+    """Keep the findings and their sightings, once; return what is kept of this customer."""
     expires_at = str(int((findings.validated_at + _KEPT).timestamp()))
     kept: dict[str, AttributeValueTypeDef] = {"findings": {"S": findings.model_dump_json(by_alias=True)}}
     items = [_key(f"CUSTOMER#{findings.customer_id}", _REGISTRATION) | kept]
@@ -62,13 +58,11 @@ def suspicions(
     """Yield the suspicion of this customer, if any, and of those behind who share a value and are suspected.
 
     To be called once the findings are kept. A customer's suspicion has the same eventId whenever it is found.
-
-    Raises:
-        botocore.exceptions.ClientError: DynamoDB refused for now.
     """
     table = _Table(dynamodb, table_name)
     for one in (findings, *table.behind(findings)):
-        reasons = [_reason(name) for name in (*one.rules, *table.bursts(one)) if name in RULES]
+        found = [RULES[name] for name in (*one.rules, *table.bursts(one)) if name in RULES]
+        reasons = [FraudReason(rule=rule.name, weight=rule.weight, message=rule.message) for rule in found]
         score = sum(reason.weight for reason in reasons)
         if score >= threshold:
             yield CustomerFraudSuspected.of(
@@ -81,11 +75,7 @@ def suspicions(
 
 
 def erase(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> int:
-    """Erase the findings and the sightings of a customer; return how many items there were.
-
-    Raises:
-        botocore.exceptions.ClientError: DynamoDB refused for now.
-    """
+    """Erase the findings and the sightings of a customer; return how many items there were."""
     registration = _key(f"CUSTOMER#{customer_id}", _REGISTRATION)
     item = dynamodb.get_item(TableName=table_name, Key=registration, ConsistentRead=True).get("Item")
     if item is None:
@@ -147,10 +137,6 @@ class _Table:
             ConsistentRead=True,
         )
         return page["Items"]
-
-
-def _reason(name: str) -> FraudReason:
-    return FraudReason(rule=name, weight=RULES[name].weight, message=RULES[name].message)
 
 
 def _key(pk: str, sk: str) -> "dict[str, AttributeValueTypeDef]":

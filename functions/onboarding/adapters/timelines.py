@@ -44,9 +44,6 @@ def keep(entry: Entry, *, dynamodb: "DynamoDBClient", table_name: str) -> bool:
     """Keep an entry, once. Of two with the same eventId the earlier one stays, whichever comes first.
 
     Returns whether it changed anything.
-
-    Raises:
-        botocore.exceptions.ClientError: DynamoDB refused for now.
     """
     # Of one length, so that the order of the texts is that of the times.
     occurred_at = entry.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
@@ -83,11 +80,7 @@ def entries_of(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str)
 
 
 def erase(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> int:
-    """Erase what is kept of a customer; return how many entries there were.
-
-    Raises:
-        botocore.exceptions.ClientError: DynamoDB refused for now.
-    """
+    """Erase what is kept of a customer; return how many entries there were."""
     entries = entries_of(customer_id, dynamodb=dynamodb, table_name=table_name)
     for entry in entries:
         key = {"customerId": {"S": customer_id}, "eventId": {"S": entry.event_id}}

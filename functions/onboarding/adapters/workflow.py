@@ -1,4 +1,4 @@
-"""From a registration to its execution."""
+"""The workflow: one execution for each registration."""
 
 from __future__ import annotations
 

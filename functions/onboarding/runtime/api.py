@@ -61,11 +61,7 @@ class RequestRefused(Exception):
     """The request can't be accepted; the caller is told why, and after how many seconds to try again."""
 
     def __init__(
-        self,
-        status: HTTPStatus,
-        detail: str,
-        errors: list[FieldError] | None = None,
-        retry_after: int | None = None,
+        self, status: HTTPStatus, detail: str, errors: list[FieldError] | None = None, retry_after: int | None = None
     ) -> None:
         super().__init__(detail)
         self.problem = Problem(title=title(status), status=status, detail=detail, errors=errors)
@@ -88,20 +84,17 @@ def endpoint(  # noqa: PLR0913 - what the answers and log lines of one say
     """
 
     def decorate(handler: Handler) -> Handler:
-        def answer(event: dict[str, Any], context: "LambdaContext") -> Response:
-            try:
-                return handler(event, context)
-            except outages:
-                logger.exception(failed)
-                raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, unavailable, retry_after=5) from None
-
         @logger.inject_lambda_context(clear_state=True)
         @failures.logged(logger)
         @functools.wraps(handler)
-        def answer_or_problem(event: dict[str, Any], context: "LambdaContext") -> Response:
+        def answer(event: dict[str, Any], context: "LambdaContext") -> Response:
             logger.append_keys(correlation_id=event["requestContext"]["requestId"])
             try:
-                response = answer(event, context)
+                try:
+                    response = handler(event, context)
+                except outages:
+                    logger.exception(failed)
+                    raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, unavailable, retry_after=5) from None
             except RequestRefused as error:
                 logger.info(refused, status=error.problem.status, reason=error.problem.detail)
                 count_refusal()
@@ -112,7 +105,7 @@ def endpoint(  # noqa: PLR0913 - what the answers and log lines of one say
             }
             return response
 
-        return answer_or_problem
+        return answer
 
     return decorate
 

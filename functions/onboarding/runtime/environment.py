@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 
-class Environment(BaseModel):
+class Settings(BaseModel):
     """Base of a function's settings; each field is the variable of that name in upper case. None may be empty."""
 
     model_config = ConfigDict(alias_generator=str.upper, frozen=True, str_min_length=1, hide_input_in_errors=True)

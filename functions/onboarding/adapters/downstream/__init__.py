@@ -4,7 +4,7 @@ A downstream system is configured, not coded: its settings are a parameter and i
 `{prefix}{system}`. Its `kind` names the module beside this one that speaks its language; to add a kind is to add a
 module with two functions. `client(make_client)` returns what its calls share, such as a client of an AWS service.
 `adapter(settings, credentials, remaining, client)` returns an `Adapter`: `settings` is the system's document,
-`credentials(anew=False)` returns its secret, `remaining()` the seconds left.
+`credentials(fresh=False)` returns its secret, `remaining()` the seconds left.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Systems:
         self._prefix = prefix
         self._make_client = make_client
         self._clients: dict[str, Any] = {}
-        self._settings = Documents(self._parameter)
+        self._settings = Documents(lambda name: self.ssm.get_parameter(Name=name)["Parameter"]["Value"])
         self._credentials = Documents(self._secret)
 
     def connect(self, system: str, remaining: Callable[[], float]) -> Adapter:
@@ -99,14 +99,9 @@ class Systems:
         adapter: Adapter = module.adapter(settings, partial(self._credentials, name), remaining, self._clients[kind])
         return adapter
 
-    def _parameter(self, name: str) -> str:
-        value: str = self.ssm.get_parameter(Name=name)["Parameter"]["Value"]
-        return value
-
-    def _secret(self, name: str) -> str | bytes:
-        secret: dict[str, Any] = self.secretsmanager.get_secret_value(SecretId=name)
-        value: str | bytes = secret.get("SecretString") or secret["SecretBinary"]
-        return value
+    def _secret(self, name: str) -> Any:  # noqa: ANN401 - text or bytes
+        secret = self.secretsmanager.get_secret_value(SecretId=name)
+        return secret.get("SecretString") or secret["SecretBinary"]
 
 
 class Documents:
@@ -119,10 +114,10 @@ class Documents:
         self._fetch = fetch
         self._cached: dict[str, tuple[Any, float]] = {}
 
-    def __call__(self, name: str, *, anew: bool = False) -> Any:  # noqa: ANN401 - what the JSON is
-        """Return the document; `anew` fetches it even if it is cached."""
+    def __call__(self, name: str, *, fresh: bool = False) -> Any:  # noqa: ANN401 - what the JSON is
+        """Return the document; `fresh` fetches it even if it is cached."""
         document, until = self._cached.get(name, (None, 0.0))
-        if anew or time.time() >= until:
+        if fresh or time.time() >= until:
             document = json.loads(self._fetch(name))
             self._cached[name] = document, time.time() + CACHE_SECONDS
         return document

@@ -18,15 +18,12 @@ if TYPE_CHECKING:
 
     from onboarding.domain.tasks import Account
 
+    Credentials = Callable[..., Mapping[str, str]]
+
 # Plain HTTP stays on the machine.
 URL = r"^(https://|http://(127\.0\.0\.1|localhost)[:/])\S+[^/]$"
-# Statuses below 500 that another attempt may change; 401 after the credentials were fetched anew.
-TRANSIENT = {
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.TOO_EARLY,
-    HTTPStatus.TOO_MANY_REQUESTS,
-}
+# Statuses below 500 that another attempt may change; 401 after the credentials were fetched again.
+TRANSIENT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 # What the authorization server answers to a client that it doesn't know (RFC 6749, 5.2).
 UNKNOWN_CLIENT = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}
@@ -95,11 +92,7 @@ class HttpSystem:
     """A system that is spoken to by HTTP."""
 
     def __init__(
-        self,
-        settings: HttpSettings,
-        credentials: Callable[..., Mapping[str, str]],
-        remaining: Callable[[], float],
-        client: Client,
+        self, settings: HttpSettings, credentials: Credentials, remaining: Callable[[], float], client: Client
     ) -> None:
         self._client = client
         self._settings = settings
@@ -122,18 +115,18 @@ class HttpSystem:
 
     def _call(self, method: str, customer_id: str, action: str, body: object) -> int:
         """Return the status of the last answer; what another attempt may change is raised."""
-        renewed = anew = False
+        renewed = fresh = False
         while True:
             answer = self._send(
                 method,
                 f"{self._settings.url}/accounts/{customer_id}",
-                headers=self._authentication(anew=anew) | {"Idempotency-Key": f"{customer_id}:{action}"},
+                headers=self._authentication(fresh=fresh) | {"Idempotency-Key": f"{customer_id}:{action}"},
                 json=body,
             )
             # The credentials may have been rotated.
-            anew = answer.status == HTTPStatus.UNAUTHORIZED and not renewed and self._has_time()
-            renewed |= anew
-            if not anew and not self._waited_out(answer):
+            fresh = answer.status == HTTPStatus.UNAUTHORIZED and not renewed and self._has_time()
+            renewed |= fresh
+            if not fresh and not self._waited_out(answer):
                 break
         if answer.status in TRANSIENT or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise DownstreamUnavailable(f"HTTP {answer.status}")
@@ -158,18 +151,18 @@ class HttpSystem:
         attempt = self._settings.connect_timeout_seconds + self._settings.read_timeout_seconds
         return seconds + calls * attempt <= self._remaining()
 
-    def _authentication(self, *, anew: bool) -> dict[str, str]:
+    def _authentication(self, *, fresh: bool) -> dict[str, str]:
         match self._settings.authentication:
             case ApiKey(header=header):
-                return {header: ApiKeySecret.model_validate(self._credentials(anew=anew)).api_key}
+                return {header: ApiKeySecret.model_validate(self._credentials(fresh=fresh)).api_key}
             case ClientCredentials() as oauth:
-                return {"Authorization": f"Bearer {self._token(oauth, anew=anew)}"}
+                return {"Authorization": f"Bearer {self._token(oauth, fresh=fresh)}"}
 
-    def _token(self, oauth: ClientCredentials, *, anew: bool) -> str:
-        client = ClientSecret.model_validate(self._credentials(anew=anew))
+    def _token(self, oauth: ClientCredentials, *, fresh: bool) -> str:
+        client = ClientSecret.model_validate(self._credentials(fresh=fresh))
         key = (oauth.token_url, client.client_id, oauth.scope)
         token, until = self._client.tokens.get(key, ("", 0.0))
-        if anew or time.monotonic() >= until:
+        if fresh or time.monotonic() >= until:
             form = {"grant_type": "client_credentials"} | ({"scope": oauth.scope} if oauth.scope else {})
             # RFC 6749, 2.3.1: each is encoded like a form before it is encoded like a password.
             basic = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
@@ -179,8 +172,8 @@ class HttpSystem:
                 headers=urllib3.make_headers(basic_auth=basic) | {"Content-Type": "application/x-www-form-urlencoded"},
                 body=urlencode(form),
             )
-            if answer.status in UNKNOWN_CLIENT and not anew and self._has_time():
-                return self._token(oauth, anew=True)
+            if answer.status in UNKNOWN_CLIENT and not fresh and self._has_time():
+                return self._token(oauth, fresh=True)
             if answer.status != HTTPStatus.OK:
                 raise DownstreamUnavailable(f"token: HTTP {answer.status}")
             try:
@@ -206,10 +199,7 @@ def client(_make_client: object) -> Client:
 
 
 def adapter(
-    settings: Mapping[str, Any],
-    credentials: Callable[..., Mapping[str, str]],
-    remaining: Callable[[], float],
-    client: Client,
+    settings: Mapping[str, Any], credentials: Credentials, remaining: Callable[[], float], client: Client
 ) -> HttpSystem:
     """Return the adapter of a system with these settings."""
     return HttpSystem(HttpSettings.model_validate(settings), credentials, remaining, client)
