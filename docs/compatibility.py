@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
-FOLDER = "events/contracts"
+FOLDER = "contracts"
 # What says nothing of a value. https://json-schema.org/draft/2020-12/json-schema-validation#section-9
 ANNOTATIONS = {"$id", "$comment", "title", "description", "examples", "deprecated", "x-personal-data"}
 

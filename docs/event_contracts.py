@@ -17,7 +17,7 @@ from onboarding.events import EVENTS, SOURCE, Event
 from onboarding.models import PERSONAL
 
 ROOT = Path(__file__).parent.parent
-CONTRACTS = ROOT / "events" / "contracts"
+CONTRACTS = ROOT / "contracts"
 DIALECT = Untitled.schema_dialect
 PAGE = """\
 # Events
@@ -26,7 +26,7 @@ The workflow and its consumers publish these on the custom event bus of the stac
 `source` `{source}`. To build on them, write a rule on that bus; nobody needs to be asked.
 [examples/consumer](../examples/consumer/README.md) is an application that does just that.
 
-Each `detail` has a JSON Schema in [events/contracts](../events/contracts), and [asyncapi.json](asyncapi.json) describes
+Each `detail` has a JSON Schema in [contracts/](../contracts), and [asyncapi.json](asyncapi.json) describes
 them all. Fields marked **personal** are a customer's personal data: don't log them, and keep no more of them than you
 need.
 
@@ -93,7 +93,7 @@ def asyncapi() -> str:
                         "source": {"const": SOURCE},
                         "detail-type": {"const": name},
                         "time": {"type": "string", "format": "date-time"},
-                        "detail": {"$ref": f"../events/contracts/{path_of(event).name}"},
+                        "detail": {"$ref": f"../contracts/{path_of(event).name}"},
                     },
                 },
             },
@@ -135,7 +135,7 @@ def page() -> str:
     for name, event in EVENTS.items():
         made = schema(event)
         rows = "\n".join(_rows(made, made, ""))
-        link = f"../events/contracts/{path_of(event).name}"
+        link = f"../contracts/{path_of(event).name}"
         sections.append(
             f"\n## {name}\n\n{made['description']} ([version {event.VERSION}]({link}))\n\n"
             f"| field | type | |\n|---|---|---|\n{rows}\n"

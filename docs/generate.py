@@ -35,7 +35,7 @@ GENERATED: Mapping[Path, Callable[[], str]] = {
     ROOT / "docs" / "events.md": event_contracts.page,
     ROOT / "docs" / "asyncapi.json": event_contracts.asyncapi,
     **event_contracts.schemas(),
-    ROOT / "events" / "registry.template.json": event_contracts.registry,
+    ROOT / "registry.template.json": event_contracts.registry,
     ROOT / "docs" / "openapi.json": openapi,
     ROOT / "docs" / "downstream.openapi.json": downstream_contract,
 }

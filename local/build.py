@@ -25,7 +25,7 @@ from local import PROJECT, WORKSPACE, runtime
 from local.sam import sam
 
 # A change of any other file in functions/ needs no `sam build`: that only copies them.
-INPUTS = ("template.yaml", "samconfig.toml", "functions/requirements.txt", "events/registry.template.json")
+INPUTS = ("template.yaml", "samconfig.toml", "functions/requirements.txt", "registry.template.json")
 BUILT = WORKSPACE / "build"
 LIBRARY = WORKSPACE / "runtime"
 PACKAGES = WORKSPACE / "packages"

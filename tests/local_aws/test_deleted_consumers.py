@@ -15,7 +15,7 @@ def test_template_without_consumers_builds(tmp_path: Path) -> None:
     for block in BLOCKS.values():
         template = template.replace(block, "")
     (tmp_path / "template.yaml").write_text(template, encoding="utf-8")
-    for part in ("functions", "statemachine", "events", "samconfig.toml"):
+    for part in ("functions", "statemachine", "registry.template.json", "samconfig.toml"):
         (tmp_path / part).symlink_to(PROJECT / part)
 
     sam("validate", "--lint", "--region", "us-east-1", directory=tmp_path, environment={})
