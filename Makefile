@@ -59,15 +59,15 @@ $(VENV)/.ready: requirements-dev.txt
 
 .PHONY: demo
 demo: setup ## Bring AWS up on this machine, deploy, onboard customers, show it, end it
-	@$(BIN)/python -m local demo
+	@$(BIN)/python -m cli demo
 
 .PHONY: up
 up: setup ## Bring AWS up on this machine, deploy, and leave it running
-	@$(BIN)/python -m local up
+	@$(BIN)/python -m cli up
 
 .PHONY: down
 down: setup ## End what `make up` left running
-	@$(BIN)/python -m local down
+	@$(BIN)/python -m cli down
 
 STACK ?=
 OF_THE_STACK = $(BIN)/python -m $(1) $(if $(STACK),--stack $(STACK))
@@ -75,7 +75,7 @@ FROM ?=
 TO ?=
 .PHONY: report
 report: setup ## Show the funnel and the times to onboard (of what is up, or STACK=… on AWS; FROM=, TO=)
-	@$(call OF_THE_STACK,report) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
+	@$(call OF_THE_STACK,cli.report) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
 
 
 ##@ Operate
@@ -84,15 +84,15 @@ ID ?=
 DO ?= --help
 .PHONY: trace
 trace: setup ## Show what happened to one customer (ID=…; of what is up, or STACK=… on AWS)
-	@$(call OF_THE_STACK,operations) trace $(ID)
+	@$(call OF_THE_STACK,cli.operate) trace $(ID)
 
 .PHONY: logs
 logs: setup ## Follow what the functions log (one customer's with ID=…; of what is up, or STACK=… on AWS)
-	@$(call OF_THE_STACK,operations) logs $(ID)
+	@$(call OF_THE_STACK,cli.operate) logs $(ID)
 
 .PHONY: operate
 operate: setup ## Do what docs/runbook.md says (DO="redrive --dry-run"; of what is up, or STACK=… on AWS)
-	@$(call OF_THE_STACK,operations) $(DO)
+	@$(call OF_THE_STACK,cli.operate) $(DO)
 
 
 ##@ Check
@@ -119,7 +119,7 @@ lint-types: setup
 lint-layers: setup
 	@$(BIN)/lint-imports --no-logo
 lint-template: setup
-	@$(BIN)/python -m local.sam validate --lint
+	@$(BIN)/python -m cli.machine.sam validate --lint
 lint-policies: setup
 	@# Without this variable, checkov passes a template that it can't parse.
 	@CKV_PARSE_ERROR_FAIL=true $(BIN)/uv run --quiet --isolated --no-project --python $(BIN)/python \
@@ -134,7 +134,7 @@ audit: setup ## Look for known vulnerabilities in what is pinned
 AGAINST ?= HEAD
 .PHONY: contracts
 contracts: setup ## Compare the events' contracts with those of a Git revision (AGAINST=…)
-	@$(BIN)/python -m docs.compatibility $(AGAINST)
+	@$(BIN)/python -m cli.documents.compatibility $(AGAINST)
 
 .PHONY: format
 format: setup ## Format the code and mend what can be mended
@@ -154,7 +154,7 @@ cost: setup ## Show what a registration costs on AWS, by the way it takes
 
 .PHONY: docs
 docs: setup ## Write every file that is generated from the code
-	@$(BIN)/python -m docs.generate
+	@$(BIN)/python -m cli.documents.generate
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" $(UPGRADE)

@@ -16,8 +16,8 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.cold_start import ColdStart, Package, measure, where_the_time_goes
-from local import terminal
-from local.build import BUILT, LIBRARY, build
+from cli import terminal
+from cli.machine.build import BUILT, LIBRARY, build
 
 MEBIBYTE = 1024 * 1024
 

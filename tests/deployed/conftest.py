@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-import local.systems
-from local import emulator
-from local.deploy import Stack, deploy
-from local.emulator import Emulator
-from local.ledger import Ledger
-from local.partner import Partner
+from cli.downstream import systems as downstream
+from cli.downstream.partner import Partner
+from cli.downstream.queue_system import Ledger
+from cli.machine import emulator
+from cli.machine.deploy import Stack, deploy
+from cli.machine.emulator import Emulator
 from tests.deployed.definition import FAILING_MACHINE, TASKS
 from tests.deployed.engine.matrix import NATIVE_ERRORS, mocked
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings, System
@@ -33,7 +33,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture(scope="session")
 def partners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Partner]]:
     """The downstream systems that speak HTTP; each authenticates in another way."""
-    with local.systems.partners(tmp_path_factory.mktemp("partners")) as running:
+    with downstream.partners(tmp_path_factory.mktemp("partners")) as running:
         yield {partner.name: partner for partner in running}
 
 

@@ -13,14 +13,14 @@ from typing import Any, Protocol
 import httpx
 from jsonschema import Draft202012Validator
 
-from docs.event_contracts import path_of
-from local.deploy import STACK_NAME, Stack
-from local.downstream import System as Configured
-from local.observer import observe
-from local.patch import VISIBILITY_SECONDS
-from local.polling import back_off
+from cli.demo.event_recorder import observe
+from cli.documents.event_contracts import path_of
+from cli.machine.deploy import STACK_NAME, Stack
+from cli.machine.patch import VISIBILITY_SECONDS
+from cli.machine.polling import back_off
+from cli.machine.system_configuration import System as Configured
+from cli.stack import Stack as OperatedStack
 from onboarding.events import EVENTS
-from operations.stack import Stack as OperatedStack
 from tests.wiring.rules.publications import BY_CONSUMERS
 
 PATIENCE_SECONDS = 240  # far more than it takes, for a machine that does other things too

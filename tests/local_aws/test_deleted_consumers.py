@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from local import PROJECT
-from local.build import build_functions
-from local.sam import sam
+from cli import PROJECT
+from cli.machine.build import build_functions
+from cli.machine.sam import sam
 from tests.wiring.test_consumers import BLOCKS, TEMPLATE
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from local.customers import Customer, load
-from local.demo import register
-from local.outcome import Answer, Execution, Holding, Outcome, differences
+from cli.demo.customers import Customer, load
+from cli.demo.outcome import Answer, Execution, Holding, Outcome, differences
+from cli.demo.run import register
 
 EVENTS = ["CustomerRegistered", "WelcomeEmailSent"]
 

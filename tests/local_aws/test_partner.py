@@ -25,10 +25,10 @@ from hypothesis import HealthCheck, settings
 from schemathesis import Case
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from local import PROJECT
-from local.keeper import is_kept, keep
-from local.partner import ApiKeys, ClientCredentials, Fault, FaultKind, Partner
-from local.polling import back_off
+from cli import PROJECT
+from cli.downstream.partner import ApiKeys, ClientCredentials, Fault, FaultKind, Partner
+from cli.machine.polling import back_off
+from cli.machine.supervised_process import is_kept, keep
 from tests.customers import a_customer
 
 contract = schemathesis.openapi.from_path(PROJECT / "docs" / "downstream.openapi.json")
@@ -447,7 +447,7 @@ def test_stopping_ends_those_who_wait_and_leaves_no_port_and_no_thread(tmp_path:
 
 def test_a_partner_that_nobody_stopped_ends_with_its_process(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib, httpx\nfrom local.partner import ApiKeys, Partner\n"
+        "import sys, pathlib, httpx\nfrom cli.downstream.partner import ApiKeys, Partner\n"
         "partner = Partner('crm', pathlib.Path(sys.argv[1]), ApiKeys())\n"
         "client = httpx.Client(trust_env=False, timeout=240)\nprint(client.put(partner.url).status_code)"
     )
@@ -467,7 +467,7 @@ def test_its_log_has_neither_credentials_nor_anything_of_a_customer_but_the_id(
     with_token(guarded, "guessed")
     Client(guarded).raw("PUT", "/accounts/ada@example.com?secret")
 
-    ours = [record.getMessage() for record in caplog.records if record.name.startswith("local")]
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("cli")]
     assert ours == ["billing: PUT 1 201", "billing: PUT 1 401"]
     assert "".join(capfd.readouterr()) == ""
 
@@ -496,7 +496,7 @@ def test_run_beside_an_emulator_they_serve_until_it_is_gone(tmp_path: Path) -> N
     environment = {"PATH": os.defpath}
     with keep(folder, ["/bin/sleep", "600"], directory=tmp_path, environment=environment, output=DEVNULL) as emulator:
         assert any(is_kept(folder) for _ in back_off(SECONDS))
-        command = [sys.executable, "-m", "local.partner", str(folder)]
+        command = [sys.executable, "-m", "cli.downstream.partner", str(folder)]
         with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as partners:
             assert partners.stdout
             systems = json.loads(partners.stdout.read())

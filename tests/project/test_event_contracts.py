@@ -11,10 +11,10 @@ import pytest
 from jsonschema import Draft202012Validator, validate
 from pydantic import AwareDatetime
 
-from docs import compatibility
-from docs.compatibility import Version, breaks, changes, rewritten
-from docs.event_contracts import CONTRACTS, asyncapi, path_of, schema
-from docs.generate import refuse_to_rewrite
+from cli.documents import compatibility
+from cli.documents.compatibility import Version, breaks, changes, rewritten
+from cli.documents.event_contracts import CONTRACTS, asyncapi, path_of, schema
+from cli.documents.generate import refuse_to_rewrite
 from onboarding.events import EVENTS, CustomerAccountCreated, CustomerValidated, Event
 from onboarding.models import PERSONAL, CustomerData
 

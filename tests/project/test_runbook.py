@@ -10,8 +10,8 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from local import PROJECT
-from operations.__main__ import _parser
+from cli import PROJECT
+from cli.operate.__main__ import _parser
 from tests.wiring import template
 
 PAGES = ("docs/runbook.md", "docs/replay.md")

@@ -12,8 +12,8 @@ import pytest
 from moto import mock_aws
 from moto.events.models import EventPattern
 
-from local.deploy import Stack
-from local.observer import observe
+from cli.demo.event_recorder import observe
+from cli.machine.deploy import Stack
 from onboarding.events import EVENTS
 from tests import invocations
 from tests.wiring import definition, template

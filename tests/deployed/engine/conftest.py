@@ -15,9 +15,9 @@ from uuid import uuid4
 
 import pytest
 
-from local.build import BUILT
-from local.deploy import Stack
-from local.observer import NAME as OBSERVER
+from cli.demo.event_recorder import NAME as OBSERVER
+from cli.machine.build import BUILT
+from cli.machine.deploy import Stack
 from tests.deployed.definition import FAILING_MACHINE, TASKS
 from tests.deployed.engine.audit import Auditor
 from tests.deployed.engine.redrive import redrivable, taken_up

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import pytest
 
-from local import PROJECT
-from local.deploy import Stack, _sam_deploy
-from local.environment import ROOT_OF_THE_EMULATOR
+from cli import PROJECT
+from cli.machine.deploy import Stack, _sam_deploy
+from cli.machine.environment import ROOT_OF_THE_EMULATOR
 from tests.customers import a_customer
 from tests.deployed.onboardings import Onboardings
 
@@ -38,9 +38,9 @@ NO_LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTH
 ASCII = {"PYTHONIOENCODING": "ascii"}
 BARE = {"HOME": "/nonexistent", "TERM": "dumb", "COLUMNS": "40", "CI": "true"}
 
-HELP = ("-m", "local", "--help")
-REPORT = ("-m", "report")
-TRACE = ("-m", "operations", "trace")
+HELP = ("-m", "cli", "--help")
+REPORT = ("-m", "cli.report")
+TRACE = ("-m", "cli.operate", "trace")
 UNIT_TEST = ("-m", "pytest", "-q", f"--rootdir={PROJECT}", str(PROJECT / "tests/unit/test_validate_customer.py"))
 
 ENVIRONMENTS = {
@@ -59,8 +59,7 @@ ENVIRONMENTS = {
 def checkout(stack: Stack, tmp_path: Path) -> Path:
     """A copy of the project in which the tests' stack is what is up."""
     folder = tmp_path / "Zoë's own checkout"
-    for name in ("local", "operations", "report"):
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "cli", folder / "cli", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".local").mkdir()
     up = {
         "emulator": {"port": stack.emulator.port, "folder": str(stack.emulator.folder)},

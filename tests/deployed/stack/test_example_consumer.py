@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local import PROJECT
-from local.deploy import Stack, deploy_beside
-from local.polling import back_off
+from cli import PROJECT
+from cli.machine.deploy import Stack, deploy_beside
+from cli.machine.polling import back_off
 from tests.customers import a_customer
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 

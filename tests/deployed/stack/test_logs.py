@@ -6,8 +6,8 @@ import json
 from collections import defaultdict
 from datetime import UTC, datetime
 
-from local.polling import back_off
-from operations import logs
+from cli.machine.polling import back_off
+from cli.operate import logs
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 from tests.wiring.rules.publications import BY_CONSUMERS

@@ -16,13 +16,13 @@ import pytest
 from botocore.stub import Stubber
 from rich.console import Console
 
-from local.deploy import STACK_NAME
-from local.partner import Fault, FaultKind, Partner
-from operations import __main__ as command_line
-from operations import customers, dead_letters, execution
-from operations.redrive import failures, redrive
-from operations.stack import NotPossible, Stack
-from operations.trace import Trace, table, trace
+from cli.downstream.partner import Fault, FaultKind, Partner
+from cli.machine.deploy import STACK_NAME
+from cli.operate import __main__ as command_line
+from cli.operate import customers, dead_letters, execution
+from cli.operate.redrive import failures, redrive
+from cli.operate.trace import Trace, table, trace
+from cli.stack import NotPossible, Stack
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import Onboardings
 
@@ -300,7 +300,7 @@ def test_whoever_was_onboarded_long_ago_is_erased_too(
     customer_id = onboardings.register(a_customer())
     onboardings.await_status(customer_id, "ONBOARDED")
 
-    with patch("operations.execution.describe", side_effect=execution.NoExecution("forgotten")):
+    with patch("cli.operate.execution.describe", side_effect=execution.NoExecution("forgotten")):
         done = customers.erase(operated, customer_id)
         with pytest.raises(NotPossible, match="forgotten"):
             customers.erase(operated, customer_id)
@@ -314,7 +314,7 @@ def test_whoever_would_come_back_by_a_redrive_is_not_erased(
 ) -> None:
     described = execution.describe(operated, stranded["customerId"])
 
-    with patch("operations.execution.describe", return_value=described | {"redriveStatus": "REDRIVABLE"}):
+    with patch("cli.operate.execution.describe", return_value=described | {"redriveStatus": "REDRIVABLE"}):
         for procedure in (customers.register_anew, customers.release, customers.erase):
             with pytest.raises(NotPossible, match="can be taken up where it failed"):
                 procedure(operated, stranded["customerId"])
@@ -353,7 +353,7 @@ def test_whoever_is_running_is_left_alone(operated: Stack, onboardings: Onboardi
     customer_id = f"running-{an_address().partition('@')[0][4:]}"
     running = {"status": "RUNNING", "executionArn": "arn", "startDate": datetime.now(UTC)}
 
-    with patch("operations.execution.describe", return_value=running):
+    with patch("cli.operate.execution.describe", return_value=running):
         for procedure in (customers.register_anew, customers.release, customers.erase):
             with pytest.raises(NotPossible, match="is running"):
                 procedure(operated, customer_id)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from local.partner import Partner
+from cli.downstream.partner import Partner
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import Onboardings
 from tests.unit.personal_data import SHORTEST, found

@@ -1,0 +1,142 @@
+"""The stack that `make up` leaves running and `make down` ends."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from cli import PROJECT, WORKSPACE
+from cli.downstream.queue_system import Ledger
+from cli.machine import emulator
+from cli.machine.deploy import Parts, Stack, deploy, update
+from cli.machine.emulator import Emulator
+from cli.machine.system_configuration import System
+
+STATE = WORKSPACE / "up.json"
+
+
+@dataclass(frozen=True)
+class Running:
+    """What `up` left running: the stack, and its partners' URLs by name."""
+
+    stack: Stack
+    partners: Mapping[str, str]
+
+
+def up(console: Console) -> None:
+    """Start and deploy, or bring up to date what is up, with its data kept; then say how to use it."""
+    with _alone():
+        up_already = running()
+        if up_already is None:
+            aws = emulator.start()
+            partners = _start_partners(aws)
+            stack = deploy(aws, console, [*partners, Ledger(aws.session).system])
+            now = Running(stack, {partner.name: str(partner.settings["url"]) for partner in partners})
+            aws.leave_running()
+        else:
+            now = replace(up_already, stack=update(up_already.stack, console))
+            if now.stack.parts == up_already.stack.parts:
+                console.print("It is up, and up to date.")
+        _remember(now)
+    _explain(now, console)
+
+
+def down(console: Console) -> None:
+    """End what `up` left running, if it still is."""
+    with _alone():
+        up_already = running()
+        if up_already is None:
+            console.print("Nothing is up.")
+        else:
+            up_already.stack.emulator.stop()
+            console.print("Ended.")
+        STATE.unlink(missing_ok=True)
+
+
+def running() -> Running | None:
+    """What `up` left running, if its very emulator still runs."""
+    try:
+        state = json.loads(STATE.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    aws = Emulator(
+        port=state["emulator"]["port"],
+        folder=Path(state["emulator"]["folder"]),
+    )
+    if not aws.is_running():
+        aws.stop()  # its folder may have outlived it
+        return None
+    return Running(Stack(aws, state["outputs"], Parts(**state["parts"])), state["partners"])
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait for another `up` or `down`: two at once would leave an emulator that nobody knows of."""
+    STATE.parent.mkdir(exist_ok=True)
+    with STATE.with_suffix(".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _start_partners(aws: Emulator) -> list[System]:
+    """Start the partners as a process that ends when the emulator does."""
+    with (aws.folder / "partners.err").open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli.downstream.partner", str(aws.folder)],
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,  # as the emulator is: the terminal's Ctrl-C is not for it
+        )
+    with process.stdout or io.BytesIO() as said:
+        return [System(**system) for system in json.loads(said.read())]
+
+
+def _remember(state: Running) -> None:
+    aws = state.stack.emulator
+    written = {
+        "emulator": {"port": aws.port, "folder": str(aws.folder)},
+        "outputs": dict(state.stack.outputs),
+        "parts": asdict(state.stack.parts),
+        "partners": dict(state.partners),
+    }
+    STATE.write_text(json.dumps(written), encoding="utf-8")
+
+
+def _explain(state: Running, console: Console) -> None:
+    stack = state.stack
+    customer = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com"}
+    curl = f"curl -i {stack.api_url}/api/customers -H 'Content-Type: application/json' -d '{json.dumps(customer)}'"
+    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in stack.emulator.credentials().items())
+    for line in (
+        f"API      {stack.api_url}/api/customers",
+        f"try      {curl}",
+        *_about_partners(state),
+        f"status   curl -i {stack.api_url}/api/customers/CUSTOMER_ID/onboarding",
+        "logs     make logs",
+        "report   make report",
+        f"outbox   curl {stack.emulator.endpoint_url}/_ministack/ses/messages",
+        f"AWS CLI  export {exports}",
+        "update   make up, again",
+        "end      make down",
+    ):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _about_partners(state: Running) -> Iterator[str]:
+    """Where the partners are, and how to have one fail."""
+    faults = json.dumps({"customer": "ada@example.com", "faults": [{"kind": "refuse"}]})
+    for name, url in state.partners.items():
+        yield f"{name:<8} {url}, its accounts are in {state.stack.emulator.folder / name}.sqlite"
+        yield f"         fails after: curl -X PUT {url}/faults -d '{faults}'"

@@ -1,0 +1,56 @@
+"""A consumer of the bus that the template knows nothing of: it is added beside the stack."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from cli.machine.deploy import Stack
+
+NAME = "demo-observer"
+
+
+@dataclass(frozen=True)
+class Observer:
+    """A queue that gets each event which the bus carries from now on."""
+
+    stack: Stack
+    queue_url: str
+
+    def events(self) -> list[dict[str, Any]]:
+        """Take the events that have come, in EventBridge's envelope."""
+        sqs, queue = self.stack.session.client("sqs"), self.queue_url
+        events = []
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                events.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return events
+
+
+def observe(stack: Stack) -> Observer:
+    """Add a rule for all events of the customer service, and a queue as its target."""
+    sqs, events = stack.session.client("sqs"), stack.session.client("events")
+    bus = stack.outputs["EventBusName"]
+    rule = events.put_rule(
+        Name=NAME,
+        EventBusName=bus,
+        EventPattern=json.dumps({"source": ["custom.customerService"]}),
+    )["RuleArn"]
+    queue_url = sqs.create_queue(QueueName=NAME)["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
+    queue_arn = queue["Attributes"]["QueueArn"]
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
+        },
+    }
+    sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": json.dumps(policy)})
+    events.put_targets(Rule=NAME, EventBusName=bus, Targets=[{"Id": "queue", "Arn": queue_arn}])
+    return Observer(stack, queue_url)
