@@ -10,27 +10,32 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from cli import PROJECT, WORKSPACE
+from cli import PROJECT, WORKSPACE, NotPossible
 from cli.downstream.queue_system import Ledger
 from cli.machine import emulator
-from cli.machine.deploy import Parts, Stack, deploy, update
+from cli.machine.deploy import EmulatorStack, deploy, update
 from cli.machine.emulator import Emulator
 from cli.machine.system_configuration import System
+from cli.stack import Stack
 
 STATE = WORKSPACE / "up.json"
 
 
 @dataclass(frozen=True)
 class Running:
-    """What `up` left running: the stack, and its partners' URLs by name."""
+    """What `up` left running: the emulator with the stack, and its partners' URLs by name."""
 
-    stack: Stack
+    emulator: Emulator
     partners: Mapping[str, str]
+
+    @property
+    def stack(self) -> EmulatorStack:
+        return EmulatorStack.on(self.emulator)
 
 
 def up(console: Console) -> None:
@@ -40,15 +45,13 @@ def up(console: Console) -> None:
         if up_already is None:
             aws = emulator.start()
             partners = _start_partners(aws)
-            stack = deploy(aws, console, [*partners, Ledger(aws.session).system])
-            now = Running(stack, {partner.name: str(partner.settings["url"]) for partner in partners})
+            deploy(aws, console, [*partners, Ledger(aws.session).system])
+            up_already = Running(aws, {partner.name: str(partner.settings["url"]) for partner in partners})
             aws.leave_running()
-        else:
-            now = replace(up_already, stack=update(up_already.stack, console))
-            if now.stack.parts == up_already.stack.parts:
-                console.print("It is up, and up to date.")
-        _remember(now)
-    _explain(now, console)
+            _remember(up_already)
+        elif not update(up_already.stack, console):
+            console.print("It is up, and up to date.")
+    _explain(up_already, console)
 
 
 def down(console: Console) -> None:
@@ -58,7 +61,7 @@ def down(console: Console) -> None:
         if up_already is None:
             console.print("Nothing is up.")
         else:
-            up_already.stack.emulator.stop()
+            up_already.emulator.stop()
             console.print("Ended.")
         STATE.unlink(missing_ok=True)
 
@@ -76,7 +79,20 @@ def running() -> Running | None:
     if not aws.is_running():
         aws.stop()  # its folder may have outlived it
         return None
-    return Running(Stack(aws, state["outputs"], Parts(**state["parts"])), state["partners"])
+    return Running(aws, state["partners"])
+
+
+def find(name: str | None) -> Stack:
+    """Return the stack of this name on AWS, or without a name the one that `up` left running.
+
+    Raises:
+        NotPossible: nothing is up on this machine; and what `Stack.on_aws` raises.
+    """
+    if name is not None:
+        return Stack.on_aws(name)
+    if now := running():
+        return now.stack
+    raise NotPossible("Nothing is up. Run `make up` first, or name a stack on AWS: STACK=…")
 
 
 @contextmanager
@@ -104,11 +120,8 @@ def _start_partners(aws: Emulator) -> list[System]:
 
 
 def _remember(state: Running) -> None:
-    aws = state.stack.emulator
     written = {
-        "emulator": {"port": aws.port, "folder": str(aws.folder)},
-        "outputs": dict(state.stack.outputs),
-        "parts": asdict(state.stack.parts),
+        "emulator": {"port": state.emulator.port, "folder": str(state.emulator.folder)},
         "partners": dict(state.partners),
     }
     STATE.write_text(json.dumps(written), encoding="utf-8")
@@ -118,7 +131,7 @@ def _explain(state: Running, console: Console) -> None:
     stack = state.stack
     customer = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com"}
     curl = f"curl -i {stack.api_url}/api/customers -H 'Content-Type: application/json' -d '{json.dumps(customer)}'"
-    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in stack.emulator.credentials().items())
+    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in state.emulator.credentials().items())
     for line in (
         f"API      {stack.api_url}/api/customers",
         f"try      {curl}",
@@ -126,7 +139,7 @@ def _explain(state: Running, console: Console) -> None:
         f"status   curl -i {stack.api_url}/api/customers/CUSTOMER_ID/onboarding",
         "logs     make logs",
         "report   make report",
-        f"outbox   curl {stack.emulator.endpoint_url}/_ministack/ses/messages",
+        f"outbox   curl {state.emulator.endpoint_url}/_ministack/ses/messages",
         f"AWS CLI  export {exports}",
         "update   make up, again",
         "end      make down",
@@ -138,5 +151,5 @@ def _about_partners(state: Running) -> Iterator[str]:
     """Where the partners are, and how to have one fail."""
     faults = json.dumps({"customer": "ada@example.com", "faults": [{"kind": "refuse"}]})
     for name, url in state.partners.items():
-        yield f"{name:<8} {url}, its accounts are in {state.stack.emulator.folder / name}.sqlite"
+        yield f"{name:<8} {url}, its accounts are in {state.emulator.folder / name}.sqlite"
         yield f"         fails after: curl -X PUT {url}/faults -d '{faults}'"

@@ -1,4 +1,4 @@
-"""The stack that a command is about: what `make up` left running on this machine, or one on AWS."""
+"""A deployed stack, as CloudFormation describes it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,36 @@ from typing import Any
 
 import boto3
 
-from cli import background
-from cli.machine.deploy import STACK_NAME
-
-
-class NotPossible(RuntimeError):
-    """What was asked for can't be done; the message says why, and what to do instead."""
+from cli import NotPossible
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A deployed stack. `api_url` is where its API answers."""
+    """A deployed stack: its name, and a session in the account that has it."""
 
     session: boto3.Session
     name: str
-    api_url: str
+
+    @classmethod
+    def on_aws(cls, name: str) -> Stack:
+        """The stack of this name on AWS, with the credentials of the environment.
+
+        Raises:
+            NotPossible: the stack is not one of this template.
+            botocore.exceptions.ClientError, BotoCoreError: AWS refused, or is out of reach.
+        """
+        stack = cls(boto3.Session(), name)
+        if "ApiUrl" not in stack.outputs:
+            raise NotPossible(f"The stack {name} has no output ApiUrl")
+        return stack
 
     @property
-    def outputs(self) -> dict[str, str]:
+    def api_url(self) -> str:
+        """Where its API answers."""
+        return self.outputs["ApiUrl"]
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
         """The template's outputs, by name."""
         return {output["OutputKey"]: output["OutputValue"] for output in self._described.get("Outputs", [])}
 
@@ -37,13 +49,13 @@ class Stack:
         return [name for name in parameters.get("DownstreamSystems", "").split(",") if name]
 
     def resource(self, logical_id: str) -> str:
-        """What a resource of the template is on AWS: a queue's URL, a table's or a function's name."""
+        """The physical id of a resource: a queue's URL, a table's or a function's name."""
         cloudformation = self.session.client("cloudformation")
         resource = cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId=logical_id)
         return resource["StackResourceDetail"]["PhysicalResourceId"]
 
     def resources(self, resource_type: str) -> Iterator[tuple[str, str]]:
-        """The resources of one type: the logical id, and what it is on AWS."""
+        """The resources of one type: the logical and the physical id of each."""
         pages = self.session.client("cloudformation").get_paginator("list_stack_resources")
         for page in pages.paginate(StackName=self.name):
             for resource in page["StackResourceSummaries"]:
@@ -54,22 +66,3 @@ class Stack:
     def _described(self) -> Mapping[str, Any]:
         (described,) = self.session.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
         return described
-
-
-def find(name: str | None) -> Stack:
-    """Return the stack of this name on AWS, with the credentials that one is signed in with; of none, the local one.
-
-    Raises:
-        NotPossible: nothing is up on this machine, or the stack on AWS is not one of this template.
-        botocore.exceptions.ClientError, BotoCoreError: AWS refused, or is out of reach.
-    """
-    if name is None:
-        running = background.running()
-        if running is None:
-            raise NotPossible("Nothing is up. Run `make up` first, or name a stack on AWS: STACK=…")
-        return Stack(running.stack.session, STACK_NAME, running.stack.api_url)
-    session = boto3.Session()
-    outputs = Stack(session, name, "").outputs
-    if "ApiUrl" not in outputs:
-        raise NotPossible(f"The stack {name} has no output ApiUrl")
-    return Stack(session, name, outputs["ApiUrl"])

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from cli.machine.deploy import Stack
+from cli.stack import Stack
 
 NAME = "demo-observer"
 

@@ -15,14 +15,16 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli import NotPossible
 from cli.demo.customers import Customer, load
 from cli.demo.event_recorder import observe
 from cli.demo.outcome import Answer, Execution, Holding, Outcome
 from cli.demo.verdict import expected_funnel, report, report_funnel
 from cli.downstream import systems
 from cli.downstream.systems import Systems
+from cli.executions import execution_arn, history
 from cli.machine import emulator
-from cli.machine.deploy import Stack, deploy
+from cli.machine.deploy import EmulatorStack, deploy
 from cli.machine.polling import back_off
 from cli.report.source import fetch
 from onboarding.analytics.funnel import Analytics
@@ -36,7 +38,7 @@ MOST_REFUSALS = 100
 STATUS_REQUESTS = 4  # at a time
 
 
-class DemoStuck(RuntimeError):
+class DemoStuck(NotPossible):
     """An onboarding that others wait for has not ended, although there was time; the message names who waits."""
 
 
@@ -52,7 +54,7 @@ def run(console: Console) -> bool:
 
 
 def onboard(
-    stack: Stack, downstream: Systems, customers: Sequence[Customer], console: Console
+    stack: EmulatorStack, downstream: Systems, customers: Sequence[Customer], console: Console
 ) -> tuple[list[Outcome], list[str]]:
     """Register the customers, wait until their executions have ended, and gather the outcomes.
 
@@ -108,7 +110,7 @@ def register(http: httpx.Client, api_url: str, customer: Customer) -> Answer:
     return Answer(response.status_code, document, tuple(refusals))
 
 
-def _follow(http: httpx.Client, stack: Stack, answer: Answer) -> Mapping[str, Any]:
+def _follow(http: httpx.Client, stack: EmulatorStack, answer: Answer) -> Mapping[str, Any]:
     """What the API tells of an onboarding in the end; it is polled as politely as it asks."""
     if answer.customer_id is None:
         return {}
@@ -125,7 +127,7 @@ def _follow(http: httpx.Client, stack: Stack, answer: Answer) -> Mapping[str, An
     return told
 
 
-def await_analytics(stack: Stack, customers: Sequence[Customer]) -> Analytics:
+def await_analytics(stack: EmulatorStack, customers: Sequence[Customer]) -> Analytics:
     """The analytics, once they have all that is expected, or when the time is up."""
     expected = expected_funnel(customers)
     analytics = fetch(stack.session, stack.api_url)
@@ -136,7 +138,7 @@ def await_analytics(stack: Stack, customers: Sequence[Customer]) -> Analytics:
     return analytics
 
 
-def _ended_executions(stack: Stack) -> Iterator[set[str]]:
+def _ended_executions(stack: EmulatorStack) -> Iterator[set[str]]:
     """The names of the executions that have ended, again and again until the time is up."""
     pages = stack.session.client("stepfunctions").get_paginator("list_executions")
     for _ in back_off(PATIENCE_SECONDS):
@@ -149,7 +151,7 @@ def _ended_executions(stack: Stack) -> Iterator[set[str]]:
 
 
 def _gather(
-    stack: Stack,
+    stack: EmulatorStack,
     downstream: Systems,
     customers: Sequence[Customer],
     answers: Mapping[str, Answer],
@@ -191,31 +193,25 @@ def _gather(
     return outcomes, strays
 
 
-def _execution(stack: Stack, name: str) -> Execution | None:
+def _execution(stack: EmulatorStack, name: str) -> Execution | None:
     """The execution of that name, None where it was never started."""
     sfn = stack.session.client("stepfunctions")
-    arn = stack.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:") + f":{name}"
+    arn = execution_arn(stack.outputs["StateMachineArn"], name)
     try:
         execution = sfn.describe_execution(executionArn=arn)
     except sfn.exceptions.ExecutionDoesNotExist:
         return None
-    pages = sfn.get_paginator("get_execution_history").paginate(executionArn=arn)
-    states = [
-        event["stateEnteredEventDetails"]["name"]
-        for page in pages
-        for event in page["events"]
-        if "stateEnteredEventDetails" in event
-    ]
+    entered = (event.get("stateEnteredEventDetails") for event in history(sfn, arn))
     return Execution(
         execution["status"],
-        tuple(states),
+        tuple(details["name"] for details in entered if details),
         output=json.loads(execution["output"]) if execution["status"] == "SUCCEEDED" else {},
         error=execution.get("error", ""),
         cause=execution.get("cause", ""),
     )
 
 
-def _outbox(stack: Stack) -> list[dict[str, Any]]:
+def _outbox(stack: EmulatorStack) -> list[dict[str, Any]]:
     """The mails that SES would have sent: {MessageId, To, Subject, BodyText, BodyHtml, …}."""
     url = f"{stack.emulator.endpoint_url}/_ministack/ses/messages"
     by_account = httpx.get(url, trust_env=False, timeout=60).raise_for_status().json()["messages"]

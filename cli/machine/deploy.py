@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,12 +16,14 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from cli import NotPossible
 from cli.machine import system_configuration
 from cli.machine.build import BUILT, TARGET, build, build_functions
-from cli.machine.emulator import Emulator, EmulatorSession
+from cli.machine.emulator import Emulator
 from cli.machine.patch import Change, Template, patch
 from cli.machine.sam import sam
 from cli.machine.system_configuration import System
+from cli.stack import Stack
 
 STACK_NAME = "customer-onboarding"
 STATE_MACHINE = "CustomerOnboardingStateMachine"
@@ -30,6 +32,8 @@ DEFINITION = BUILT / "customer_onboarding.asl.json"
 SUBSTITUTION = "Substituted"
 SENDER = "welcome@example.com"
 ARTIFACTS = "artifacts"
+# In the emulator's folder: what the stack is deployed from.
+PARTS = "parts.json"
 SILENT = Console(quiet=True)
 
 
@@ -43,17 +47,14 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Stack:
-    """A deployed stack: the emulator it lives on, the template's outputs by name, and what it is deployed from."""
+class EmulatorStack(Stack):
+    """The stack on an emulator, with a session as the account's root user."""
 
     emulator: Emulator
-    outputs: Mapping[str, str]
-    parts: Parts
 
-    @property
-    def session(self) -> EmulatorSession:
-        """A boto3 session as the account's root user."""
-        return self.emulator.session
+    @classmethod
+    def on(cls, emulator: Emulator) -> EmulatorStack:
+        return cls(emulator.session, STACK_NAME, emulator)
 
     @property
     def api_url(self) -> str:
@@ -62,11 +63,11 @@ class Stack:
         return f"{self.emulator.endpoint_url}/_aws/execute-api/{api}/{stage}"
 
 
-class FunctionsBroken(RuntimeError):
+class FunctionsBroken(NotPossible):
     """Functions that don't start; the message has what each of them said."""
 
 
-def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[System] = ()) -> Stack:
+def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[System] = ()) -> EmulatorStack:
     """Build the template where its inputs changed, deploy it, and start each function once.
 
     `systems` are the downstream systems in which each customer gets an account. What is done, and what is
@@ -81,29 +82,40 @@ def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[Syst
         emulator.session.client("s3").create_bucket(Bucket=ARTIFACTS)
         parameters = {"SenderEmail": SENDER} | system_configuration.template_parameters(systems)
         _sam_deploy(emulator, STACK_NAME, template, parameters)
+    stack = EmulatorStack.on(emulator)
     with _step(console, "warm up"):
-        _warm_up(emulator.session)
-    return Stack(emulator, _outputs(emulator.session, STACK_NAME), parts)
+        _warm_up(stack)
+    _remember(stack, parts)
+    return stack
 
 
-def update(stack: Stack, console: Console) -> Stack:
-    """Deploy what has changed since the stack was deployed; its data stays. Raises what `deploy` raises."""
+def update(stack: EmulatorStack, console: Console) -> bool:
+    """Deploy what has changed since the stack was deployed; its data stays. Returns whether anything had changed.
+
+    Raises what `deploy` raises.
+    """
     template, _, parts = _build(console)
-    before = stack.parts
+    before = Parts(**json.loads((stack.emulator.folder / PARTS).read_text(encoding="utf-8")))
     if parts.template != before.template:
         with _step(console, "sam deploy"):
             _sam_deploy(stack.emulator, STACK_NAME, template, {})
     else:
         if parts.code != before.code:
             with _step(console, "functions"):
-                _update_functions(stack.session)
+                _update_functions(stack)
         if parts.definition != before.definition:
             with _step(console, "workflow"):
                 _update_definition(stack)
     if (parts.template, parts.code) != (before.template, before.code):
         with _step(console, "warm up"):
-            _warm_up(stack.session)
-    return replace(stack, outputs=_outputs(stack.session, STACK_NAME), parts=parts)
+            _warm_up(stack)
+    _remember(stack, parts)
+    return parts != before
+
+
+def _remember(stack: EmulatorStack, parts: Parts) -> None:
+    """Write down what the stack is deployed from, for the next `update`."""
+    (stack.emulator.folder / PARTS).write_text(json.dumps(asdict(parts)), encoding="utf-8")
 
 
 def _build(console: Console) -> tuple[Template, list[Change], Parts]:
@@ -124,10 +136,10 @@ def _code() -> bytes:
     return package.read_bytes()
 
 
-def _update_functions(session: EmulatorSession) -> None:
+def _update_functions(stack: Stack) -> None:
     """Publish a version of each function with the code that was built, and have its alias point to it."""
-    functions, code = session.client("lambda"), _code()
-    for alias in _aliases(session):
+    functions, code = stack.session.client("lambda"), _code()
+    for alias in _aliases(stack):
         *_, name, alias_name = alias.split(":")
         version = functions.update_function_code(FunctionName=name, ZipFile=code, Publish=True)["Version"]
         functions.update_alias(FunctionName=name, Name=alias_name, FunctionVersion=version)
@@ -143,13 +155,13 @@ def _update_definition(stack: Stack) -> None:
     stack.session.client("stepfunctions").update_state_machine(stateMachineArn=machine, definition=definition)
 
 
-def deploy_beside(stack: Stack, name: str, template: Path, parameters: Mapping[str, str]) -> Mapping[str, str]:
+def deploy_beside(stack: EmulatorStack, name: str, template: Path, parameters: Mapping[str, str]) -> Mapping[str, str]:
     """Build and deploy another application beside the stack; return its outputs. Raises `SamFailed`."""
     built = stack.emulator.folder / name
     build_functions(template, built)
     patched, _ = patch(yaml.safe_load((built / "template.yaml").read_text(encoding="utf-8")), built)
     _sam_deploy(stack.emulator, name, patched, parameters)
-    return _outputs(stack.session, name)
+    return Stack(stack.session, name).outputs
 
 
 def _sam_deploy(emulator: Emulator, name: str, template: Mapping[str, object], parameters: Mapping[str, str]) -> None:
@@ -170,13 +182,13 @@ def _sam_deploy(emulator: Emulator, name: str, template: Mapping[str, object], p
     )
 
 
-def _warm_up(session: EmulatorSession) -> None:
+def _warm_up(stack: Stack) -> None:
     """Invoke each function with an empty object, which it refuses: it has started. Raises `FunctionsBroken`.
 
     As many at a time as there are processors; together they would take longer to start than
     Lambda allows.
     """
-    functions = session.client("lambda")
+    functions = stack.session.client("lambda")
 
     def start(alias: str) -> str | None:
         answer = json.loads(functions.invoke(FunctionName=alias, Payload=b"{}")["Payload"].read())
@@ -184,20 +196,14 @@ def _warm_up(session: EmulatorSession) -> None:
         return f"{alias}: {answer['errorType']}: {answer['errorMessage']}" if failed else None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        broken = [failure for failure in pool.map(start, _aliases(session)) if failure]
+        broken = [failure for failure in pool.map(start, _aliases(stack)) if failure]
     if broken:
         raise FunctionsBroken("\n".join(["These functions don't start:", *broken]))
 
 
-def _aliases(session: EmulatorSession) -> list[str]:
+def _aliases(stack: Stack) -> list[str]:
     """The functions' aliases, by which they are called, as ARNs."""
-    resources = session.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)["StackResources"]
-    return [it["PhysicalResourceId"] for it in resources if it["ResourceType"] == "AWS::Lambda::Alias"]
-
-
-def _outputs(session: EmulatorSession, name: str) -> dict[str, str]:
-    stacks = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-    return {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
+    return [arn for _, arn in stack.resources("AWS::Lambda::Alias")]
 
 
 @contextmanager

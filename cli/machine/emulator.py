@@ -18,6 +18,7 @@ import boto3
 import httpx
 from botocore.config import Config
 
+from cli import NotPossible
 from cli.machine.environment import HOST, REGION, ROOT_KEY, ROOT_OF_THE_EMULATOR, forget_aws, no_proxy
 from cli.machine.polling import back_off
 from cli.machine.supervised_process import STAY, end, is_kept, keep
@@ -29,7 +30,7 @@ END_SECONDS = 60
 NEEDED_MEGABYTES = 16
 
 
-class EmulatorDidNotStart(RuntimeError):
+class EmulatorDidNotStart(NotPossible):
     """The emulator ended, did not answer in time, or has no room; the message says why, or has the end of its log."""
 
 

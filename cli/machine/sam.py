@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from cli import PROJECT
+from cli import PROJECT, NotPossible
 from cli.machine.environment import ROOT_OF_THE_EMULATOR
 from cli.machine.supervised_process import keep
 
@@ -21,7 +21,7 @@ from cli.machine.supervised_process import keep
 NEVER = 4102444800.0
 
 
-class SamFailed(RuntimeError):
+class SamFailed(NotPossible):
     """SAM CLI ended with an error; the message has the command and all that it said."""
 
 

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Column, Table
 
-from cli import terminal
+from cli import NotPossible, terminal
+from cli.background import find
 from cli.operate import customers, dead_letters, logs
 from cli.operate.redrive import Failure, failures, redrive
 from cli.operate.trace import table, trace
-from cli.stack import NotPossible, Stack, find
+from cli.stack import Stack
 
 # How long Step Functions takes an execution up again.
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html

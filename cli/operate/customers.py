@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from cli import NotPossible
 from cli.operate import execution
 from cli.operate.execution import UNDONE
-from cli.stack import NotPossible
 from onboarding import acceptance, accounts, timeline
 from onboarding.fraud import detection
 

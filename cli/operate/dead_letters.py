@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from cli.stack import NotPossible
+from cli import NotPossible
 
 if TYPE_CHECKING:
     from cli.stack import Stack

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from cli.stack import NotPossible, Stack
+from cli import NotPossible
+from cli.executions import execution_arn
+from cli.stack import Stack
 from onboarding.registration import Registration
 
 if TYPE_CHECKING:
-    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef, HistoryEventTypeDef
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
 # The end of a customer whose account was undone: nothing is left to redrive. statemachine/customer_onboarding.asl.yaml
 UNDONE = "DownstreamFailed"
@@ -29,9 +31,8 @@ def describe(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
         NoExecution: see there.
     """
     sfn = stack.session.client("stepfunctions")
-    arn = f"{stack.outputs['StateMachineArn'].replace(':stateMachine:', ':execution:')}:{customer_id}"
     try:
-        return sfn.describe_execution(executionArn=arn)
+        return sfn.describe_execution(executionArn=execution_arn(stack.outputs["StateMachineArn"], customer_id))
     except (sfn.exceptions.ExecutionDoesNotExist, sfn.exceptions.InvalidArn):
         raise NoExecution(
             f"There is no execution of the customer {customer_id}: it may be on its way (a queue falls behind), "
@@ -39,16 +40,10 @@ def describe(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
         ) from None
 
 
-def history(stack: Stack, execution_arn: str) -> list[HistoryEventTypeDef]:
-    """Return the execution's events, the oldest first."""
-    pages = stack.session.client("stepfunctions").get_paginator("get_execution_history")
-    return [event for page in pages.paginate(executionArn=execution_arn) for event in page["events"]]
-
-
-def definition_of(stack: Stack, execution_arn: str) -> dict[str, Any]:
+def definition_of(stack: Stack, arn: str) -> dict[str, Any]:
     """Return the definition by which an execution runs, which may be older than the one that is deployed."""
     sfn = stack.session.client("stepfunctions")
-    machine = sfn.describe_state_machine_for_execution(executionArn=execution_arn)
+    machine = sfn.describe_state_machine_for_execution(executionArn=arn)
     return dict(json.loads(machine["definition"]))
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rich.table import Table
 
+from cli.executions import history
 from cli.operate import execution
 from cli.stack import Stack
 
@@ -87,7 +88,7 @@ def trace(stack: Stack, customer_id: str) -> Trace:
     output = json.loads(described.get("output", "{}"))
     registered = json.loads(described.get("input", "{}"))
     typed = registered.get("data") if isinstance(registered, dict) else registered
-    events = execution.history(stack, described["executionArn"])
+    events = history(stack.session.client("stepfunctions"), described["executionArn"])
     published = _published(execution.definition_of(stack, described["executionArn"]))
     return Trace(
         customer_id=customer_id,

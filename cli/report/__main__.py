@@ -9,11 +9,11 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import terminal
+from cli import NotPossible, terminal
+from cli.background import find
 from cli.report.picture import draw
 from cli.report.source import NoAnalytics, fetch
 from cli.report.table import show
-from cli.stack import NotPossible, find
 
 
 def main() -> int:

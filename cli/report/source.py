@@ -9,6 +9,7 @@ import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
+from cli import NotPossible
 from cli.machine.environment import HOST
 from onboarding.analytics.funnel import Analytics
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 30
 
 
-class NoAnalytics(RuntimeError):
+class NoAnalytics(NotPossible):
     """The API did not answer with analytics; the message has what it said."""
 
 

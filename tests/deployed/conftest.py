@@ -14,7 +14,7 @@ from cli.downstream import systems as downstream
 from cli.downstream.partner import Partner
 from cli.downstream.queue_system import Ledger
 from cli.machine import emulator
-from cli.machine.deploy import Stack, deploy
+from cli.machine.deploy import EmulatorStack, deploy
 from cli.machine.emulator import Emulator
 from tests.deployed.definition import FAILING_MACHINE, TASKS
 from tests.deployed.engine.matrix import NATIVE_ERRORS, mocked
@@ -45,7 +45,7 @@ def systems(aws: Emulator, partners: Mapping[str, Partner]) -> Mapping[str, Syst
 
 
 @pytest.fixture(scope="session")
-def stack(aws: Emulator, systems: Mapping[str, System]) -> Stack:
+def stack(aws: Emulator, systems: Mapping[str, System]) -> EmulatorStack:
     """The template as `sam deploy` deploys it. A partner that hangs costs 1 s."""
     configured = [system.system for system in systems.values()]
     impatient = [
@@ -58,7 +58,7 @@ def stack(aws: Emulator, systems: Mapping[str, System]) -> Stack:
 
 
 @pytest.fixture(scope="session")
-def onboardings(stack: Stack) -> Iterator[Onboardings]:
+def onboardings(stack: EmulatorStack) -> Iterator[Onboardings]:
     """Registers customers by HTTP and tells what became of them."""
     with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as http:
         yield Onboardings(stack, http)

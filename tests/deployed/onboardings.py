@@ -15,11 +15,11 @@ from jsonschema import Draft202012Validator
 
 from cli.demo.event_recorder import observe
 from cli.documents.event_contracts import path_of
-from cli.machine.deploy import STACK_NAME, Stack
+from cli.executions import execution_arn, history
+from cli.machine.deploy import EmulatorStack
 from cli.machine.patch import VISIBILITY_SECONDS
 from cli.machine.polling import back_off
 from cli.machine.system_configuration import System as Configured
-from cli.stack import Stack as OperatedStack
 from onboarding.events import EVENTS
 from tests.wiring.rules.publications import BY_CONSUMERS
 
@@ -77,9 +77,8 @@ class Onboarding:
 class Onboardings:
     """The onboardings of one stack."""
 
-    def __init__(self, stack: Stack, http: httpx.Client) -> None:
+    def __init__(self, stack: EmulatorStack, http: httpx.Client) -> None:
         self.stack = stack
-        self.operated = OperatedStack(stack.session, STACK_NAME, stack.api_url)
         self.sfn = stack.session.client("stepfunctions")
         self._sqs = stack.session.client("sqs")
         self._http = http
@@ -114,7 +113,7 @@ class Onboardings:
 
     def physical_id(self, logical_id: str) -> str:
         """What a resource of the template is on AWS: a queue's URL, a table's or a function's name."""
-        return self.operated.resource(logical_id)
+        return self.stack.resource(logical_id)
 
     def await_consumers(self) -> None:
         """Wait until the consumers are done with all that was published: the emulator queues an event at once."""
@@ -193,7 +192,7 @@ class Onboardings:
     def await_end(self, customer_id: str, state_machine_arn: str | None = None) -> dict[str, Any]:
         """Wait until the customer's execution has ended, and return AWS's description of it."""
         machine = state_machine_arn or self.stack.outputs["StateMachineArn"]
-        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{customer_id}"
+        arn = execution_arn(machine, customer_id)
         for _ in back_off(PATIENCE_SECONDS):
             try:
                 execution = self.sfn.describe_execution(executionArn=arn)
@@ -203,10 +202,9 @@ class Onboardings:
                 return dict(execution)
         raise TimeoutError(f"{arn} has not ended within {PATIENCE_SECONDS} s")
 
-    def history(self, execution_arn: str) -> list[dict[str, Any]]:
+    def history(self, arn: str) -> list[dict[str, Any]]:
         """The events of an execution, as AWS tells them."""
-        pages = self.sfn.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
-        return [dict(event) for page in pages for event in page["events"]]
+        return [dict(event) for event in history(self.sfn, arn)]
 
     def executions(self) -> int:
         """How many executions there are."""

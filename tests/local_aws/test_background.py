@@ -47,9 +47,7 @@ def said(console: Console) -> str:
 
 def a_state(folder: Path) -> str:
     noted = {"port": 1, "folder": str(folder)}
-    outputs = {"RestApiId": "api", "StageName": "v1"}
-    parts = {"template": "", "code": "", "definition": ""}
-    return json.dumps({"emulator": noted, "outputs": outputs, "parts": parts, "partners": {}})
+    return json.dumps({"emulator": noted, "partners": {}})
 
 
 def test_down_has_nothing_to_end_where_nothing_is_up(state: Path, console: Console) -> None:

@@ -13,7 +13,7 @@ from moto import mock_aws
 from moto.events.models import EventPattern
 
 from cli.demo.event_recorder import observe
-from cli.machine.deploy import Stack
+from cli.stack import Stack
 from onboarding.events import EVENTS
 from tests import invocations
 from tests.wiring import definition, template

@@ -17,7 +17,7 @@ import pytest
 
 from cli.demo.event_recorder import NAME as OBSERVER
 from cli.machine.build import BUILT
-from cli.machine.deploy import Stack
+from cli.stack import Stack
 from tests.deployed.definition import FAILING_MACHINE, TASKS
 from tests.deployed.engine.audit import Auditor
 from tests.deployed.engine.redrive import redrivable, taken_up

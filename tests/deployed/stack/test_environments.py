@@ -24,7 +24,7 @@ from pathlib import Path
 import pytest
 
 from cli import PROJECT
-from cli.machine.deploy import Stack, _sam_deploy
+from cli.machine.deploy import EmulatorStack, _sam_deploy
 from cli.machine.environment import ROOT_OF_THE_EMULATOR
 from tests.customers import a_customer
 from tests.deployed.onboardings import Onboardings
@@ -56,15 +56,13 @@ ENVIRONMENTS = {
 
 
 @pytest.fixture
-def checkout(stack: Stack, tmp_path: Path) -> Path:
+def checkout(stack: EmulatorStack, tmp_path: Path) -> Path:
     """A copy of the project in which the tests' stack is what is up."""
     folder = tmp_path / "Zoë's own checkout"
     shutil.copytree(PROJECT / "cli", folder / "cli", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".local").mkdir()
     up = {
         "emulator": {"port": stack.emulator.port, "folder": str(stack.emulator.folder)},
-        "outputs": dict(stack.outputs),
-        "parts": {"template": "", "code": "", "definition": ""},
         "partners": {},
     }
     (folder / ".local" / "up.json").write_text(json.dumps(up), encoding="utf-8")
@@ -100,7 +98,7 @@ def test_command_works(
     assert warnings == []
 
 
-def test_deployment_works_in_all_of_them(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deployment_works_in_all_of_them(stack: EmulatorStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_PROXY")
     for name, value in (CAPITALS | SMALL | SOCKS | SIGNED_IN | NO_LOCALE | ASCII | BARE).items():
         monkeypatch.setenv(name, value)
@@ -108,7 +106,7 @@ def test_deployment_works_in_all_of_them(stack: Stack, monkeypatch: pytest.Monke
 
     _sam_deploy(stack.emulator, "hostile", {"Resources": {"Queue": queue}}, {})
 
-    described = stack.session.client("cloudformation").describe_stacks(StackName="hostile")["Stacks"]
+    described = stack.emulator.session.client("cloudformation").describe_stacks(StackName="hostile")["Stacks"]
     assert [it["StackStatus"] for it in described] == ["CREATE_COMPLETE"]
 
 

@@ -11,18 +11,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from unittest.mock import patch
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 from rich.console import Console
 
+from cli import NotPossible
 from cli.downstream.partner import Fault, FaultKind, Partner
 from cli.machine.deploy import STACK_NAME
 from cli.operate import __main__ as command_line
 from cli.operate import customers, dead_letters, execution
 from cli.operate.redrive import failures, redrive
 from cli.operate.trace import Trace, table, trace
-from cli.stack import NotPossible, Stack
+from cli.stack import Stack
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import Onboardings
 
@@ -32,7 +32,7 @@ NOT_DELETED = Fault(FaultKind.REFUSE, methods=frozenset({"DELETE"}))
 
 @pytest.fixture
 def operated(onboardings: Onboardings) -> Stack:
-    return Stack(cast("boto3.Session", onboardings.stack.session), STACK_NAME, onboardings.stack.api_url)
+    return onboardings.stack
 
 
 @pytest.fixture
