@@ -37,9 +37,10 @@ PYTEST := $(BIN)/python -m pytest
 help: ## Show this
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\n%s\n' "$(BIN)/onboarding --help has the commands for a stack that runs, here or on AWS."
 
 .PHONY: setup
-setup: $(VENV)/.ready ## Make the development environment, .venv (every other command does this first)
+setup: $(VENV)/.ready $(BIN)/onboarding ## Make the development environment, .venv (every other command does this first)
 
 $(VENV)/.ready: requirements-dev.txt
 	@test "$$(uname -s)" = Linux || { echo >&2 \
@@ -57,42 +58,22 @@ $(VENV)/.ready: requirements-dev.txt
 		printf '%s\n' ../../../.. ../../../../functions > $$packages/customer-onboarding.pth; done
 	@touch $@
 
+# The command line. It can be run from any folder; -I ignores another environment's variables for Python.
+$(BIN)/onboarding: $(VENV)/.ready Makefile
+	@printf '#!/bin/sh\nexec "$${0%%/*}/python" -Im cli "$$@"\n' > $@
+	@chmod +x $@
+
 .PHONY: demo
 demo: setup ## Bring AWS up on this machine, deploy, onboard customers, show it, end it
-	@$(BIN)/python -m cli demo
+	@$(BIN)/onboarding demo
 
 .PHONY: up
 up: setup ## Bring AWS up on this machine, deploy, and leave it running
-	@$(BIN)/python -m cli up
+	@$(BIN)/onboarding up
 
 .PHONY: down
 down: setup ## End what `make up` left running
-	@$(BIN)/python -m cli down
-
-STACK ?=
-OF_THE_STACK = $(BIN)/python -m $(1) $(if $(STACK),--stack $(STACK))
-FROM ?=
-TO ?=
-.PHONY: report
-report: setup ## Show the funnel and the times to onboard (of what is up, or STACK=… on AWS; FROM=, TO=)
-	@$(call OF_THE_STACK,cli.report) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
-
-
-##@ Operate
-
-ID ?=
-DO ?= --help
-.PHONY: trace
-trace: setup ## Show what happened to one customer (ID=…; of what is up, or STACK=… on AWS)
-	@$(call OF_THE_STACK,cli.operate) trace $(ID)
-
-.PHONY: logs
-logs: setup ## Follow what the functions log (one customer's with ID=…; of what is up, or STACK=… on AWS)
-	@$(call OF_THE_STACK,cli.operate) logs $(ID)
-
-.PHONY: operate
-operate: setup ## Do what docs/runbook.md says (DO="redrive --dry-run"; of what is up, or STACK=… on AWS)
-	@$(call OF_THE_STACK,cli.operate) $(DO)
+	@$(BIN)/onboarding down
 
 
 ##@ Check

@@ -1,4 +1,4 @@
-"""The stack that `make up` leaves running and `make down` ends."""
+"""The stack that `up` leaves running and `down` ends."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def find(name: str | None) -> Stack:
         return Stack.on_aws(name)
     if now := running():
         return now.stack
-    raise NotPossible("Nothing is up. Run `make up` first, or name a stack on AWS: STACK=…")
+    raise NotPossible("Nothing is up. Run `make up` first, or name a stack on AWS with --stack")
 
 
 @contextmanager
@@ -137,8 +137,8 @@ def _explain(state: Running, console: Console) -> None:
         f"try      {curl}",
         *_about_partners(state),
         f"status   curl -i {stack.api_url}/api/customers/CUSTOMER_ID/onboarding",
-        "logs     make logs",
-        "report   make report",
+        "logs     .venv/bin/onboarding logs",
+        "report   .venv/bin/onboarding report",
         f"outbox   curl {state.emulator.endpoint_url}/_ministack/ses/messages",
         f"AWS CLI  export {exports}",
         "update   make up, again",

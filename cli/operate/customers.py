@@ -1,4 +1,4 @@
-"""What is done for one customer by hand: register anew, release what a failed execution holds, erase."""
+"""What is done for one customer by hand: reregister, release what a failed execution holds, erase."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cli.stack import Stack
 
 
-def register_anew(stack: Stack, customer_id: str) -> str:
+def reregister(stack: Stack, customer_id: str) -> str:
     """Queue a closed registration once more, as another customer; return the new customerId, the same one each time.
 
     Raises:

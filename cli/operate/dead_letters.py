@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from cli import NotPossible
+from rich.table import Table
+
+from cli import NotPossible, terminal
 
 if TYPE_CHECKING:
     from cli.stack import Stack
@@ -64,6 +66,22 @@ def look(stack: Stack, name: str) -> list[DeadLetter]:
         for handle in handles:
             sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
     return sorted(found, key=lambda letter: letter.sent)
+
+
+def counted(counts: Iterable[tuple[str, int]]) -> Table:
+    """Lay out what `counts` yields."""
+    table = terminal.columns("queue", "messages")
+    for name, count in counts:
+        table.add_row(name, str(count), style="red" if count else "")
+    return table
+
+
+def listed(letters: Iterable[DeadLetter]) -> Table:
+    """Lay messages out, a line each."""
+    table = terminal.columns("message", "first sent", "received")
+    for letter in letters:
+        table.add_row(letter.message_id, f"{letter.sent:%Y-%m-%d %H:%M:%S}", str(letter.received))
+    return table
 
 
 def move_back(stack: Stack, name: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from rich.table import Table
+
+from cli import terminal
 from cli.operate.execution import UNDONE
 
 if TYPE_CHECKING:
@@ -47,6 +50,15 @@ def failures(stack: Stack, since: datetime | None = None) -> Iterator[Failure]:
                 elif described.get("redriveStatus") != "REDRIVABLE":
                     obstacle = described.get("redriveStatusReason", "Step Functions doesn't say that it can")
                 yield Failure(listed["name"], listed["executionArn"], status, error, listed["stopDate"], obstacle)
+
+
+def table(failures: Iterable[Failure], success: str) -> Table:
+    """Lay failures out in the order in which they ended; `success` is what is said of one without an obstacle."""
+    laid_out = terminal.columns("customer", "ended", "status", "error", "")
+    for failure in sorted(failures, key=lambda it: it.stopped):
+        ended = f"{failure.stopped:%Y-%m-%d %H:%M:%S}"
+        laid_out.add_row(failure.customer_id, ended, failure.status, failure.error, failure.obstacle or success)
+    return laid_out
 
 
 def redrive(stack: Stack, failure: Failure) -> Failure:

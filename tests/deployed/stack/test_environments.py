@@ -39,8 +39,8 @@ ASCII = {"PYTHONIOENCODING": "ascii"}
 BARE = {"HOME": "/nonexistent", "TERM": "dumb", "COLUMNS": "40", "CI": "true"}
 
 HELP = ("-m", "cli", "--help")
-REPORT = ("-m", "cli.report")
-TRACE = ("-m", "cli.operate", "trace")
+REPORT = ("-m", "cli", "report")
+TRACE = ("-m", "cli", "trace")
 UNIT_TEST = ("-m", "pytest", "-q", f"--rootdir={PROJECT}", str(PROJECT / "tests/unit/test_validate_customer.py"))
 
 ENVIRONMENTS = {

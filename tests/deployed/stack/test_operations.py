@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,9 +15,9 @@ from botocore.stub import Stubber
 from rich.console import Console
 
 from cli import NotPossible
+from cli import __main__ as command_line
 from cli.downstream.partner import Fault, FaultKind, Partner
 from cli.machine.deploy import STACK_NAME
-from cli.operate import __main__ as command_line
 from cli.operate import customers, dead_letters, execution
 from cli.operate.redrive import failures, redrive
 from cli.operate.trace import Trace, table, trace
@@ -120,7 +119,7 @@ class TestATrace:
 
         assert (trace(operated, name).status, trace(operated, name).correlation_id) == ("FAILED", "")
         with pytest.raises(NotPossible, match="not started by a registration: timestamp, customerId"):
-            customers.register_anew(operated, name)
+            customers.reregister(operated, name)
 
     def test_of_nobody_says_so(self, operated: Stack) -> None:
         with pytest.raises(NotPossible, match="no execution of the customer nobody"):
@@ -183,22 +182,22 @@ class TestToRegisterAnew:
         customer_id = onboardings.register(customer)
         onboardings.await_end(customer_id)
 
-        new_id = customers.register_anew(operated, customer_id)
+        new_id = customers.reregister(operated, customer_id)
 
         assert onboardings.ended(new_id).output["status"] == "ONBOARDED"
         assert new_id != customer_id
-        assert customers.register_anew(operated, customer_id) == new_id
+        assert customers.reregister(operated, customer_id) == new_id
 
     def test_is_refused_for_who_is_onboarded(self, operated: Stack, onboardings: Onboardings) -> None:
         customer_id = onboardings.register(a_customer())
         onboardings.ended(customer_id)
 
         with pytest.raises(NotPossible, match="is onboarded"):
-            customers.register_anew(operated, customer_id)
+            customers.reregister(operated, customer_id)
 
     def test_is_refused_where_an_account_is_held(self, operated: Stack, stranded: dict[str, Any]) -> None:
         with pytest.raises(NotPossible, match="release it first"):
-            customers.register_anew(operated, stranded["customerId"])
+            customers.reregister(operated, stranded["customerId"])
 
 
 class TestToRelease:
@@ -315,7 +314,7 @@ def test_whoever_would_come_back_by_a_redrive_is_not_erased(
     described = execution.describe(operated, stranded["customerId"])
 
     with patch("cli.operate.execution.describe", return_value=described | {"redriveStatus": "REDRIVABLE"}):
-        for procedure in (customers.register_anew, customers.release, customers.erase):
+        for procedure in (customers.reregister, customers.release, customers.erase):
             with pytest.raises(NotPossible, match="can be taken up where it failed"):
                 procedure(operated, stranded["customerId"])
         done = customers.erase(operated, stranded["customerId"], force=True)
@@ -354,18 +353,16 @@ def test_whoever_is_running_is_left_alone(operated: Stack, onboardings: Onboardi
     running = {"status": "RUNNING", "executionArn": "arn", "startDate": datetime.now(UTC)}
 
     with patch("cli.operate.execution.describe", return_value=running):
-        for procedure in (customers.register_anew, customers.release, customers.erase):
+        for procedure in (customers.reregister, customers.release, customers.erase):
             with pytest.raises(NotPossible, match="is running"):
                 procedure(operated, customer_id)
 
 
 def run(stack: Stack, *arguments: str) -> int:
-    """Run `python -m operations` with these arguments on this stack."""
-    with (
-        patch.object(sys, "argv", ["operations", *arguments]),
-        patch.object(command_line, "find", return_value=stack),
-    ):
-        return command_line.main()
+    """Run `onboarding` with these arguments on this stack; return the exit status."""
+    with patch.object(command_line, "find", return_value=stack), pytest.raises(SystemExit) as ended:
+        command_line.onboarding(arguments)
+    return int(str(ended.value.code))
 
 
 def states(traced: Trace) -> list[str]:
