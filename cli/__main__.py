@@ -19,11 +19,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.progress import track
 
 from cli import NotPossible, background, terminal
+from cli.aws.stack import Stack
 from cli.background import find
 from cli.demo.run import run as run_demo
 from cli.operate import customers, dead_letters, logs, redrive, trace
 from cli.report import source, table
-from cli.stack import Stack
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130  # as a shell says it

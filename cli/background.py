@@ -16,12 +16,12 @@ from pathlib import Path
 from rich.console import Console
 
 from cli import PROJECT, WORKSPACE, NotPossible
-from cli.downstream.queue_system import Ledger
+from cli.aws.stack import Stack
+from cli.downstream.queue_system import QueueSystem
 from cli.machine import emulator
 from cli.machine.deploy import EmulatorStack, deploy, update
 from cli.machine.emulator import Emulator
-from cli.machine.system_configuration import System
-from cli.stack import Stack
+from cli.machine.system_configuration import SystemConfiguration
 
 STATE = WORKSPACE / "up.json"
 
@@ -45,7 +45,7 @@ def up(console: Console) -> None:
         if up_already is None:
             aws = emulator.start()
             partners = _start_partners(aws)
-            deploy(aws, console, [*partners, Ledger(aws.session).system])
+            deploy(aws, console, [*partners, QueueSystem(aws.session).configuration])
             up_already = Running(aws, {partner.name: str(partner.settings["url"]) for partner in partners})
             aws.leave_running()
             _remember(up_already)
@@ -104,11 +104,11 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _start_partners(aws: Emulator) -> list[System]:
+def _start_partners(aws: Emulator) -> list[SystemConfiguration]:
     """Start the partners as a process that ends when the emulator does."""
     with (aws.folder / "partners.err").open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cli.downstream.partner", str(aws.folder)],
+            [sys.executable, "-m", "cli.downstream", str(aws.folder)],
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -116,7 +116,7 @@ def _start_partners(aws: Emulator) -> list[System]:
             start_new_session=True,  # as the emulator is: the terminal's Ctrl-C is not for it
         )
     with process.stdout or io.BytesIO() as said:
-        return [System(**system) for system in json.loads(said.read())]
+        return [SystemConfiguration(**system) for system in json.loads(said.read())]
 
 
 def _remember(state: Running) -> None:

@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from cli.stack import Stack
+from cli.aws.stack import Stack
 
-NAME = "demo-observer"
+NAME = "demo-event-recorder"
 
 
 @dataclass(frozen=True)
-class Observer:
+class EventRecorder:
     """A queue that gets each event which the bus carries from now on."""
 
     stack: Stack
@@ -29,7 +29,7 @@ class Observer:
         return events
 
 
-def observe(stack: Stack) -> Observer:
+def record_events(stack: Stack) -> EventRecorder:
     """Add a rule for all events of the customer service, and a queue as its target."""
     sqs, events = stack.session.client("sqs"), stack.session.client("events")
     bus = stack.outputs["EventBusName"]
@@ -53,4 +53,4 @@ def observe(stack: Stack) -> Observer:
     }
     sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": json.dumps(policy)})
     events.put_targets(Rule=NAME, EventBusName=bus, Targets=[{"Id": "queue", "Arn": queue_arn}])
-    return Observer(stack, queue_url)
+    return EventRecorder(stack, queue_url)

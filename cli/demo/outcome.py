@@ -49,7 +49,7 @@ class Outcome:
 
     `execution` is absent where none was started. `events` are EventBridge's envelopes, in the
     order in which they occurred; `mails` are entries of the emulator's outbox; `holdings` are by the
-    downstream system's name; `told` is what the API tells of the onboarding.
+    downstream system's name; `status_response` is what the API answers to how far it is.
     """
 
     customer: Customer
@@ -58,7 +58,7 @@ class Outcome:
     events: tuple[dict[str, Any], ...]
     mails: tuple[dict[str, Any], ...]
     holdings: Mapping[str, Holding] = field(default_factory=dict)
-    told: Mapping[str, Any] = field(default_factory=dict)
+    status_response: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def event_types(self) -> list[str]:
@@ -110,7 +110,7 @@ def differences(outcome: Outcome, outcomes: Mapping[str, Outcome]) -> Iterator[s
         ("the answer", expected.http, outcome.answer.status),
         ("the status", expected.status, outcome.status),
         ("the reason", expected.reason, outcome.reason),
-        ("the status that the API tells", expected.status, outcome.told.get("status")),
+        ("the status that the API tells", expected.status, outcome.status_response.get("status")),
         ("the error", expected.error, (outcome.execution.error if outcome.execution else "") or None),
         # In every system, or in none.
         ("the accounts", everywhere if expected.is_onboarded else [], outcome.accounts),

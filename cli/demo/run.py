@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli import NotPossible
+from cli.aws.executions import execution_arn, history
 from cli.demo.customers import Customer, load
-from cli.demo.event_recorder import observe
+from cli.demo.event_recorder import record_events
 from cli.demo.outcome import Answer, Execution, Holding, Outcome
 from cli.demo.verdict import expected_funnel, report, report_funnel
 from cli.downstream import systems
 from cli.downstream.systems import Systems
-from cli.executions import execution_arn, history
 from cli.machine import emulator
 from cli.machine.deploy import EmulatorStack, deploy
 from cli.machine.polling import back_off
@@ -46,10 +46,10 @@ def run(console: Console) -> bool:
     """Run the demo and show it on `console`; whether all went as expected."""
     customers = load()
     with emulator.start() as aws, systems.start(aws) as downstream:
-        stack = deploy(aws, console, downstream.configured)
-        outcomes, strays = onboard(stack, downstream, customers, console)
+        stack = deploy(aws, console, downstream.configurations)
+        outcomes, unmatched = onboard(stack, downstream, customers, console)
         analytics = await_analytics(stack, customers)
-    went_well = report(outcomes, strays, console)
+    went_well = report(outcomes, unmatched, console)
     return report_funnel(analytics, customers, console) and went_well
 
 
@@ -60,7 +60,7 @@ def onboard(
 
     Also returns a line for each event, each mail and each account that belongs to none of the customers.
     """
-    observer = observe(stack)
+    recorder = record_events(stack)
     answers: dict[str, Answer] = {}
     with _progress(console) as bar, httpx.Client(trust_env=False, timeout=60) as http:
         task = bar.add_task("onboarding", total=len(customers))
@@ -79,11 +79,12 @@ def onboard(
     if missing:
         raise DemoStuck(f"{', '.join(missing)} could not register: an earlier onboarding has not ended")
     with ThreadPoolExecutor(STATUS_REQUESTS) as pool, httpx.Client(trust_env=False, timeout=60) as http:
-        told = dict(zip(answers, pool.map(lambda answer: _follow(http, stack, answer), answers.values()), strict=True))
+        followed = pool.map(lambda answer: _follow(http, stack, answer), answers.values())
+        statuses = dict(zip(answers, followed, strict=True))
     await_analytics(stack, customers)  # which hear of the suspicions too: then all events are out
-    events = sorted(observer.events(), key=lambda event: event["detail"]["metadata"]["occurredAt"])
-    outcomes, strays = _gather(stack, downstream, customers, answers, events)
-    return [replace(outcome, told=told[outcome.customer.name]) for outcome in outcomes], strays
+    events = sorted(recorder.events(), key=lambda event: event["detail"]["metadata"]["occurredAt"])
+    outcomes, unmatched = _gather(stack, downstream, customers, answers, events)
+    return [replace(outcome, status_response=statuses[outcome.customer.name]) for outcome in outcomes], unmatched
 
 
 def _progress(console: Console) -> Progress:
@@ -111,20 +112,20 @@ def register(http: httpx.Client, api_url: str, customer: Customer) -> Answer:
 
 
 def _follow(http: httpx.Client, stack: EmulatorStack, answer: Answer) -> Mapping[str, Any]:
-    """What the API tells of an onboarding in the end; it is polled as politely as it asks."""
+    """The final answer to how far an onboarding is; the API is polled as slowly as it asks."""
     if answer.customer_id is None:
         return {}
     url = f"{stack.api_url}/api/customers/{answer.customer_id}/onboarding"
-    told: Mapping[str, Any] = {}
+    status: Mapping[str, Any] = {}
     headers: dict[str, str] = {}
     for _ in back_off(PATIENCE_SECONDS):
         response = http.get(url, headers=headers)
         if response.status_code == httpx.codes.OK:
-            told, headers = response.json(), {"If-None-Match": response.headers["ETag"]}
+            status, headers = response.json(), {"If-None-Match": response.headers["ETag"]}
         if "Retry-After" not in response.headers and response.status_code not in COME_AGAIN:
             break
         time.sleep(float(response.headers.get("Retry-After", 1)))
-    return told
+    return status
 
 
 def await_analytics(stack: EmulatorStack, customers: Sequence[Customer]) -> Analytics:
@@ -158,8 +159,8 @@ def _gather(
     events: Sequence[dict[str, Any]],
 ) -> tuple[list[Outcome], list[str]]:
     mails = _outbox(stack)
-    accounts = {books.name: books.accounts() for books in downstream.all}
-    tombstones = {books.name: books.tombstones() for books in downstream.all}
+    accounts = {system.name: system.accounts() for system in downstream.all}
+    tombstones = {system.name: system.tombstones() for system in downstream.all}
     requests = {partner.name: partner.answers for partner in downstream.partners}
     outcomes = []
     for customer in customers:
@@ -185,12 +186,12 @@ def _gather(
             )
         )
     known = {id(thing) for outcome in outcomes for thing in (*outcome.events, *outcome.mails)}
-    strays = [f"an event of nobody: {e['detail-type']}" for e in events if id(e) not in known]
-    strays += [f"a mail of nobody, to {mail['To']}" for mail in mails if id(mail) not in known]
+    unmatched = [f"an event of nobody: {e['detail-type']}" for e in events if id(e) not in known]
+    unmatched += [f"a mail of nobody, to {mail['To']}" for mail in mails if id(mail) not in known]
     customer_ids = {outcome.answer.customer_id for outcome in outcomes if outcome.accounts}
     for name, held in accounts.items():
-        strays += [f"an account of nobody in {name}: {customer_id}" for customer_id in held.keys() - customer_ids]
-    return outcomes, strays
+        unmatched += [f"an account of nobody in {name}: {customer_id}" for customer_id in held.keys() - customer_ids]
+    return outcomes, unmatched
 
 
 def _execution(stack: EmulatorStack, name: str) -> Execution | None:

@@ -18,7 +18,7 @@ from cli.report.table import show
 from onboarding.analytics.funnel import Analytics
 
 
-def report(outcomes: Sequence[Outcome], strays: Sequence[str], console: Console) -> bool:
+def report(outcomes: Sequence[Outcome], unmatched: Sequence[str], console: Console) -> bool:
     """Print all outcomes and the verdict; whether all went as expected."""
     by_name = {outcome.customer.name: outcome for outcome in outcomes}
     wrong = {name: list(differences(outcome, by_name)) for name, outcome in by_name.items()}
@@ -30,13 +30,13 @@ def report(outcomes: Sequence[Outcome], strays: Sequence[str], console: Console)
         console.print(_details(outcome, differs))
     console.print(Rule(style="dim"))
     surprised = [name for name, found in wrong.items() if found]
-    if not surprised and not strays:
+    if not surprised and not unmatched:
         console.print(f"All {len(outcomes)} customers as expected.", style="bold green")
         return True
     summary = f"{len(surprised)} of {len(outcomes)} customers NOT as expected: "
     console.print(Text(summary + ", ".join(surprised), style="bold red"))
-    for stray in strays:
-        console.print(Text(f"There was {stray}", style="red"))
+    for line in unmatched:
+        console.print(Text(f"There was {line}", style="red"))
     return False
 
 
@@ -89,9 +89,9 @@ def _lines(outcome: Outcome) -> Iterator[tuple[str, str]]:
         result = [value for key, value in execution.output.items() if key != "customerId"]
         failure = [execution.error, execution.cause]
         yield "outcome", " · ".join(filter(None, [execution.status, *result, *failure]))
-    if outcome.told:
-        steps = " ▸ ".join(step["type"] for step in outcome.told["timeline"])
-        yield "told", f"{outcome.told['status']}, e-mail {outcome.told['welcomeEmail']}: {steps}"
+    if status := outcome.status_response:
+        steps = " ▸ ".join(step["type"] for step in status["timeline"])
+        yield "status", f"{status['status']}, e-mail {status['welcomeEmail']}: {steps}"
     for error in outcome.errors:
         yield "refused", f"{error['field']}: {error['message']}"
     if outcome.events:
@@ -121,8 +121,8 @@ def _request(customer: Customer) -> Iterator[tuple[str, str]]:
     if customer.idempotency_key:
         yield "", f"Idempotency-Key: {customer.idempotency_key}"
     for system, faults in customer.faults.items():
-        told = (f"{fault.kind} x {fault.times}" if fault.times > 1 else fault.kind for fault in faults)
-        yield "fault", f"{system} is told: {' ▸ '.join(told)}"
+        planned = (f"{fault.kind} x {fault.times}" if fault.times > 1 else fault.kind for fault in faults)
+        yield "fault", f"{system} fails: {' ▸ '.join(planned)}"
 
 
 def _holdings(outcome: Outcome, systems: Iterable[str]) -> str:

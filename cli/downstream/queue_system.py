@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 from cli.machine.emulator import EmulatorSession
-from cli.machine.system_configuration import System
+from cli.machine.system_configuration import SystemConfiguration
 
 NAME = "ledger"
 
 
-class Ledger:
+class QueueSystem:
     """What the owner of the queue makes of the commands in it."""
 
     def __init__(self, session: EmulatorSession) -> None:
@@ -22,11 +22,11 @@ class Ledger:
         self._tombstones: set[str] = set()
 
     @property
-    def system(self) -> System:
-        """How the stack is told of it."""
+    def configuration(self) -> SystemConfiguration:
+        """How the stack reaches it."""
         attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["QueueArn"])
         settings = {"kind": "sqs", "queueUrl": self._queue_url}
-        return System(self.name, settings, arn=attributes["Attributes"]["QueueArn"])
+        return SystemConfiguration(self.name, settings, arn=attributes["Attributes"]["QueueArn"])
 
     def accounts(self) -> dict[str, dict[str, Any]]:
         """The accounts that there are, by customerId, after all commands that have come."""

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cli.downstream.partner import ApiKeys, ClientCredentials, Partner
-from cli.downstream.queue_system import Ledger
+from cli.downstream.queue_system import QueueSystem
 from cli.machine.emulator import Emulator
-from cli.machine.system_configuration import System
+from cli.machine.system_configuration import SystemConfiguration
 
 
-class Books(Protocol):
-    """What can be asked of each of them."""
+class DownstreamSystem(Protocol):
+    """A downstream system, as the demo and the tests see it."""
 
     name: str
 
     @property
-    def system(self) -> System:
-        """How the stack is told of it."""
+    def configuration(self) -> SystemConfiguration:
+        """How the stack reaches it."""
 
     def accounts(self) -> dict[str, dict[str, Any]]:
         """The accounts that there are, by customerId."""
@@ -32,24 +32,24 @@ class Books(Protocol):
 
 @dataclass(frozen=True)
 class Systems:
-    """The systems, and among them the partners, which answer and can be told to fail."""
+    """The systems, and among them the partners, which answer, and fail on demand."""
 
     crm: Partner
     billing: Partner
-    ledger: Ledger
+    ledger: QueueSystem
 
     @property
     def partners(self) -> tuple[Partner, ...]:
         return self.crm, self.billing
 
     @property
-    def all(self) -> tuple[Books, ...]:
+    def all(self) -> tuple[DownstreamSystem, ...]:
         return *self.partners, self.ledger
 
     @property
-    def configured(self) -> list[System]:
+    def configurations(self) -> list[SystemConfiguration]:
         """All of them as `deploy` takes them."""
-        return [books.system for books in self.all]
+        return [system.configuration for system in self.all]
 
 
 @contextmanager
@@ -66,4 +66,4 @@ def partners(folder: Path) -> Iterator[tuple[Partner, Partner]]:
 def start(emulator: Emulator) -> Iterator[Systems]:
     """Run all of them, the partners in this process, the ledger's queue in the emulator."""
     with partners(emulator.folder) as (crm, billing):
-        yield Systems(crm, billing, Ledger(emulator.session))
+        yield Systems(crm, billing, QueueSystem(emulator.session))

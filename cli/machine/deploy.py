@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.table import Table
 
 from cli import NotPossible
+from cli.aws.stack import Stack
 from cli.machine import system_configuration
 from cli.machine.build import BUILT, TARGET, build, build_functions
 from cli.machine.emulator import Emulator
 from cli.machine.patch import Change, Template, patch
 from cli.machine.sam import sam
-from cli.machine.system_configuration import System
-from cli.stack import Stack
+from cli.machine.system_configuration import SystemConfiguration
 
 STACK_NAME = "customer-onboarding"
 STATE_MACHINE = "CustomerOnboardingStateMachine"
@@ -67,7 +67,7 @@ class FunctionsBroken(NotPossible):
     """Functions that don't start; the message has what each of them said."""
 
 
-def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[System] = ()) -> EmulatorStack:
+def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[SystemConfiguration] = ()) -> EmulatorStack:
     """Build the template where its inputs changed, deploy it, and start each function once.
 
     `systems` are the downstream systems in which each customer gets an account. What is done, and what is

@@ -21,7 +21,7 @@ from botocore.config import Config
 from cli import NotPossible
 from cli.machine.environment import HOST, REGION, ROOT_KEY, ROOT_OF_THE_EMULATOR, forget_aws, no_proxy
 from cli.machine.polling import back_off
-from cli.machine.supervised_process import STAY, end, is_kept, keep
+from cli.machine.supervised_process import DETACH, end, is_running, start_supervised
 
 # When to give up: far more than it takes, on a busy machine too.
 START_SECONDS = 120
@@ -59,7 +59,7 @@ class Emulator:
     port: int
     folder: Path
     # Absent where another process started it.
-    _keeper: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
+    _supervisor: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
 
     @property
     def endpoint_url(self) -> str:
@@ -75,13 +75,13 @@ class Emulator:
 
     def is_running(self) -> bool:
         """Whether this very emulator runs."""
-        return is_kept(self.folder)
+        return is_running(self.folder)
 
     def leave_running(self) -> None:
         """Let it outlive this process, until `stop`."""
-        if self._keeper and self._keeper.stdin:
-            with self._keeper.stdin as pipe:
-                pipe.write(STAY)
+        if self._supervisor and self._supervisor.stdin:
+            with self._supervisor.stdin as pipe:
+                pipe.write(DETACH)
 
     def stop(self) -> None:
         """End the emulator and its workers and remove their folder; harmless when done before.
@@ -90,8 +90,8 @@ class Emulator:
         group, which is killed; what they hold in memory is meant to be lost.
         """
         end(self.folder)
-        if self._keeper:
-            self._keeper.communicate()
+        if self._supervisor:
+            self._supervisor.communicate()
         for _ in back_off(END_SECONDS):
             if not self.is_running():
                 shutil.rmtree(self.folder, ignore_errors=True)
@@ -120,17 +120,17 @@ def start(settings: Mapping[str, str] | None = None) -> Emulator:
     port = _free_port()
     folder = Path(tempfile.mkdtemp(prefix="customer-onboarding-"))
     with (folder / "emulator.log").open("w+b") as log:
-        keeper = keep(
+        supervisor = start_supervised(
             folder,
             [sys.executable, "-m", "ministack"],
             directory=folder,
             environment=_environment(port, folder) | dict(settings or {}),
             output=log,
         )
-        emulator = Emulator(port, folder, keeper)
+        emulator = Emulator(port, folder, supervisor)
         with ExitStack() as undo:
             undo.callback(emulator.stop)
-            if not _becomes_healthy(emulator, keeper):
+            if not _becomes_healthy(emulator, supervisor):
                 said = os.pread(log.fileno(), 1_000_000, 0).decode(errors="replace")
                 raise EmulatorDidNotStart(f"the emulator did not start, and said:\n{said[-2000:]}")
             undo.pop_all()
@@ -173,13 +173,13 @@ def _free_port() -> int:
         return port
 
 
-def _becomes_healthy(emulator: Emulator, keeper: subprocess.Popen[bytes]) -> bool:
+def _becomes_healthy(emulator: Emulator, supervisor: subprocess.Popen[bytes]) -> bool:
     for _ in back_off(START_SECONDS):
         with suppress(httpx.TransportError):
             url = f"{emulator.endpoint_url}/_ministack/health"
             health = httpx.get(url, trust_env=False, timeout=1)
             # Somebody else's would be as healthy, had it been quicker to take the port.
-            return health.is_success and keeper.poll() is None
-        if keeper.poll() is not None:
+            return health.is_success and supervisor.poll() is None
+        if supervisor.poll() is not None:
             return False
     return False

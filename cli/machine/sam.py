@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cli import PROJECT, NotPossible
 from cli.machine.environment import ROOT_OF_THE_EMULATOR
-from cli.machine.supervised_process import keep
+from cli.machine.supervised_process import start_supervised
 
 # A time far ahead, in seconds since 1970: SAM CLI looks for a newer version a week after it.
 NEVER = 4102444800.0
@@ -29,7 +29,7 @@ def sam(*arguments: str, directory: Path, environment: Mapping[str, str]) -> Non
     """Run `sam` with the given arguments in a directory. Raises `SamFailed`."""
     binaries = Path(sys.executable).parent
     folder = Path(tempfile.mkdtemp(prefix="customer-onboarding-sam-"))
-    with keep(
+    with start_supervised(
         folder,
         [str(binaries / "sam"), *arguments],
         environment=_environment(binaries, folder) | dict(environment),

@@ -1,13 +1,13 @@
-"""Processes that never outlive whoever started them.
+"""Child processes that are killed with their parent.
 
-A small process of its own, the keeper, runs the command as a process group. It ends the whole
-group and removes its folder as soon as the command ends, the keeper is asked to (SIGTERM), or the
+A small process of its own, the supervisor, runs the command as a process group. It ends the whole
+group and removes its folder as soon as the command ends, the supervisor is asked to (SIGTERM), or the
 pipe to its standard input closes. The system closes that when the process that holds the other
 end is gone, however it went: interrupted in whatever line, twice, or killed.
 
-The keeper and the command hold a lock on a file in the folder, which says the group. The system
+The supervisor and the command hold a lock on a file in the folder, which says the group. The system
 releases it with the last of the two, so the number is never that of other processes while it is
-locked. Whoever finds the lock held can end the group, even if the keeper was killed.
+locked. A process that finds the lock held can end the group, even if the supervisor was killed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-# Written to the keeper before the pipe is closed: it goes on alone, until `end`.
-STAY = b"stay"
-LOCK = "kept"
+# Written to the supervisor before the pipe is closed: it goes on alone, until `end`.
+DETACH = b"detach"
+LOCK = "running"
 
 
-def keep(
+def start_supervised(
     folder: Path,
     command: Sequence[str],
     *,
@@ -38,9 +38,9 @@ def keep(
     environment: Mapping[str, str],
     output: int | IO[bytes],
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a directory, kept; the process that is returned is its keeper.
+    """Start a command in a directory; the process that is returned is its supervisor.
 
-    `folder` is the command's to write in. The command's exit status becomes the keeper's; `output`
+    `folder` is the command's to write in. The command's exit status becomes the supervisor's; `output`
     gets what either says.
     """
     return subprocess.Popen(
@@ -54,8 +54,8 @@ def keep(
     )
 
 
-def is_kept(folder: Path) -> bool:
-    """Whether the command that was started for this folder runs, or its keeper does."""
+def is_running(folder: Path) -> bool:
+    """Whether the command that was started for this folder runs, or its supervisor does."""
     return _group(folder) is not None
 
 
@@ -67,7 +67,7 @@ def end(folder: Path) -> None:
 
 
 def await_end(folder: Path) -> None:
-    """Wait until the command that was started for this folder is gone, and its keeper, however they went."""
+    """Wait until the command that was started for this folder is gone, and its supervisor, however they went."""
     with suppress(FileNotFoundError), (folder / LOCK).open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
 
@@ -89,7 +89,7 @@ def _main(folder: Path, command: Sequence[str]) -> int:
         lock.write(b"%d" % process.pid)
 
         def end_with_stdin() -> None:
-            if b"".join(iter(lambda: os.read(0, len(STAY)), b"")) != STAY:
+            if b"".join(iter(lambda: os.read(0, len(DETACH)), b"")) != DETACH:
                 end(folder)
 
         signal.signal(signal.SIGTERM, lambda *_: end(folder))

@@ -11,7 +11,7 @@ from cli.machine.emulator import EmulatorSession
 
 
 @dataclass(frozen=True)
-class System:
+class SystemConfiguration:
     """A downstream system: its settings, its credentials where it has any, its ARN where it is a resource of AWS.
 
     The settings are what the adapter of its kind takes (functions/onboarding/downstream/adapters).
@@ -23,7 +23,7 @@ class System:
     arn: str | None = None
 
 
-def configure(session: EmulatorSession, stack_name: str, systems: Iterable[System]) -> None:
+def configure(session: EmulatorSession, stack_name: str, systems: Iterable[SystemConfiguration]) -> None:
     """Write each system's settings and credentials, or overwrite them."""
     parameters, secrets = session.client("ssm"), session.client("secretsmanager")
     for system in systems:
@@ -38,7 +38,7 @@ def configure(session: EmulatorSession, stack_name: str, systems: Iterable[Syste
             secrets.put_secret_value(SecretId=name, SecretString=secret)
 
 
-def template_parameters(systems: Sequence[System]) -> dict[str, str]:
+def template_parameters(systems: Sequence[SystemConfiguration]) -> dict[str, str]:
     """The template's parameters for these systems; none for none, which is its default."""
     parameters = {
         "DownstreamSystems": ",".join(system.name for system in systems),

@@ -1,1 +1,1 @@
-"""What whoever is on call does: docs/runbook.md says when. On this machine and on AWS alike."""
+"""The commands of docs/runbook.md."""

@@ -8,14 +8,14 @@ from uuid import uuid4
 
 from cli import NotPossible
 from cli.operate import execution
-from cli.operate.execution import UNDONE
+from cli.operate.execution import NOT_PROVISIONED
 from onboarding import acceptance, accounts, timeline
 from onboarding.fraud import detection
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
-    from cli.stack import Stack
+    from cli.aws.stack import Stack
 
 
 def reregister(stack: Stack, customer_id: str) -> str:
@@ -29,7 +29,7 @@ def reregister(stack: Stack, customer_id: str) -> str:
         raise NotPossible(f"The customer {customer_id} is onboarded")
     if execution.can_be_redriven(closed):
         raise NotPossible(f"The onboarding of {customer_id} can be taken up where it failed: redrive it instead")
-    if closed["status"] != "SUCCEEDED" and closed.get("error") != UNDONE and _holds(stack, customer_id):
+    if closed["status"] != "SUCCEEDED" and closed.get("error") != NOT_PROVISIONED and _holds(stack, customer_id):
         raise NotPossible(f"The onboarding of {customer_id} holds an account: release it first")
     registration = execution.registration_of(closed)
     accepted = acceptance.accept(

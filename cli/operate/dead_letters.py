@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.table import Table
 
-from cli import NotPossible, terminal
+from cli import NotPossible
+from cli.operate.columns import columns
 
 if TYPE_CHECKING:
-    from cli.stack import Stack
+    from cli.aws.stack import Stack
 
 QUEUE = "Queue"
 DEAD_LETTER_QUEUE = "DeadLetterQueue"
@@ -70,7 +71,7 @@ def look(stack: Stack, name: str) -> list[DeadLetter]:
 
 def counted(counts: Iterable[tuple[str, int]]) -> Table:
     """Lay out what `counts` yields."""
-    table = terminal.columns("queue", "messages")
+    table = columns("queue", "messages")
     for name, count in counts:
         table.add_row(name, str(count), style="red" if count else "")
     return table
@@ -78,7 +79,7 @@ def counted(counts: Iterable[tuple[str, int]]) -> Table:
 
 def listed(letters: Iterable[DeadLetter]) -> Table:
     """Lay messages out, a line each."""
-    table = terminal.columns("message", "first sent", "received")
+    table = columns("message", "first sent", "received")
     for letter in letters:
         table.add_row(letter.message_id, f"{letter.sent:%Y-%m-%d %H:%M:%S}", str(letter.received))
     return table

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from cli import NotPossible
-from cli.executions import execution_arn
-from cli.stack import Stack
+from cli.aws.executions import execution_arn
+from cli.aws.stack import Stack
 from onboarding.registration import Registration
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
-# The end of a customer whose account was undone: nothing is left to redrive. statemachine/customer_onboarding.asl.yaml
-UNDONE = "DownstreamFailed"
+# The error of an execution whose account was undone in every system: there is nothing to redrive.
+NOT_PROVISIONED = "DownstreamFailed"
 
 
 class NoExecution(NotPossible):
@@ -62,7 +62,7 @@ def closed(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
 
 def can_be_redriven(execution: DescribeExecutionOutputTypeDef) -> bool:
     """Whether it can be taken up where it failed, to the customer's good."""
-    return execution.get("redriveStatus") == "REDRIVABLE" and execution.get("error") != UNDONE
+    return execution.get("redriveStatus") == "REDRIVABLE" and execution.get("error") != NOT_PROVISIONED
 
 
 def registration_of(execution: DescribeExecutionOutputTypeDef) -> Registration:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.table import Table
 
-from cli import terminal
-from cli.operate.execution import UNDONE
+from cli.operate.columns import columns
+from cli.operate.execution import NOT_PROVISIONED
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.literals import ExecutionStatusType
 
-    from cli.stack import Stack
+    from cli.aws.stack import Stack
 
 UNSUCCESSFUL: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
 # RedriveExecution shares its rate with StartExecution, and what failed together would fail together again.
@@ -45,7 +45,7 @@ def failures(stack: Stack, since: datetime | None = None) -> Iterator[Failure]:
                 described = sfn.describe_execution(executionArn=listed["executionArn"])
                 error = described.get("error", "")
                 obstacle = ""
-                if error == UNDONE:
+                if error == NOT_PROVISIONED:
                     obstacle = "its account was undone: register it anew"
                 elif described.get("redriveStatus") != "REDRIVABLE":
                     obstacle = described.get("redriveStatusReason", "Step Functions doesn't say that it can")
@@ -54,7 +54,7 @@ def failures(stack: Stack, since: datetime | None = None) -> Iterator[Failure]:
 
 def table(failures: Iterable[Failure], success: str) -> Table:
     """Lay failures out in the order in which they ended; `success` is what is said of one without an obstacle."""
-    laid_out = terminal.columns("customer", "ended", "status", "error", "")
+    laid_out = columns("customer", "ended", "status", "error", "")
     for failure in sorted(failures, key=lambda it: it.stopped):
         ended = f"{failure.stopped:%Y-%m-%d %H:%M:%S}"
         laid_out.add_row(failure.customer_id, ended, failure.status, failure.error, failure.obstacle or success)

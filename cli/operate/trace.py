@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rich.table import Table
 
-from cli.executions import history
+from cli.aws.executions import history
+from cli.aws.stack import Stack
 from cli.operate import execution
-from cli.stack import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import HistoryEventTypeDef

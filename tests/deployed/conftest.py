@@ -12,13 +12,14 @@ import pytest
 
 from cli.downstream import systems as downstream
 from cli.downstream.partner import Partner
-from cli.downstream.queue_system import Ledger
+from cli.downstream.queue_system import QueueSystem
+from cli.downstream.systems import DownstreamSystem
 from cli.machine import emulator
 from cli.machine.deploy import EmulatorStack, deploy
 from cli.machine.emulator import Emulator
 from tests.deployed.definition import FAILING_MACHINE, TASKS
 from tests.deployed.engine.matrix import NATIVE_ERRORS, mocked
-from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings, System
+from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
 
 @pytest.fixture(scope="session")
@@ -38,16 +39,16 @@ def partners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, 
 
 
 @pytest.fixture(scope="session")
-def systems(aws: Emulator, partners: Mapping[str, Partner]) -> Mapping[str, System]:
+def systems(aws: Emulator, partners: Mapping[str, Partner]) -> Mapping[str, DownstreamSystem]:
     """All the downstream systems, by name; `ledger` is one that takes commands from a queue."""
-    ledger = Ledger(aws.session)
+    ledger = QueueSystem(aws.session)
     return {**partners, ledger.name: ledger}
 
 
 @pytest.fixture(scope="session")
-def stack(aws: Emulator, systems: Mapping[str, System]) -> EmulatorStack:
+def stack(aws: Emulator, systems: Mapping[str, DownstreamSystem]) -> EmulatorStack:
     """The template as `sam deploy` deploys it. A partner that hangs costs 1 s."""
-    configured = [system.system for system in systems.values()]
+    configured = [system.configuration for system in systems.values()]
     impatient = [
         replace(system, settings={**system.settings, "readTimeoutSeconds": 1})
         if system.settings["kind"] == "http"

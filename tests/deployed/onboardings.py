@@ -8,18 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 from jsonschema import Draft202012Validator
 
-from cli.demo.event_recorder import observe
+from cli.aws.executions import execution_arn, history
+from cli.demo.event_recorder import record_events
 from cli.documents.event_contracts import path_of
-from cli.executions import execution_arn, history
 from cli.machine.deploy import EmulatorStack
 from cli.machine.patch import VISIBILITY_SECONDS
 from cli.machine.polling import back_off
-from cli.machine.system_configuration import System as Configured
 from onboarding.events import EVENTS
 from tests.wiring.rules.publications import BY_CONSUMERS
 
@@ -31,20 +30,6 @@ CONTRACTS = {
     name: Draft202012Validator(json.loads(path_of(event).read_text(encoding="utf-8"))) for name, event in EVENTS.items()
 }
 TERMINAL = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
-
-
-class System(Protocol):
-    """A downstream system on this machine."""
-
-    @property
-    def system(self) -> Configured:
-        """How the stack is told of it."""
-
-    def accounts(self) -> dict[str, dict[str, Any]]:
-        """The accounts that there are, by customerId."""
-
-    def tombstones(self) -> set[str]:
-        """The customers whose account was deleted."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +67,7 @@ class Onboardings:
         self.sfn = stack.session.client("stepfunctions")
         self._sqs = stack.session.client("sqs")
         self._http = http
-        self._observer = observe(stack)
+        self._recorder = record_events(stack)
         self._events: list[dict[str, Any]] = []
         self._taking = Lock()
         self.sent: list[Any] = []  # every body that was posted as JSON
@@ -226,7 +211,7 @@ class Onboardings:
 
     def events_of(self, customer_id: str) -> list[tuple[str, dict[str, Any]]]:
         """The detail-type and the detail of what was published of a customer up to now, in order."""
-        url = self._observer.queue_url
+        url = self._recorder.queue_url
         with self._taking:
             while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
                 for message in messages:

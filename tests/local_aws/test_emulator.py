@@ -143,12 +143,12 @@ def test_another_process_with_the_noted_pid_is_left_alone(tmp_path: Path) -> Non
         stranger.kill()
 
 
-def test_emulator_whose_keeper_was_killed_can_be_stopped(aws: Emulator) -> None:
+def test_emulator_whose_supervisor_was_killed_can_be_stopped(aws: Emulator) -> None:
     start_a_worker(aws)
-    assert aws._keeper
-    aws._keeper.kill()
-    aws._keeper.wait()
-    found_later = replace(aws, _keeper=None)
+    assert aws._supervisor
+    aws._supervisor.kill()
+    aws._supervisor.wait()
+    found_later = replace(aws, _supervisor=None)
     assert found_later.is_running()
 
     found_later.stop()
@@ -178,7 +178,7 @@ def test_a_second_stop_does_nothing(aws: Emulator) -> None:
     aws.stop()
 
     aws.stop()
-    replace(aws, _keeper=None).stop()
+    replace(aws, _supervisor=None).stop()
 
     assert not aws.folder.exists()
 

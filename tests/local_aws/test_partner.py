@@ -28,7 +28,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 from cli import PROJECT
 from cli.downstream.partner import ApiKeys, ClientCredentials, Fault, FaultKind, Partner
 from cli.machine.polling import back_off
-from cli.machine.supervised_process import is_kept, keep
+from cli.machine.supervised_process import is_running, start_supervised
 from tests.customers import a_customer
 
 contract = schemathesis.openapi.from_path(PROJECT / "docs" / "downstream.openapi.json")
@@ -160,7 +160,7 @@ def test_a_deleted_account_leaves_nothing_but_a_tombstone_and_never_comes_again(
     assert partner.tombstones() == {client.customer_id}
     assert statuses(client.put(), client.put(key="another"), client.put(lastName="Byron")) == [410] * 3
     assert partner.accounts() == {}
-    assert client.body["email"].encode() not in partner.books.file.read_bytes()
+    assert client.body["email"].encode() not in partner.state.accounts.file.read_bytes()
 
 
 def test_the_deletion_of_what_never_was_succeeds_and_keeps_a_late_creation_out(
@@ -473,7 +473,7 @@ def test_its_log_has_neither_credentials_nor_anything_of_a_customer_but_the_id(
 
 
 def test_what_the_stack_is_told_of_it_is_all_that_it_takes(partner: Partner, guarded: Partner) -> None:
-    crm, billing = partner.system, guarded.system
+    crm, billing = partner.configuration, guarded.configuration
 
     assert (crm.name, crm.settings["authentication"]) == ("crm", {"type": "apiKey"})
     assert billing.settings["authentication"] == {"type": "oauth2", "tokenUrl": f"{guarded.url}/token"}
@@ -494,9 +494,11 @@ def test_run_beside_an_emulator_they_serve_until_it_is_gone(tmp_path: Path) -> N
     folder = tmp_path / "kept"
     folder.mkdir()
     environment = {"PATH": os.defpath}
-    with keep(folder, ["/bin/sleep", "600"], directory=tmp_path, environment=environment, output=DEVNULL) as emulator:
-        assert any(is_kept(folder) for _ in back_off(SECONDS))
-        command = [sys.executable, "-m", "cli.downstream.partner", str(folder)]
+    with start_supervised(
+        folder, ["/bin/sleep", "600"], directory=tmp_path, environment=environment, output=DEVNULL
+    ) as emulator:
+        assert any(is_running(folder) for _ in back_off(SECONDS))
+        command = [sys.executable, "-m", "cli.downstream", str(folder)]
         with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as partners:
             assert partners.stdout
             systems = json.loads(partners.stdout.read())

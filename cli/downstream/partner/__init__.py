@@ -3,8 +3,8 @@
     with Partner("crm", folder / "crm.sqlite", ApiKeys()) as crm:
         crm.plan("ada@example.com", Fault(FaultKind.UNAVAILABLE, times=2))
 
-It keeps its accounts in SQLite, and can be told to fail. Nothing of the functions is used in it: it is the contract's
-other side. `python -m cli.downstream.partner` runs the demo's two beside an emulator.
+It keeps its accounts in SQLite, and fails on demand. Nothing of the functions is used in it: it is the contract's
+other side.
 """
 
 from cli.downstream.partner.authentication import ApiKeys, ClientCredentials

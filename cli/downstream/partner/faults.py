@@ -1,4 +1,4 @@
-"""How a partner is told to fail: for which customer, in which way, how often."""
+"""How a partner fails: for which customer, in which way, how often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A partner's requests: the contract, the tokens, and the control path on which it is told to fail."""
+"""A partner's requests: the contract, the tokens, and the control path that makes it fail."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ import struct
 from collections.abc import Callable, Mapping
 from http import HTTPMethod, HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
 from cli.downstream.partner.authentication import ClientCredentials
 from cli.downstream.partner.faults import Fault, FaultKind, Plan
-
-if TYPE_CHECKING:
-    from cli.downstream.partner.server import Partner
+from cli.downstream.partner.state import State
 
 ACCOUNT = re.compile(r"/accounts/([0-9A-Za-z_-]{1,80})")
 MAX_BODY_BYTES = 64 * 1024
@@ -50,7 +48,10 @@ class Requests(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "Partner", ""
     disable_nagle_algorithm = True
-    server: Partner
+
+    def __init__(self, state: State, *arguments: Any) -> None:  # noqa: ANN401 - socketserver's own
+        self.state = state
+        super().__init__(*arguments)
 
     def __getattr__(self, name: str) -> Callable[[], None]:
         """The base class calls do_{method}, and answers 501 where there is none."""
@@ -73,8 +74,8 @@ class Requests(BaseHTTPRequestHandler):
                 HTTPMethod.PUT: lambda: self._account(customer_id, body),
                 HTTPMethod.DELETE: lambda: self._account(customer_id, body),
             }
-        elif self.path == "/token" and isinstance(self.server.authentication, ClientCredentials):
-            oauth = self.server.authentication
+        elif self.path == "/token" and isinstance(self.state.authentication, ClientCredentials):
+            oauth = self.state.authentication
             routes = {HTTPMethod.POST: lambda: self._token(oauth, body)}
         elif self.path == "/faults":
             routes = {HTTPMethod.PUT: lambda: self._plan(body)}
@@ -100,12 +101,12 @@ class Requests(BaseHTTPRequestHandler):
         return None
 
     def _account(self, customer_id: str, body: bytes) -> None:
-        if not self.server.authentication.admits(self.headers):
-            challenge = {"WWW-Authenticate": self.server.authentication.challenge}
+        if not self.state.authentication.admits(self.headers):
+            challenge = {"WWW-Authenticate": self.state.authentication.challenge}
             self._answer(customer_id, HTTPStatus.UNAUTHORIZED, challenge)
             return
         document = _document(body)
-        fault = self.server.fault(customer_id, document, self.command)
+        fault = self.state.fault(customer_id, document, self.command)
         if fault and fault.kind not in AFTER_THE_WORK:
             self._fail(customer_id, fault)
             return
@@ -120,10 +121,10 @@ class Requests(BaseHTTPRequestHandler):
         if not key:
             return HTTPStatus.BAD_REQUEST
         if self.command == HTTPMethod.DELETE:
-            return self.server.books.delete(customer_id)
+            return self.state.accounts.delete(customer_id)
         if not all(isinstance(document.get(field), str) for field in REQUIRED):
             return HTTPStatus.BAD_REQUEST
-        return self.server.books.put(customer_id, key, dict(document))
+        return self.state.accounts.put(customer_id, key, dict(document))
 
     def _fail(self, customer_id: str, fault: Fault) -> None:
         if fault.kind in FAILING_STATUS:
@@ -133,7 +134,7 @@ class Requests(BaseHTTPRequestHandler):
             headers = {} if seconds is None else {"Retry-After": str(seconds)}
             self._answer(customer_id, FAILING_STATUS[fault.kind], headers)
             return
-        self.server.note(customer_id, self.command, fault.kind)
+        self.state.note(customer_id, self.command, fault.kind)
         self.close_connection = True
         if fault.kind in {FaultKind.RESET, FaultKind.RESET_AFTER}:
             # With no time to linger the system resets the connection as it is closed, which it is once both are.
@@ -141,10 +142,10 @@ class Requests(BaseHTTPRequestHandler):
             self.rfile.close()
             self.connection.close()
         else:
-            self.server.stopping.wait()
+            self.state.stopping.wait()
 
     def _answer(self, customer_id: str, status: HTTPStatus, headers: Mapping[str, str] | None = None) -> None:
-        self.server.note(customer_id, self.command, str(status.value))
+        self.state.note(customer_id, self.command, str(status.value))
         if status in DETAILS:
             self._problem(status, headers)
         else:
@@ -164,7 +165,7 @@ class Requests(BaseHTTPRequestHandler):
             wrong = json.dumps(error.errors(include_input=False, include_url=False, include_context=False))
             self._problem(HTTPStatus.BAD_REQUEST, detail=wrong)
             return
-        self.server.plan(plan.customer, *plan.faults)
+        self.state.faults.plan(plan.customer, plan.faults)
         self._send(HTTPStatus.NO_CONTENT, b"", None)
 
     def _problem(self, status: HTTPStatus, headers: Mapping[str, str] | None = None, detail: str = "") -> None:

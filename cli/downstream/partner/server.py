@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import socket
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import Any, Self
 
-from cli.downstream.partner.accounts import Accounts
 from cli.downstream.partner.authentication import Authentication
-from cli.downstream.partner.faults import Fault, Faults
+from cli.downstream.partner.faults import Fault
 from cli.downstream.partner.requests import Requests
-from cli.machine.system_configuration import System
+from cli.downstream.partner.state import State
+from cli.machine.system_configuration import SystemConfiguration
 
 HOST = "127.0.0.1"
 # A partner that hangs costs a demo this much; one that works needs thousandths of it.
@@ -31,17 +31,14 @@ class Partner(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, name: str, file: Path, authentication: Authentication) -> None:
-        super().__init__((HOST, 0), Requests)
+        self.state = State(name, file, authentication)
+        super().__init__((HOST, 0), partial(Requests, self.state))
         self.name = name
         self.authentication = authentication
-        self.books = Accounts(file)
-        self.stopping = Event()
-        self._faults = Faults()
+        self.answers = self.state.answers
         self._lock = Lock()
         self._connections: set[socket.socket] = set()
         self._handlers: list[Thread] = []
-        self._emails: dict[str, str] = {}
-        self._answers: dict[str, list[str]] = {}
         self._thread = Thread(target=self.serve_forever, args=(0.02,), name=f"partner {name}", daemon=True)
         self._thread.start()
 
@@ -51,8 +48,8 @@ class Partner(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}"
 
     @property
-    def system(self) -> System:
-        """How the stack is told of it."""
+    def configuration(self) -> SystemConfiguration:
+        """How the stack reaches it."""
         settings = {
             "kind": "http",
             "url": self.url,
@@ -60,35 +57,30 @@ class Partner(ThreadingHTTPServer):
             "readTimeoutSeconds": READ_SECONDS,
             "authentication": self.authentication.settings(self.url),
         }
-        return System(self.name, settings, self.authentication.credentials())
+        return SystemConfiguration(self.name, settings, self.authentication.credentials())
 
     def plan(self, customer: str, *faults: Fault) -> None:
         """Have the requests about a customer fail, in this order, and in place of what was planned before.
 
         `customer` is the account's e-mail address or the customerId. None planned, none fails.
         """
-        self._faults.plan(customer, faults)
+        self.state.faults.plan(customer, faults)
 
     def faults_left(self, customer: str) -> int:
         """How many of the requests about a customer, as planned under this name, will fail yet."""
-        return self._faults.left(customer)
+        return self.state.faults.left(customer)
 
     def accounts(self) -> dict[str, dict[str, Any]]:
         """The accounts that there are, by customerId."""
-        return self.books.documents()
+        return self.state.accounts.documents()
 
     def tombstones(self) -> set[str]:
         """The customers whose account was deleted."""
-        return self.books.tombstones()
-
-    def answers(self, customer_id: str) -> list[str]:
-        """What was answered to each request about a customer, in order, such as "PUT 503", "PUT hang", "DELETE 204"."""
-        with self._lock:
-            return self._answers.get(customer_id, []).copy()
+        return self.state.accounts.tombstones()
 
     def stop(self) -> None:
         """End all connections and all threads, and free the port; harmless when done before."""
-        self.stopping.set()
+        self.state.stopping.set()
         self.shutdown()
         self.server_close()
         with self._lock:
@@ -98,20 +90,6 @@ class Partner(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in (self._thread, *self._handlers):
             thread.join()
-
-    def fault(self, customer_id: str, document: Mapping[str, Any], method: str) -> Fault | None:
-        """The fault that a request meets, if any."""
-        with self._lock:
-            email = self._emails.get(customer_id)
-            if isinstance(document.get("email"), str):  # a deletion has none, and is known by the creation's
-                email = self._emails[customer_id] = document["email"]
-        return self._faults.take([customer_id, email] if email else [customer_id], method)
-
-    def note(self, customer_id: str, method: str, answer: str) -> None:
-        """Remember an answer."""
-        with self._lock:
-            self._answers.setdefault(customer_id, []).append(f"{method} {answer}")
-        logger.info("%s: %s %s %s", self.name, method, customer_id, answer)
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own
         thread = Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)

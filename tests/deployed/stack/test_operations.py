@@ -16,12 +16,12 @@ from rich.console import Console
 
 from cli import NotPossible
 from cli import __main__ as command_line
+from cli.aws.stack import Stack
 from cli.downstream.partner import Fault, FaultKind, Partner
 from cli.machine.deploy import STACK_NAME
 from cli.operate import customers, dead_letters, execution
 from cli.operate.redrive import failures, redrive
 from cli.operate.trace import Trace, table, trace
-from cli.stack import Stack
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import Onboardings
 

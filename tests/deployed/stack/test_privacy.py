@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cli.aws.executions import execution_arn
 from cli.downstream.partner import Partner
-from cli.executions import execution_arn
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import Onboardings
 from tests.unit.personal_data import SHORTEST, found

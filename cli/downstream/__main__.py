@@ -1,6 +1,6 @@
-"""`python -m cli.downstream.partner FOLDER`: the two partners, until the emulator of this folder is gone.
+"""`python -m cli.downstream FOLDER`: the two partners, until the emulator of this folder is gone.
 
-The first line on standard output is the JSON list of how the stack is told of them.
+The first line on standard output is the JSON list of their configurations.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main(folder: Path) -> None:
         filename=folder / "partners.log", encoding="utf-8", level=logging.INFO, format="%(asctime)s %(message)s"
     )
     with partners(folder) as started:
-        print(json.dumps([dataclasses.asdict(partner.system) for partner in started]), flush=True)
+        print(json.dumps([dataclasses.asdict(partner.configuration) for partner in started]), flush=True)
         os.close(sys.stdout.fileno())
         await_end(folder)
 
