@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from cli.downstream.queue_system import QueueSystem
 from cli.machine import emulator
 from cli.machine.deploy import EmulatorStack, deploy, update
 from cli.machine.emulator import Emulator
+from cli.machine.lock import locked
 from cli.machine.system_configuration import SystemConfiguration
 
 STATE = WORKSPACE / "up.json"
@@ -40,7 +39,8 @@ class Running:
 
 def up(console: Console) -> None:
     """Start and deploy, or bring up to date what is up, with its data kept; then say how to use it."""
-    with _alone():
+    # Two at once would leave an emulator that is in no state file.
+    with locked(STATE.with_suffix(".lock")):
         up_already = running()
         if up_already is None:
             aws = emulator.start()
@@ -56,7 +56,7 @@ def up(console: Console) -> None:
 
 def down(console: Console) -> None:
     """End what `up` left running, if it still is."""
-    with _alone():
+    with locked(STATE.with_suffix(".lock")):
         up_already = running()
         if up_already is None:
             console.print("Nothing is up.")
@@ -93,15 +93,6 @@ def find(name: str | None) -> Stack:
     if now := running():
         return now.stack
     raise NotPossible("Nothing is up. Run `make up` first, or name a stack on AWS with --stack")
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Wait for another `up` or `down`: two at once would leave an emulator that nobody knows of."""
-    STATE.parent.mkdir(exist_ok=True)
-    with STATE.with_suffix(".lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _start_partners(aws: Emulator) -> list[SystemConfiguration]:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from cli.aws.queues import take
 from cli.aws.stack import Stack
 
 NAME = "demo-event-recorder"
@@ -20,13 +21,7 @@ class EventRecorder:
 
     def events(self) -> list[dict[str, Any]]:
         """Take the events that have come, in EventBridge's envelope."""
-        sqs, queue = self.stack.session.client("sqs"), self.queue_url
-        events = []
-        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                events.append(json.loads(message["Body"]))
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        return events
+        return [json.loads(body) for body in take(self.stack.session.client("sqs"), self.queue_url)]
 
 
 def record_events(stack: Stack) -> EventRecorder:

@@ -158,7 +158,7 @@ def _gather(
     answers: Mapping[str, Answer],
     events: Sequence[dict[str, Any]],
 ) -> tuple[list[Outcome], list[str]]:
-    mails = _outbox(stack)
+    mails = stack.emulator.mails()
     accounts = {system.name: system.accounts() for system in downstream.all}
     tombstones = {system.name: system.tombstones() for system in downstream.all}
     requests = {partner.name: partner.answers for partner in downstream.partners}
@@ -210,10 +210,3 @@ def _execution(stack: EmulatorStack, name: str) -> Execution | None:
         error=execution.get("error", ""),
         cause=execution.get("cause", ""),
     )
-
-
-def _outbox(stack: EmulatorStack) -> list[dict[str, Any]]:
-    """The mails that SES would have sent: {MessageId, To, Subject, BodyText, BodyHtml, …}."""
-    url = f"{stack.emulator.endpoint_url}/_ministack/ses/messages"
-    by_account = httpx.get(url, trust_env=False, timeout=60).raise_for_status().json()["messages"]
-    return [mail for mails in by_account.values() for mail in mails]

@@ -1,14 +1,12 @@
 """The OpenAPI document that a downstream system implements, from the model of what it is sent."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic.json_schema import JsonSchemaValue, models_json_schema
-from pydantic_core import core_schema
+from pydantic.json_schema import models_json_schema
 
-from cli.documents.openapi import Untitled
+from cli.documents.schemas import NoNulls, as_text
 from onboarding.downstream import Account
 from onboarding.downstream.adapters.http import ApiKey
 from onboarding.models import CustomerId
@@ -62,19 +60,9 @@ WITH_CHALLENGE = {"401"}
 WITH_RETRY_AFTER = {"429", "5XX"}
 
 
-class AsSent(Untitled):
-    """JSON Schema of what is sent: a field without a value is left out, so that none is null."""
-
-    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
-
 def downstream_contract() -> str:
     """The document as JSON."""
-    return json.dumps(_document(), indent=2, ensure_ascii=False) + "\n"
+    return as_text(_document())
 
 
 def _document() -> dict[str, Any]:
@@ -217,7 +205,7 @@ def _schemas() -> dict[str, Any]:
     _, definitions = models_json_schema(
         [(Account, "validation")],
         ref_template="#/components/schemas/{model}",
-        schema_generator=AsSent,
+        schema_generator=NoNulls,
     )
     schemas: dict[str, Any] = definitions["$defs"]
     # The models also take what a customer typed; by now it was validated and normalised.

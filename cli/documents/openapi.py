@@ -1,13 +1,13 @@
 """The API's OpenAPI document, from the models that the API parses and answers with."""
 
-import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from cli.documents.schemas import NoTitles, as_text
 from onboarding.acceptance import Accepted
 from onboarding.analytics.funnel import Analytics
 from onboarding.api import IDEMPOTENCY_KEY, MAX_BODY_BYTES, MAX_DAYS, Problem
@@ -51,16 +51,9 @@ ETAG = {"description": "Changes with the answer.", "schema": {"type": "string", 
 STRICT = (CustomerData.__name__, Address.__name__)
 
 
-class Untitled(GenerateJsonSchema):
-    """JSON Schema without the titles that only repeat a field's name."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - pydantic's signature
-        return False
-
-
 def openapi() -> str:
     """The document as JSON."""
-    return json.dumps(_document(), indent=2, ensure_ascii=False) + "\n"
+    return as_text(_document())
 
 
 def _document() -> dict[str, Any]:
@@ -239,7 +232,7 @@ def _schemas() -> dict[str, Any]:
     _, definitions = models_json_schema(
         [(CustomerData, taken), (Accepted, given), (Onboarding, given), (Analytics, given), (Problem, given)],
         ref_template="#/components/schemas/{model}",
-        schema_generator=Untitled,
+        schema_generator=NoTitles,
     )
     schemas: dict[str, Any] = definitions["$defs"]
     for name in STRICT:  # the API refuses what it doesn't know

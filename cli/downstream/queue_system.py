@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from cli.aws.queues import take
 from cli.machine.emulator import EmulatorSession
 from cli.machine.system_configuration import SystemConfiguration
 
@@ -39,10 +40,8 @@ class QueueSystem:
         return self._tombstones.copy()
 
     def _obey(self) -> None:
-        while messages := self._sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                self._carry_out(json.loads(message["Body"]))
-                self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+        for body in take(self._sqs, self._queue_url):
+            self._carry_out(json.loads(body))
 
     def _carry_out(self, command: dict[str, Any]) -> None:
         customer_id = command["customerId"]

@@ -7,7 +7,6 @@ stands in `functions/` now, and the packages that the code requires stay here, w
 from __future__ import annotations
 
 import compileall
-import fcntl
 import hashlib
 import json
 import platform
@@ -15,7 +14,6 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -23,10 +21,13 @@ import yaml
 
 from cli import PROJECT, WORKSPACE
 from cli.machine import runtime
+from cli.machine.lock import locked
 from cli.machine.sam import sam
 
 # A change of any other file in functions/ needs no `sam build`: that only copies them.
 INPUTS = ("template.yaml", "samconfig.toml", "functions/requirements.txt", "registry.template.json")
+# Held by a build: a demo and the tests may start together.
+LOCK = WORKSPACE / "build.lock"
 BUILT = WORKSPACE / "build"
 LIBRARY = WORKSPACE / "runtime"
 PACKAGES = WORKSPACE / "packages"
@@ -45,7 +46,7 @@ def build() -> bool:
     fit for the emulator, and each definition of a state machine as JSON.
     """
     stamp = BUILT / "inputs"
-    with _alone():
+    with locked(LOCK):
         digest = digest_of(PROJECT / name for name in INPUTS)
         is_new = not stamp.is_file() or stamp.read_text(encoding="utf-8") != digest
         if is_new:
@@ -61,17 +62,8 @@ def build() -> bool:
 
 def build_functions(template: Path, built: Path) -> None:
     """`sam build` any template into a folder, each function's code as a zip file that runs in the emulator."""
-    with _alone():
+    with locked(LOCK):
         _sam_build(template, built)
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Wait for other builds: a demo and the tests may start together."""
-    WORKSPACE.mkdir(exist_ok=True)
-    with (WORKSPACE / "build.lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _sam_build(template: Path, built: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 import httpx
@@ -72,6 +72,12 @@ class Emulator:
     def credentials(self) -> dict[str, str]:
         """The environment in which AWS's tools talk to this emulator, and to nothing else."""
         return _credentials(self.port) | no_proxy()
+
+    def mails(self) -> list[dict[str, Any]]:
+        """The mails that SES would have sent: {MessageId, To, Subject, BodyText, BodyHtml, …}."""
+        answer = httpx.get(f"{self.endpoint_url}/_ministack/ses/messages", trust_env=False, timeout=60)
+        by_account = answer.raise_for_status().json()["messages"]
+        return [mail for mails in by_account.values() for mail in mails]
 
     def is_running(self) -> bool:
         """Whether this very emulator runs."""

@@ -14,6 +14,7 @@ import httpx
 from jsonschema import Draft202012Validator
 
 from cli.aws.executions import execution_arn, history
+from cli.aws.queues import take
 from cli.demo.event_recorder import record_events
 from cli.documents.event_contracts import path_of
 from cli.machine.deploy import EmulatorStack
@@ -130,12 +131,7 @@ class Onboardings:
 
     def dead_letters(self, name: str) -> list[str]:
         """Take what is in the dead-letter queue of a consumer now."""
-        url, bodies = self.physical_id(f"{name}DeadLetterQueue"), list[str]()
-        while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                bodies.append(message["Body"])
-                self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return bodies
+        return list(take(self._sqs, self.physical_id(f"{name}DeadLetterQueue")))
 
     def register(self, customer: dict[str, Any], idempotency_key: str | None = None) -> str:
         """Register a customer and return the customerId."""
@@ -211,14 +207,10 @@ class Onboardings:
 
     def events_of(self, customer_id: str) -> list[tuple[str, dict[str, Any]]]:
         """The detail-type and the detail of what was published of a customer up to now, in order."""
-        url = self._recorder.queue_url
         with self._taking:
-            while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-                for message in messages:
-                    event = json.loads(message["Body"])
-                    CONTRACTS[event["detail-type"]].validate(event["detail"])
-                    self._events.append(event)
-                    self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            for event in self._recorder.events():
+                CONTRACTS[event["detail-type"]].validate(event["detail"])
+                self._events.append(event)
         theirs = [event for event in self._events if event["detail"]["customerId"] == customer_id]
         theirs.sort(key=lambda event: str(event["detail"]["metadata"]["occurredAt"]))
         return [(event["detail-type"], event["detail"]) for event in theirs]
