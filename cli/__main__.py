@@ -53,17 +53,13 @@ class CommandLine(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-class Moment(click.ParamType):
-    """A day or a time in ISO 8601; without an offset it is UTC."""
-
-    name = "time"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a time such as 2026-11-17T09:00 or 2026-11-17", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def time(text: str) -> datetime:
+    """Read a day or a time in ISO 8601; without an offset it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a time such as 2026-11-17T09:00 or 2026-11-17") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def of_a_stack(command: Callable[..., None]) -> Callable[..., None]:
@@ -116,7 +112,7 @@ def show_trace(stack: Stack, customer_id: str) -> None:
 @onboarding.command("logs")
 @of_a_stack
 @click.argument("customer_id", required=False)
-@click.option("--since", type=Moment(), help="From then on (UTC); by default from ten minutes ago.")
+@click.option("--since", type=time, help="From then on (UTC); by default from ten minutes ago.")
 def follow_logs(stack: Stack, customer_id: str | None, since: datetime | None) -> None:
     """Follow what the functions log, about one customer or all."""
     console = terminal.console()
@@ -126,15 +122,9 @@ def follow_logs(stack: Stack, customer_id: str | None, since: datetime | None) -
 
 @onboarding.command()
 @of_a_stack
-@click.option("--from", "first", type=Moment(), help="The first day, such as 2026-11-17.")
-@click.option("--to", "last", type=Moment(), help="The last day.")
-@click.option(
-    "--picture",
-    type=click.Path(path_type=Path, dir_okay=False, writable=True),
-    default="report.svg",
-    show_default=True,
-    help="Where to draw it: .svg or .png.",
-)
+@click.option("--from", "first", type=time, help="The first day, such as 2026-11-17.")
+@click.option("--to", "last", type=time, help="The last day.")
+@click.option("--picture", type=Path, default="report.svg", show_default=True, help="Where to draw it: .svg or .png.")
 def report(stack: Stack, first: datetime | None, last: datetime | None, picture: Path) -> None:
     """Show the funnel and the times to onboard, and draw them."""
     from cli.report.picture import draw  # noqa: PLC0415 - matplotlib takes a second to import
@@ -148,7 +138,7 @@ def report(stack: Stack, first: datetime | None, last: datetime | None, picture:
 
 @onboarding.command("redrive")
 @of_a_stack
-@click.option("--since", type=Moment(), help="What ended since then (UTC); by default in the last 14 days.")
+@click.option("--since", type=time, help="What ended since then (UTC); by default in the last 14 days.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be redriven.")
 def redrive_failed(stack: Stack, since: datetime | None, *, dry_run: bool) -> None:
     """Redrive failed executions from where they failed."""
@@ -182,8 +172,7 @@ def reregister(stack: Stack, customer_id: str) -> None:
 @by_force
 def release(stack: Stack, customer_id: str, *, force: bool) -> None:
     """Undo the pending account of a failed execution."""
-    for line in customers.release(stack, customer_id, force=force) or ["nothing is held"]:
-        click.echo(line)
+    click.echo("\n".join(customers.release(stack, customer_id, force=force)) or "nothing is held")
 
 
 @onboarding.command()
@@ -192,8 +181,7 @@ def release(stack: Stack, customer_id: str, *, force: bool) -> None:
 @by_force
 def erase(stack: Stack, customer_id: str, *, force: bool) -> None:
     """Erase a customer's data."""
-    for line in customers.erase(stack, customer_id, force=force):
-        click.echo(line)
+    click.echo("\n".join(customers.erase(stack, customer_id, force=force)))
 
 
 @onboarding.command("dead-letters")

@@ -46,7 +46,7 @@ def run(console: Console) -> bool:
     """Run the demo and show it on `console`; whether all went as expected."""
     customers = load()
     with emulator.start() as aws, systems.start(aws) as downstream:
-        stack = deploy(aws, console, downstream.configurations)
+        stack = deploy(aws, console, [system.configuration for system in downstream.all])
         outcomes, unmatched = onboard(stack, downstream, customers, console)
         analytics = await_analytics(stack, customers)
     went_well = report(outcomes, unmatched, console)

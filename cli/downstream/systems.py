@@ -34,22 +34,12 @@ class DownstreamSystem(Protocol):
 class Systems:
     """The systems, and among them the partners, which answer, and fail on demand."""
 
-    crm: Partner
-    billing: Partner
-    ledger: QueueSystem
-
-    @property
-    def partners(self) -> tuple[Partner, ...]:
-        return self.crm, self.billing
+    partners: tuple[Partner, ...]
+    queue_system: QueueSystem
 
     @property
     def all(self) -> tuple[DownstreamSystem, ...]:
-        return *self.partners, self.ledger
-
-    @property
-    def configurations(self) -> list[SystemConfiguration]:
-        """All of them as `deploy` takes them."""
-        return [system.configuration for system in self.all]
+        return *self.partners, self.queue_system
 
 
 @contextmanager
@@ -65,5 +55,5 @@ def partners(folder: Path) -> Iterator[tuple[Partner, Partner]]:
 @contextmanager
 def start(emulator: Emulator) -> Iterator[Systems]:
     """Run all of them, the partners in this process, the ledger's queue in the emulator."""
-    with partners(emulator.folder) as (crm, billing):
-        yield Systems(crm, billing, QueueSystem(emulator.session))
+    with partners(emulator.folder) as running:
+        yield Systems(running, QueueSystem(emulator.session))

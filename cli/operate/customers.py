@@ -29,7 +29,9 @@ def reregister(stack: Stack, customer_id: str) -> str:
         raise NotPossible(f"The customer {customer_id} is onboarded")
     if execution.can_be_redriven(closed):
         raise NotPossible(f"The onboarding of {customer_id} can be taken up where it failed: redrive it instead")
-    if closed["status"] != "SUCCEEDED" and closed.get("error") != NOT_PROVISIONED and _holds(stack, customer_id):
+    account = _account(stack, customer_id)
+    is_held = account is not None and account.status != "CANCELLED"
+    if is_held and closed["status"] != "SUCCEEDED" and closed.get("error") != NOT_PROVISIONED:
         raise NotPossible(f"The onboarding of {customer_id} holds an account: release it first")
     registration = execution.registration_of(closed)
     accepted = acceptance.accept(
@@ -50,11 +52,7 @@ def release(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]
     Raises:
         NotPossible: it is unknown, is running, is onboarded, can be redriven (unless by `force`), or a system refused.
     """
-    closed = _closed(stack, customer_id)
-    if closed and execution.can_be_redriven(closed) and not force:
-        raise NotPossible(
-            f"The onboarding of {customer_id} can be taken up where it failed: redrive it, or use --force"
-        )
+    closed = _closed(stack, customer_id, force=force)
     account = _account(stack, customer_id)
     if account is None or account.status == "CANCELLED":
         return []
@@ -75,12 +73,7 @@ def erase(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]:
         NotPossible: the customer is unknown, the onboarding is running or can be redriven (unless by `force`), or a
             system refused.
     """
-    closed = _closed(stack, customer_id)
-    if closed and execution.can_be_redriven(closed) and not force:
-        raise NotPossible(
-            f"The onboarding of {customer_id} can be taken up where it failed, and would bring the customer back: "
-            "redrive it first, or use --force and never redrive it"
-        )
+    closed = _closed(stack, customer_id, force=force)
     task = _task(customer_id, closed)
     done = [_deprovision(stack, system, task) for system in stack.systems]
     dynamodb = stack.session.client("dynamodb")
@@ -104,23 +97,24 @@ def _account(stack: Stack, customer_id: str) -> accounts.Account | None:
     )
 
 
-def _holds(stack: Stack, customer_id: str) -> bool:
-    account = _account(stack, customer_id)
-    return account is not None and account.status != "CANCELLED"
-
-
-def _closed(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef | None:
+def _closed(stack: Stack, customer_id: str, *, force: bool) -> DescribeExecutionOutputTypeDef | None:
     """Return the description of the customer's execution; None once Step Functions has forgotten it, after 90 days.
 
     Raises:
-        NotPossible: it is running, or there is neither an execution nor a customer.
+        NotPossible: it is running, can be redriven (unless by `force`), or there is neither it nor a customer.
     """
     try:
-        return execution.closed(stack, customer_id)
+        closed = execution.closed(stack, customer_id)
     except execution.NoExecution:
         if _account(stack, customer_id) is None:
             raise
         return None
+    if execution.can_be_redriven(closed) and not force:
+        raise NotPossible(
+            f"The onboarding of {customer_id} can be taken up where it failed: "
+            "redrive it first, or use --force and never redrive it"
+        )
+    return closed
 
 
 def _task(customer_id: str, closed: DescribeExecutionOutputTypeDef | None) -> dict[str, object]:

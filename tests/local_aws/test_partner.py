@@ -322,7 +322,7 @@ def test_a_fault_answers_a_status_as_often_as_planned(partner: Partner, client: 
     assert partner.accounts() == {}
 
     assert statuses(*answers, client.put(), client.put()) == [status, status, 201, 200]
-    assert partner.faults_left(client.customer_id) == 0
+    assert partner.state.faults.left(client.customer_id) == 0
     assert partner.answers(client.customer_id) == [f"PUT {status}"] * 2 + ["PUT 201", "PUT 200"]
 
 

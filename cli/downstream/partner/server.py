@@ -66,10 +66,6 @@ class Partner(ThreadingHTTPServer):
         """
         self.state.faults.plan(customer, faults)
 
-    def faults_left(self, customer: str) -> int:
-        """How many of the requests about a customer, as planned under this name, will fail yet."""
-        return self.state.faults.left(customer)
-
     def accounts(self) -> dict[str, dict[str, Any]]:
         """The accounts that there are, by customerId."""
         return self.state.accounts.documents()
