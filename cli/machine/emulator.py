@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
@@ -41,12 +42,14 @@ class EmulatorSession(boto3.Session):
         forget_aws()
         super().__init__(ROOT_KEY, ROOT_KEY, region_name=REGION)
         self._endpoint_url = endpoint_url
+        self._lock = Lock()  # boto3 makes no two clients of one session at a time
 
     if not TYPE_CHECKING:  # the stubs' `client` is one overload a service, better than any here
 
         def client(self, *args: object, **kwargs: object) -> object:
             bound = {"endpoint_url": self._endpoint_url, "config": Config(proxies={})}
-            return super().client(*args, **(bound | kwargs))
+            with self._lock:
+                return super().client(*args, **(bound | kwargs))
 
 
 @dataclass(frozen=True)
