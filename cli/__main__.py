@@ -78,30 +78,30 @@ by_force = click.option("--force", is_flag=True, help="Do it even if the executi
 
 
 @click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
-def onboarding() -> None:
+def commands() -> None:
     """Run the stack on this machine, or operate one here or on AWS (see docs/runbook.md)."""
 
 
-@onboarding.command()
+@commands.command()
 def up() -> None:
     """Deploy to this machine, and leave the stack running."""
     background.up(terminal.console())
 
 
-@onboarding.command()
+@commands.command()
 def down() -> None:
     """End the stack that `up` left running."""
     background.down(terminal.console())
 
 
-@onboarding.command()
+@commands.command()
 def demo() -> None:
     """Deploy to this machine, onboard customers, show them, end."""
     if not run_demo(terminal.console()):
         sys.exit(1)
 
 
-@onboarding.command("trace")
+@commands.command("trace")
 @of_a_stack
 @of_a_customer
 def show_trace(stack: Stack, customer_id: str) -> None:
@@ -109,7 +109,7 @@ def show_trace(stack: Stack, customer_id: str) -> None:
     terminal.console().print(trace.table(trace.trace(stack, customer_id)))
 
 
-@onboarding.command("logs")
+@commands.command("logs")
 @of_a_stack
 @click.argument("customer_id", required=False)
 @click.option("--since", type=time, help="From then on (UTC); by default from ten minutes ago.")
@@ -120,7 +120,7 @@ def follow_logs(stack: Stack, customer_id: str | None, since: datetime | None) -
         console.print(line.text(), soft_wrap=True)
 
 
-@onboarding.command()
+@commands.command()
 @of_a_stack
 @click.option("--from", "first", type=time, help="The first day, such as 2026-11-17.")
 @click.option("--to", "last", type=time, help="The last day.")
@@ -136,7 +136,7 @@ def report(stack: Stack, first: datetime | None, last: datetime | None, picture:
     console.print(f"picture: {picture}", soft_wrap=True)
 
 
-@onboarding.command("redrive")
+@commands.command("redrive")
 @of_a_stack
 @click.option("--since", type=time, help="What ended since then (UTC); by default in the last 14 days.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be redriven.")
@@ -158,7 +158,7 @@ def redrive_failed(stack: Stack, since: datetime | None, *, dry_run: bool) -> No
         console.print(f"{sum(not failure.obstacle for failure in done)} of {len(done)} {success}")
 
 
-@onboarding.command()
+@commands.command()
 @of_a_stack
 @of_a_customer
 def reregister(stack: Stack, customer_id: str) -> None:
@@ -166,7 +166,7 @@ def reregister(stack: Stack, customer_id: str) -> None:
     click.echo(f"registered as {customers.reregister(stack, customer_id)}")
 
 
-@onboarding.command()
+@commands.command()
 @of_a_stack
 @of_a_customer
 @by_force
@@ -175,7 +175,7 @@ def release(stack: Stack, customer_id: str, *, force: bool) -> None:
     click.echo("\n".join(customers.release(stack, customer_id, force=force)) or "nothing is held")
 
 
-@onboarding.command()
+@commands.command()
 @of_a_stack
 @of_a_customer
 @by_force
@@ -184,7 +184,7 @@ def erase(stack: Stack, customer_id: str, *, force: bool) -> None:
     click.echo("\n".join(customers.erase(stack, customer_id, force=force)))
 
 
-@onboarding.command("dead-letters")
+@commands.command("dead-letters")
 @of_a_stack
 @click.argument("queue", required=False)
 @click.option("--move", is_flag=True, help="Move the messages back to their queue.")
@@ -208,7 +208,7 @@ def main() -> None:
     """Run the command that the process was started with."""
     for number in ENDING_SIGNALS:
         signal.signal(number, _interrupt)
-    onboarding(prog_name="onboarding")
+    commands(prog_name="onboarding")
 
 
 def _interrupt(*_: int | FrameType | None) -> None:

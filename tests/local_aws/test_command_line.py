@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli import background
-from cli.__main__ import onboarding
+from cli.__main__ import commands as onboarding
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from botocore import xform_name
 
 from cli import PROJECT
-from cli.__main__ import onboarding
+from cli.__main__ import commands as onboarding
 from tests.wiring import template
 
 PAGES = ("docs/runbook.md", "docs/replay.md")

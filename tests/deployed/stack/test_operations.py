@@ -361,7 +361,7 @@ def test_whoever_is_running_is_left_alone(operated: Stack, onboardings: Onboardi
 def run(stack: Stack, *arguments: str) -> int:
     """Run `onboarding` with these arguments on this stack; return the exit status."""
     with patch.object(command_line, "find", return_value=stack), pytest.raises(SystemExit) as ended:
-        command_line.onboarding(arguments)
+        command_line.commands(arguments)
     return int(str(ended.value.code))
 
 
