@@ -7,7 +7,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,10 +123,16 @@ def _explain(state: Running, console: Console) -> None:
     customer = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com"}
     curl = f"curl -i {stack.api_url}/api/customers -H 'Content-Type: application/json' -d '{json.dumps(customer)}'"
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in state.emulator.credentials().items())
+    faults = json.dumps({"customer": customer["email"], "faults": [{"kind": "refuse"}]})
+    partners = [
+        f"{name:<8} {url}, its accounts are in {state.emulator.folder / name}.sqlite\n"
+        f"         fails after: curl -X PUT {url}/faults -d '{faults}'"
+        for name, url in state.partners.items()
+    ]
     for line in (
         f"API      {stack.api_url}/api/customers",
         f"try      {curl}",
-        *_about_partners(state),
+        *partners,
         f"status   curl -i {stack.api_url}/api/customers/CUSTOMER_ID/onboarding",
         "logs     .venv/bin/onboarding logs",
         "report   .venv/bin/onboarding report",
@@ -136,11 +142,3 @@ def _explain(state: Running, console: Console) -> None:
         "end      make down",
     ):
         console.print(line, markup=False, soft_wrap=True)
-
-
-def _about_partners(state: Running) -> Iterator[str]:
-    """Where the partners are, and how to have one fail."""
-    faults = json.dumps({"customer": "ada@example.com", "faults": [{"kind": "refuse"}]})
-    for name, url in state.partners.items():
-        yield f"{name:<8} {url}, its accounts are in {state.emulator.folder / name}.sqlite"
-        yield f"         fails after: curl -X PUT {url}/faults -d '{faults}'"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -32,18 +32,9 @@ DEFINITION = BUILT / "customer_onboarding.asl.json"
 SUBSTITUTION = "Substituted"
 SENDER = "welcome@example.com"
 ARTIFACTS = "artifacts"
-# In the emulator's folder: what the stack is deployed from.
+# In the emulator's folder: the digests of what the stack is deployed from.
 PARTS = "parts.json"
 SILENT = Console(quiet=True)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a stack is deployed from, as SHA-256: the template, the functions' code, the workflow's definition."""
-
-    template: str
-    code: str
-    definition: str
 
 
 @dataclass(frozen=True)
@@ -95,39 +86,40 @@ def update(stack: EmulatorStack, console: Console) -> bool:
     Raises what `deploy` raises.
     """
     template, _, parts = _build(console)
-    before = Parts(**json.loads((stack.emulator.folder / PARTS).read_text(encoding="utf-8")))
-    if parts.template != before.template:
+    before = json.loads((stack.emulator.folder / PARTS).read_text(encoding="utf-8"))
+    changed = {name for name, part in parts.items() if part != before[name]}
+    if "template" in changed:
         with _step(console, "sam deploy"):
             _sam_deploy(stack.emulator, STACK_NAME, template, {})
     else:
-        if parts.code != before.code:
+        if "code" in changed:
             with _step(console, "functions"):
                 _update_functions(stack)
-        if parts.definition != before.definition:
+        if "definition" in changed:
             with _step(console, "workflow"):
                 _update_definition(stack)
-    if (parts.template, parts.code) != (before.template, before.code):
+    if changed & {"template", "code"}:
         with _step(console, "warm up"):
             _warm_up(stack)
     _remember(stack, parts)
-    return parts != before
+    return bool(changed)
 
 
-def _remember(stack: EmulatorStack, parts: Parts) -> None:
+def _remember(stack: EmulatorStack, parts: Mapping[str, str]) -> None:
     """Write down what the stack is deployed from, for the next `update`."""
-    (stack.emulator.folder / PARTS).write_text(json.dumps(asdict(parts)), encoding="utf-8")
+    (stack.emulator.folder / PARTS).write_text(json.dumps(parts), encoding="utf-8")
 
 
-def _build(console: Console) -> tuple[Template, list[Change], Parts]:
-    """The template for the emulator, what was changed in it, and what it consists of."""
+def _build(console: Console) -> tuple[Template, list[Change], dict[str, str]]:
+    """The template for the emulator, what was changed in it, and the SHA-256 of each part of the stack."""
     with _step(console, "sam build") as step:
         if not build():
             step.append("unchanged")
     template, changes = patch(yaml.load((BUILT / "template.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader), BUILT)
     substitutions = template["Resources"][STATE_MACHINE]["Properties"]["DefinitionSubstitutions"]
     template["Outputs"] |= {f"{SUBSTITUTION}{name}": {"Value": value} for name, value in substitutions.items()}
-    parts = (json.dumps(template).encode(), _code(), DEFINITION.read_bytes())
-    return template, changes, Parts(*(sha256(part).hexdigest() for part in parts))
+    parts = {"template": json.dumps(template).encode(), "code": _code(), "definition": DEFINITION.read_bytes()}
+    return template, changes, {name: sha256(part).hexdigest() for name, part in parts.items()}
 
 
 def _code() -> bytes:
