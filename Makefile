@@ -142,7 +142,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 # What develops the project includes what its functions run on; these are then held to the same versions.
 .PHONY: requirements
-requirements: setup ## Pin the requirements anew (UPGRADE=--upgrade takes the newest)
+requirements: setup ## Pin the requirements again (UPGRADE=--upgrade takes the newest)
 	$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
 	$(COMPILE) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
 	$(COMPILE) requirements-scan.in --output-file requirements-scan.txt

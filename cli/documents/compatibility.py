@@ -1,4 +1,4 @@
-"""Whether whoever reads a released version of an event can read the next one, and the next reader the old events.
+"""Whether a reader of a released version of an event can read the next one, and the next reader the old events.
 
 Within a version nothing changes but what is for people. A new minor version may have more optional fields. Everything
 else is another event, published beside the old one. `python -m cli.documents.compatibility REVISION` compares the

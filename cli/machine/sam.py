@@ -50,7 +50,7 @@ def _environment(binaries: Path, folder: Path) -> dict[str, str]:
     theirs = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SAM_", "PYTHON"))}
     return theirs | {
         "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # uv is there too
-        "PYTHONUTF8": "1",  # whatever the user's locale is, the project's files are UTF-8
+        "PYTHONUTF8": "1",  # the project's files are UTF-8 in any locale
         "TMPDIR": str(folder),
         "SAM_CLI_TELEMETRY": "0",
         "SAM_CLI_POLL_DELAY": "0.2",  # seconds

@@ -3,7 +3,7 @@
 A small process of its own, the supervisor, runs the command as a process group. It ends the whole
 group and removes its folder as soon as the command ends, the supervisor is asked to (SIGTERM), or the
 pipe to its standard input closes. The system closes that when the process that holds the other
-end is gone, however it went: interrupted in whatever line, twice, or killed.
+end is gone, however it went: interrupted on any line, twice, or killed.
 
 The supervisor and the command hold a lock on a file in the folder, which says the group. The system
 releases it with the last of the two, so the number is never that of other processes while it is

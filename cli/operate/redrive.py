@@ -46,7 +46,7 @@ def failures(stack: Stack, since: datetime | None = None) -> Iterator[Failure]:
                 error = described.get("error", "")
                 obstacle = ""
                 if error == NOT_PROVISIONED:
-                    obstacle = "its account was undone: register it anew"
+                    obstacle = "its account was undone: reregister it"
                 elif described.get("redriveStatus") != "REDRIVABLE":
                     obstacle = described.get("redriveStatusReason", "Step Functions doesn't say that it can")
                 yield Failure(listed["name"], listed["executionArn"], status, error, listed["stopDate"], obstacle)

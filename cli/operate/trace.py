@@ -220,7 +220,7 @@ def _texts(document: object) -> Iterator[str]:
 
 
 def _blot_out(texts: Iterator[str]) -> Callable[[str], str]:
-    """Return what replaces each of these texts in a message, in whatever case it stands there."""
+    """Return what replaces each of these texts in a message, in upper or lower case."""
     values = sorted(filter(None, texts), key=len, reverse=True)
     if not values:
         return str

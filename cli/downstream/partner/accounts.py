@@ -24,7 +24,7 @@ BUSY_SECONDS = 10
 
 @dataclass(frozen=True)
 class Accounts:
-    """Accounts by customerId, in a file; whoever has the file may read it, and threads may write at once."""
+    """Accounts by customerId, in a file; any process may read it, and threads may write at once."""
 
     file: Path
 

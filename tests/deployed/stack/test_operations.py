@@ -137,7 +137,7 @@ class TestRedrive:
 
         found = {failure.customer_id: failure for failure in failures(operated)}
 
-        assert found[undone_id].obstacle == "its account was undone: register it anew"
+        assert found[undone_id].obstacle == "its account was undone: reregister it"
         # The emulator doesn't tell whether an execution can be redriven.
         assert found[stranded["customerId"]].obstacle == "Step Functions doesn't say that it can"
         assert list(failures(operated, since=datetime.now(UTC) + timedelta(hours=1))) == []
