@@ -37,9 +37,10 @@ PYTEST := $(BIN)/python -m pytest
 help: ## Show this
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\n%s\n' "$(BIN)/onboarding --help has the commands for a stack that runs, here or on AWS."
 
 .PHONY: setup
-setup: $(VENV)/.ready ## Make the development environment, .venv (every other command does this first)
+setup: $(VENV)/.ready $(BIN)/onboarding ## Make the development environment, .venv (every other command does this first)
 
 $(VENV)/.ready: requirements-dev.txt
 	@test "$$(uname -s)" = Linux || { echo >&2 \
@@ -57,42 +58,22 @@ $(VENV)/.ready: requirements-dev.txt
 		printf '%s\n' ../../../.. ../../../../functions > $$packages/customer-onboarding.pth; done
 	@touch $@
 
+# The command line. It can be run from any folder; -I ignores another environment's variables for Python.
+$(BIN)/onboarding: $(VENV)/.ready Makefile
+	@printf '#!/bin/sh\nexec "$${0%%/*}/python" -Im cli "$$@"\n' > $@
+	@chmod +x $@
+
 .PHONY: demo
 demo: setup ## Bring AWS up on this machine, deploy, onboard customers, show it, end it
-	@$(BIN)/python -m local demo
+	@$(BIN)/onboarding demo
 
 .PHONY: up
 up: setup ## Bring AWS up on this machine, deploy, and leave it running
-	@$(BIN)/python -m local up
+	@$(BIN)/onboarding up
 
 .PHONY: down
 down: setup ## End what `make up` left running
-	@$(BIN)/python -m local down
-
-STACK ?=
-OF_THE_STACK = $(BIN)/python -m $(1) $(if $(STACK),--stack $(STACK))
-FROM ?=
-TO ?=
-.PHONY: report
-report: setup ## Show the funnel and the times to onboard (of what is up, or STACK=… on AWS; FROM=, TO=)
-	@$(call OF_THE_STACK,report) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
-
-
-##@ Operate
-
-ID ?=
-DO ?= --help
-.PHONY: trace
-trace: setup ## Show what happened to one customer (ID=…; of what is up, or STACK=… on AWS)
-	@$(call OF_THE_STACK,operations) trace $(ID)
-
-.PHONY: logs
-logs: setup ## Follow what the functions log (one customer's with ID=…; of what is up, or STACK=… on AWS)
-	@$(call OF_THE_STACK,operations) logs $(ID)
-
-.PHONY: operate
-operate: setup ## Do what docs/runbook.md says (DO="redrive --dry-run"; of what is up, or STACK=… on AWS)
-	@$(call OF_THE_STACK,operations) $(DO)
+	@$(BIN)/onboarding down
 
 
 ##@ Check
@@ -119,7 +100,7 @@ lint-types: setup
 lint-layers: setup
 	@$(BIN)/lint-imports --no-logo
 lint-template: setup
-	@$(BIN)/python -m local.sam validate --lint
+	@$(BIN)/python -m cli.machine.sam validate --lint
 lint-policies: setup
 	@# Without this variable, checkov passes a template that it can't parse.
 	@CKV_PARSE_ERROR_FAIL=true $(BIN)/uv run --quiet --isolated --no-project --python $(BIN)/python \
@@ -134,7 +115,7 @@ audit: setup ## Look for known vulnerabilities in what is pinned
 AGAINST ?= HEAD
 .PHONY: contracts
 contracts: setup ## Compare the events' contracts with those of a Git revision (AGAINST=…)
-	@$(BIN)/python -m docs.compatibility $(AGAINST)
+	@$(BIN)/python -m cli.documents.compatibility $(AGAINST)
 
 .PHONY: format
 format: setup ## Format the code and mend what can be mended
@@ -154,14 +135,14 @@ cost: setup ## Show what a registration costs on AWS, by the way it takes
 
 .PHONY: docs
 docs: setup ## Write every file that is generated from the code
-	@$(BIN)/python -m docs.generate
+	@$(BIN)/python -m cli.documents.generate
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" $(UPGRADE)
 
 # What develops the project includes what its functions run on; these are then held to the same versions.
 .PHONY: requirements
-requirements: setup ## Pin the requirements anew (UPGRADE=--upgrade takes the newest)
+requirements: setup ## Pin the requirements again (UPGRADE=--upgrade takes the newest)
 	$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
 	$(COMPILE) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
 	$(COMPILE) requirements-scan.in --output-file requirements-scan.txt

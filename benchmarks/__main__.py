@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import compileall
 import shutil
 import tempfile
@@ -16,16 +15,14 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.cold_start import ColdStart, Package, measure, where_the_time_goes
-from local import terminal
-from local.build import BUILT, LIBRARY, build
+from cli import terminal
+from cli.machine.build import BUILT, LIBRARY, build
 
 MEBIBYTE = 1024 * 1024
+TURNS = 11  # measurements of each
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--turns", type=int, default=11, help="measurements of each (default: %(default)s)")
-    turns = parser.parse_args().turns
     console = terminal.console()
     build()
     template = yaml.safe_load((BUILT / "template.yaml").read_text(encoding="utf-8"))
@@ -34,7 +31,7 @@ def main() -> None:
             package = _unpack(Path(folder) / str(compiled), _environment(template), compiled=compiled)
             modules = [handler.rpartition(".")[0] for handler in _handlers(template)]
             starts = [
-                measure(package, module, turns)
+                measure(package, module, TURNS)
                 for module in track(modules, "measuring", console=console, transient=True)
             ]
             console.print(_table(starts, "with byte code" if compiled else "without byte code, as sam build leaves it"))

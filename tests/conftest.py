@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from local.environment import forget_aws, no_proxy
+from cli.machine.environment import forget_aws, no_proxy
 
 # Neither the user's AWS account nor their proxies. This is read before any test module makes a client.
 forget_aws()

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from local import PROJECT
+from cli import PROJECT
 from onboarding.domain.events import SOURCE, Event
 from tests.customers import a_customer
 

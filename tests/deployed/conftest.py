@@ -10,15 +10,16 @@ from typing import Any
 import httpx
 import pytest
 
-import local.systems
-from local import emulator
-from local.deploy import Stack, deploy
-from local.emulator import Emulator
-from local.ledger import Ledger
-from local.partner import Partner
+from cli.downstream import systems as downstream
+from cli.downstream.partner import Partner
+from cli.downstream.queue_system import QueueSystem
+from cli.downstream.systems import DownstreamSystem
+from cli.machine import emulator
+from cli.machine.deploy import EmulatorStack, deploy
+from cli.machine.emulator import Emulator
 from tests.deployed.definition import FAILING_MACHINE, TASKS
 from tests.deployed.engine.matrix import NATIVE_ERRORS, mocked
-from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings, System
+from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
 
 @pytest.fixture(scope="session")
@@ -33,21 +34,21 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture(scope="session")
 def partners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Partner]]:
     """The downstream systems that speak HTTP; each authenticates in another way."""
-    with local.systems.partners(tmp_path_factory.mktemp("partners")) as running:
+    with downstream.partners(tmp_path_factory.mktemp("partners")) as running:
         yield {partner.name: partner for partner in running}
 
 
 @pytest.fixture(scope="session")
-def systems(aws: Emulator, partners: Mapping[str, Partner]) -> Mapping[str, System]:
+def systems(aws: Emulator, partners: Mapping[str, Partner]) -> Mapping[str, DownstreamSystem]:
     """All the downstream systems, by name; `ledger` is one that takes commands from a queue."""
-    ledger = Ledger(aws.session)
+    ledger = QueueSystem(aws.session)
     return {**partners, ledger.name: ledger}
 
 
 @pytest.fixture(scope="session")
-def stack(aws: Emulator, systems: Mapping[str, System]) -> Stack:
+def stack(aws: Emulator, systems: Mapping[str, DownstreamSystem]) -> EmulatorStack:
     """The template as `sam deploy` deploys it. A partner that hangs costs 1 s."""
-    configured = [system.system for system in systems.values()]
+    configured = [system.configuration for system in systems.values()]
     impatient = [
         replace(system, settings={**system.settings, "readTimeoutSeconds": 1})
         if system.settings["kind"] == "http"
@@ -58,7 +59,7 @@ def stack(aws: Emulator, systems: Mapping[str, System]) -> Stack:
 
 
 @pytest.fixture(scope="session")
-def onboardings(stack: Stack) -> Iterator[Onboardings]:
+def onboardings(stack: EmulatorStack) -> Iterator[Onboardings]:
     """Registers customers by HTTP and tells what became of them."""
     with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as http:
         yield Onboardings(stack, http)

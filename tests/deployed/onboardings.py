@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 from jsonschema import Draft202012Validator
 
-from docs.event_contracts import path_of
-from local.deploy import STACK_NAME, Stack
-from local.downstream import System as Configured
-from local.observer import observe
-from local.patch import VISIBILITY_SECONDS
-from local.polling import back_off
+from cli.aws.executions import execution_arn, history
+from cli.aws.queues import take
+from cli.demo.event_recorder import record_events
+from cli.documents.event_contracts import path_of
+from cli.machine.deploy import EmulatorStack
+from cli.machine.patch import VISIBILITY_SECONDS
+from cli.machine.polling import back_off
 from onboarding.domain.events import EVENTS
-from operations.stack import Stack as OperatedStack
 from tests.wiring.rules.publications import BY_CONSUMERS
 
 PATIENCE_SECONDS = 240  # far more than it takes, for a machine that does other things too
@@ -31,20 +31,6 @@ CONTRACTS = {
     name: Draft202012Validator(json.loads(path_of(event).read_text(encoding="utf-8"))) for name, event in EVENTS.items()
 }
 TERMINAL = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
-
-
-class System(Protocol):
-    """A downstream system on this machine."""
-
-    @property
-    def system(self) -> Configured:
-        """How the stack is told of it."""
-
-    def accounts(self) -> dict[str, dict[str, Any]]:
-        """The accounts that there are, by customerId."""
-
-    def tombstones(self) -> set[str]:
-        """The customers whose account was deleted."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +63,12 @@ class Onboarding:
 class Onboardings:
     """The onboardings of one stack."""
 
-    def __init__(self, stack: Stack, http: httpx.Client) -> None:
+    def __init__(self, stack: EmulatorStack, http: httpx.Client) -> None:
         self.stack = stack
-        self.operated = OperatedStack(stack.session, STACK_NAME, stack.api_url)
         self.sfn = stack.session.client("stepfunctions")
         self._sqs = stack.session.client("sqs")
         self._http = http
-        self._observer = observe(stack)
+        self._recorder = record_events(stack)
         self._events: list[dict[str, Any]] = []
         self._taking = Lock()
         self.sent: list[Any] = []  # every body that was posted as JSON
@@ -114,7 +99,7 @@ class Onboardings:
 
     def physical_id(self, logical_id: str) -> str:
         """What a resource of the template is on AWS: a queue's URL, a table's or a function's name."""
-        return self.operated.resource(logical_id)
+        return self.stack.resource(logical_id)
 
     def await_consumers(self) -> None:
         """Wait until the consumers are done with all that was published: the emulator queues an event at once."""
@@ -146,12 +131,7 @@ class Onboardings:
 
     def dead_letters(self, name: str) -> list[str]:
         """Take what is in the dead-letter queue of a consumer now."""
-        url, bodies = self.physical_id(f"{name}DeadLetterQueue"), list[str]()
-        while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                bodies.append(message["Body"])
-                self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return bodies
+        return list(take(self._sqs, self.physical_id(f"{name}DeadLetterQueue")))
 
     def register(self, customer: dict[str, Any], idempotency_key: str | None = None) -> str:
         """Register a customer and return the customerId."""
@@ -193,7 +173,7 @@ class Onboardings:
     def await_end(self, customer_id: str, state_machine_arn: str | None = None) -> dict[str, Any]:
         """Wait until the customer's execution has ended, and return AWS's description of it."""
         machine = state_machine_arn or self.stack.outputs["StateMachineArn"]
-        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{customer_id}"
+        arn = execution_arn(machine, customer_id)
         for _ in back_off(PATIENCE_SECONDS):
             try:
                 execution = self.sfn.describe_execution(executionArn=arn)
@@ -203,10 +183,9 @@ class Onboardings:
                 return dict(execution)
         raise TimeoutError(f"{arn} has not ended within {PATIENCE_SECONDS} s")
 
-    def history(self, execution_arn: str) -> list[dict[str, Any]]:
+    def history(self, arn: str) -> list[dict[str, Any]]:
         """The events of an execution, as AWS tells them."""
-        pages = self.sfn.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
-        return [dict(event) for page in pages for event in page["events"]]
+        return [dict(event) for event in history(self.sfn, arn)]
 
     def executions(self) -> int:
         """How many executions there are."""
@@ -228,14 +207,10 @@ class Onboardings:
 
     def events_of(self, customer_id: str) -> list[tuple[str, dict[str, Any]]]:
         """The detail-type and the detail of what was published of a customer up to now, in order."""
-        url = self._observer.queue_url
         with self._taking:
-            while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-                for message in messages:
-                    event = json.loads(message["Body"])
-                    CONTRACTS[event["detail-type"]].validate(event["detail"])
-                    self._events.append(event)
-                    self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            for event in self._recorder.events():
+                CONTRACTS[event["detail-type"]].validate(event["detail"])
+                self._events.append(event)
         theirs = [event for event in self._events if event["detail"]["customerId"] == customer_id]
         theirs.sort(key=lambda event: str(event["detail"]["metadata"]["occurredAt"]))
         return [(event["detail-type"], event["detail"]) for event in theirs]

@@ -18,10 +18,10 @@ import httpx
 import pytest
 from rich.console import Console
 
-from local import PROJECT, background
-from local.background import down
-from local.keeper import LOCK
-from local.polling import back_off
+from cli import PROJECT, background
+from cli.background import down
+from cli.machine.polling import back_off
+from cli.machine.supervised_process import LOCK
 from tests.customers import a_customer
 
 PATIENCE_SECONDS = 240  # far more than it takes
@@ -47,9 +47,7 @@ def said(console: Console) -> str:
 
 def a_state(folder: Path) -> str:
     noted = {"port": 1, "folder": str(folder)}
-    outputs = {"RestApiId": "api", "StageName": "v1"}
-    parts = {"template": "", "code": "", "definition": ""}
-    return json.dumps({"emulator": noted, "outputs": outputs, "parts": parts, "partners": {}})
+    return json.dumps({"emulator": noted, "partners": {}})
 
 
 def test_down_has_nothing_to_end_where_nothing_is_up(state: Path, console: Console) -> None:
@@ -96,10 +94,10 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 
 
 def command(checkout: Path, name: str) -> str:
-    """What `python -m local` says."""
+    """What `python -m cli` says."""
     environment = os.environ | {"PYTHONPATH": str(checkout / "functions")}  # rather than those of this environment
     done = subprocess.run(
-        [sys.executable, "-m", "local", name],
+        [sys.executable, "-m", "cli", name],
         cwd=checkout,
         env=environment,
         capture_output=True,

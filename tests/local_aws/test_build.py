@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.build import digest_of
+from cli.machine.build import digest_of
 
 
 @pytest.fixture

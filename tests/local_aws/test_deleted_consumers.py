@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from local import PROJECT
-from local.build import build_functions
-from local.sam import sam
+from cli import PROJECT
+from cli.machine.build import build_functions
+from cli.machine.sam import sam
 from tests.wiring.test_consumers import BLOCKS, TEMPLATE
 
 
@@ -15,7 +15,7 @@ def test_template_without_consumers_builds(tmp_path: Path) -> None:
     for block in BLOCKS.values():
         template = template.replace(block, "")
     (tmp_path / "template.yaml").write_text(template, encoding="utf-8")
-    for part in ("functions", "statemachine", "events", "samconfig.toml"):
+    for part in ("functions", "statemachine", "registry.template.json", "samconfig.toml"):
         (tmp_path / part).symlink_to(PROJECT / part)
 
     sam("validate", "--lint", "--region", "us-east-1", directory=tmp_path, environment={})

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from local.customers import Customer, load
-from local.demo import register
-from local.outcome import Answer, Execution, Holding, Outcome, differences
+from cli.demo.customers import Customer, load
+from cli.demo.outcome import Answer, Execution, Holding, Outcome, differences
+from cli.demo.run import register
 
 EVENTS = ["CustomerRegistered", "WelcomeEmailSent"]
 
@@ -27,7 +27,7 @@ ONBOARDED = Outcome(
     Execution("SUCCEEDED", ("Onboarded",), {"customerId": "1", "status": "ONBOARDED"}),
     events=tuple({"detail-type": name, "detail": {}} for name in EVENTS),
     mails=({"BodyHtml": "Hello &lt;b&gt;"},),
-    told={"status": "ONBOARDED"},
+    status_response={"status": "ONBOARDED"},
 )
 
 HELD = Holding(has_account=True, has_tombstone=False)
@@ -47,7 +47,7 @@ COMPENSATED = Outcome(
     events=({"detail-type": "CustomerAccountCreationFailed", "detail": FAILURE},),
     mails=(),
     holdings={"crm": BARRED, "ledger": BARRED},
-    told={"status": "FAILED"},
+    status_response={"status": "FAILED"},
 )
 
 
@@ -73,7 +73,7 @@ def test_an_outcome_as_expected_differs_in_nothing() -> None:
             replace(ONBOARDED, events=ONBOARDED.events * 2),
             f"the events should be {EVENTS}, was {sorted(EVENTS * 2)}",
         ),
-        (replace(ONBOARDED, told={}), "the status that the API tells should be ONBOARDED, was None"),
+        (replace(ONBOARDED, status_response={}), "the status that the API tells should be ONBOARDED, was None"),
         (replace(ONBOARDED, mails=()), "the number of mails should be 1, was 0"),
         (
             replace(ONBOARDED, mails=({"BodyHtml": "Hello <b>"},)),

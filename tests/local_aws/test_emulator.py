@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from local import emulator
-from local.emulator import Emulator, EmulatorDidNotStart
-from local.environment import HOST
-from local.keeper import LOCK
-from local.polling import back_off
+from cli.machine import emulator
+from cli.machine.emulator import Emulator, EmulatorDidNotStart
+from cli.machine.environment import HOST
+from cli.machine.polling import back_off
+from cli.machine.supervised_process import LOCK
 
 SECONDS = 240  # far more than it takes
 BUSY = "#!/bin/sh\nexec sleep 60\n"  # a function that never asks for its invocation
@@ -103,7 +103,7 @@ def test_stopping_leaves_no_process_no_port_and_no_folder(aws: Emulator) -> None
 
 
 def test_it_ends_with_whoever_started_it_even_if_that_one_is_killed() -> None:
-    code = "from local import emulator\naws = emulator.start()\nprint(aws.port, aws.folder, flush=True)\ninput()"
+    code = "from cli.machine import emulator\naws = emulator.start()\nprint(aws.port, aws.folder, flush=True)\ninput()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     ) as starter:
@@ -119,7 +119,7 @@ def test_it_ends_with_whoever_started_it_even_if_that_one_is_killed() -> None:
 
 
 def test_left_running_it_stays_until_another_process_stops_it() -> None:
-    code = "from local import emulator\naws = emulator.start()\naws.leave_running()\nprint(aws.port, aws.folder)"
+    code = "from cli.machine import emulator\naws = emulator.start()\naws.leave_running()\nprint(aws.port, aws.folder)"
     started = subprocess.check_output([sys.executable, "-W", "ignore", "-c", code], encoding="utf-8").split()
     aws = Emulator(port=int(started[0]), folder=Path(started[1]))
     try:
@@ -143,12 +143,12 @@ def test_another_process_with_the_noted_pid_is_left_alone(tmp_path: Path) -> Non
         stranger.kill()
 
 
-def test_emulator_whose_keeper_was_killed_can_be_stopped(aws: Emulator) -> None:
+def test_emulator_whose_supervisor_was_killed_can_be_stopped(aws: Emulator) -> None:
     start_a_worker(aws)
-    assert aws._keeper
-    aws._keeper.kill()
-    aws._keeper.wait()
-    found_later = replace(aws, _keeper=None)
+    assert aws._supervisor
+    aws._supervisor.kill()
+    aws._supervisor.wait()
+    found_later = replace(aws, _supervisor=None)
     assert found_later.is_running()
 
     found_later.stop()
@@ -178,7 +178,7 @@ def test_a_second_stop_does_nothing(aws: Emulator) -> None:
     aws.stop()
 
     aws.stop()
-    replace(aws, _keeper=None).stop()
+    replace(aws, _supervisor=None).stop()
 
     assert not aws.folder.exists()
 
@@ -192,7 +192,7 @@ def test_an_emulator_that_ends_at_once_says_why(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_interrupted_command_ends_with_130_and_leaves_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "local", "demo"]
+    command = [sys.executable, "-m", "cli", "demo"]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as demo:
         assert any(list(tmp_path.glob("customer-onboarding-*/emulator.log")) for _ in back_off(SECONDS))

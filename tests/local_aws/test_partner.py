@@ -25,10 +25,10 @@ from hypothesis import HealthCheck, settings
 from schemathesis import Case
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from local import PROJECT
-from local.keeper import is_kept, keep
-from local.partner import ApiKeys, ClientCredentials, Fault, FaultKind, Partner
-from local.polling import back_off
+from cli import PROJECT
+from cli.downstream.partner import ApiKeys, ClientCredentials, Fault, FaultKind, Partner
+from cli.machine.polling import back_off
+from cli.machine.supervised_process import is_running, start_supervised
 from tests.customers import a_customer
 
 contract = schemathesis.openapi.from_path(PROJECT / "docs" / "downstream.openapi.json")
@@ -160,7 +160,7 @@ def test_a_deleted_account_leaves_nothing_but_a_tombstone_and_never_comes_again(
     assert partner.tombstones() == {client.customer_id}
     assert statuses(client.put(), client.put(key="another"), client.put(lastName="Byron")) == [410] * 3
     assert partner.accounts() == {}
-    assert client.body["email"].encode() not in partner.books.file.read_bytes()
+    assert client.body["email"].encode() not in partner.state.accounts.file.read_bytes()
 
 
 def test_the_deletion_of_what_never_was_succeeds_and_keeps_a_late_creation_out(
@@ -322,7 +322,7 @@ def test_a_fault_answers_a_status_as_often_as_planned(partner: Partner, client: 
     assert partner.accounts() == {}
 
     assert statuses(*answers, client.put(), client.put()) == [status, status, 201, 200]
-    assert partner.faults_left(client.customer_id) == 0
+    assert partner.state.faults.left(client.customer_id) == 0
     assert partner.answers(client.customer_id) == [f"PUT {status}"] * 2 + ["PUT 201", "PUT 200"]
 
 
@@ -447,7 +447,7 @@ def test_stopping_ends_those_who_wait_and_leaves_no_port_and_no_thread(tmp_path:
 
 def test_a_partner_that_nobody_stopped_ends_with_its_process(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib, httpx\nfrom local.partner import ApiKeys, Partner\n"
+        "import sys, pathlib, httpx\nfrom cli.downstream.partner import ApiKeys, Partner\n"
         "partner = Partner('crm', pathlib.Path(sys.argv[1]), ApiKeys())\n"
         "client = httpx.Client(trust_env=False, timeout=240)\nprint(client.put(partner.url).status_code)"
     )
@@ -467,13 +467,13 @@ def test_its_log_has_neither_credentials_nor_anything_of_a_customer_but_the_id(
     with_token(guarded, "guessed")
     Client(guarded).raw("PUT", "/accounts/ada@example.com?secret")
 
-    ours = [record.getMessage() for record in caplog.records if record.name.startswith("local")]
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("cli")]
     assert ours == ["billing: PUT 1 201", "billing: PUT 1 401"]
     assert "".join(capfd.readouterr()) == ""
 
 
 def test_what_the_stack_is_told_of_it_is_all_that_it_takes(partner: Partner, guarded: Partner) -> None:
-    crm, billing = partner.system, guarded.system
+    crm, billing = partner.configuration, guarded.configuration
 
     assert (crm.name, crm.settings["authentication"]) == ("crm", {"type": "apiKey"})
     assert billing.settings["authentication"] == {"type": "oauth2", "tokenUrl": f"{guarded.url}/token"}
@@ -494,9 +494,11 @@ def test_run_beside_an_emulator_they_serve_until_it_is_gone(tmp_path: Path) -> N
     folder = tmp_path / "kept"
     folder.mkdir()
     environment = {"PATH": os.defpath}
-    with keep(folder, ["/bin/sleep", "600"], directory=tmp_path, environment=environment, output=DEVNULL) as emulator:
-        assert any(is_kept(folder) for _ in back_off(SECONDS))
-        command = [sys.executable, "-m", "local.partner", str(folder)]
+    with start_supervised(
+        folder, ["/bin/sleep", "600"], directory=tmp_path, environment=environment, output=DEVNULL
+    ) as emulator:
+        assert any(is_running(folder) for _ in back_off(SECONDS))
+        command = [sys.executable, "-m", "cli.downstream", str(folder)]
         with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as partners:
             assert partners.stdout
             systems = json.loads(partners.stdout.read())

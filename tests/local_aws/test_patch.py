@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.patch import CONCURRENT_BATCHES, UNSUPPORTED, VISIBILITY_SECONDS, Change, Template, patch
+from cli.machine.patch import CONCURRENT_BATCHES, UNSUPPORTED, VISIBILITY_SECONDS, Change, Template, patch
 
 BUILT = Path("/built")
 

@@ -1,6 +1,6 @@
 """Waiting for what another process does."""
 
-from local.polling import back_off
+from cli.machine.polling import back_off
 
 
 def test_without_any_time_it_looks_once() -> None:

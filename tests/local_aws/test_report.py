@@ -12,10 +12,10 @@ import boto3
 import pytest
 from rich.console import Console
 
+from cli.report.picture import draw
+from cli.report.source import NoAnalytics, fetch
+from cli.report.table import funnel_table, reasons
 from onboarding.domain.analytics import Analytics
-from report.picture import draw
-from report.source import NoAnalytics, fetch
-from report.table import funnel_table, reasons
 
 COUNTS: dict[str, Any] = {
     "registered": 17,

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from local import emulator
-from local.emulator import Emulator
-from local.polling import back_off
-from local.runtime import assemble, bootstrap
+from cli.machine import emulator
+from cli.machine.emulator import Emulator
+from cli.machine.polling import back_off
+from cli.machine.runtime import assemble, bootstrap
 
 SECONDS = 240  # far more than it takes
 
@@ -104,7 +104,7 @@ def test_function_sees_lambdas_runtime_and_no_development_tools(deploy: Deploy) 
         "def handler(names, _): return [sys.version, [name for name in names if find_spec(name)]]\n"
     )
 
-    version, seen = deploy("looks", code)(["boto3", "botocore", "dateutil", "pydantic", "rich", "local", "fork_server"])
+    version, seen = deploy("looks", code)(["boto3", "botocore", "dateutil", "pydantic", "rich", "cli", "fork_server"])
 
     assert (version, seen) == (sys.version, ["boto3", "botocore", "dateutil"])
 

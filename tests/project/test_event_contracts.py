@@ -11,10 +11,10 @@ import pytest
 from jsonschema import Draft202012Validator, validate
 from pydantic import AwareDatetime
 
-from docs import compatibility
-from docs.compatibility import Version, breaks, changes, rewritten
-from docs.event_contracts import CONTRACTS, asyncapi, path_of, schema
-from docs.generate import refuse_to_rewrite
+from cli.documents import compatibility
+from cli.documents.compatibility import Version, breaks, changes, rewritten
+from cli.documents.event_contracts import CONTRACTS, asyncapi, path_of, schema
+from cli.documents.generate import refuse_to_rewrite
 from onboarding.domain.events import EVENTS, CustomerAccountCreated, CustomerValidated, Event
 from onboarding.domain.models import PERSONAL, CustomerData
 
@@ -71,7 +71,7 @@ def test_the_asyncapi_document_has_a_message_for_each_event_and_leads_to_its_sch
     assert document["channels"]["eventBus"]["messages"].keys() == messages.keys() == EVENTS.keys()
     for message in messages.values():
         reference = message["payload"]["schema"]["properties"]["detail"]["$ref"]
-        assert (CONTRACTS.parent.parent / "docs" / reference).resolve().is_file()
+        assert (CONTRACTS.parent / "docs" / reference).resolve().is_file()
 
 
 def changed(*path: str, to: Any = None) -> dict[str, Any]:

@@ -3,11 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from docs.generate import GENERATED, ROOT
-from docs.workflow_picture import mermaid
+from cli import PROJECT
+from cli.documents.generate import GENERATED
+from cli.documents.workflow_picture import mermaid
 
 
-@pytest.mark.parametrize(("path", "render"), GENERATED.items(), ids=[str(path.relative_to(ROOT)) for path in GENERATED])
+@pytest.mark.parametrize(
+    ("path", "render"), GENERATED.items(), ids=[str(path.relative_to(PROJECT)) for path in GENERATED]
+)
 def test_a_generated_file_is_up_to_date(path: Path, render: Callable[[], str]) -> None:
     assert path.read_text(encoding="utf-8") == render(), "run `make docs`"
 

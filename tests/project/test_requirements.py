@@ -7,11 +7,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from docs.generate import ROOT
+from cli import PROJECT
 
-FUNCTIONS = ROOT / "functions" / "requirements.in"
-DEVELOPMENT = ROOT / "requirements-dev.in"
-SCAN = ROOT / "requirements-scan.in"
+FUNCTIONS = PROJECT / "functions" / "requirements.in"
+DEVELOPMENT = PROJECT / "requirements-dev.in"
+SCAN = PROJECT / "requirements-scan.in"
 
 
 def asked_for(path: Path) -> dict[str, Requirement]:
@@ -34,7 +34,7 @@ def pinned(path: Path) -> dict[str, str]:
     return dict(blocks)
 
 
-@pytest.mark.parametrize("path", [FUNCTIONS, DEVELOPMENT, SCAN], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [FUNCTIONS, DEVELOPMENT, SCAN], ids=lambda path: str(path.relative_to(PROJECT)))
 def test_every_requirement_is_pinned_with_its_hashes(path: Path) -> None:
     pins = pinned(path)
 
@@ -53,7 +53,7 @@ def test_the_runtime_brings_boto3() -> None:
     assert pinned(FUNCTIONS).keys().isdisjoint({"boto3", "botocore", "s3transfer"})
 
 
-@pytest.mark.parametrize("path", [FUNCTIONS, DEVELOPMENT, SCAN], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [FUNCTIONS, DEVELOPMENT, SCAN], ids=lambda path: str(path.relative_to(PROJECT)))
 def test_no_requirement_names_where_it_comes_from(path: Path) -> None:
     text = path.read_text(encoding="utf-8") + path.with_suffix(".txt").read_text(encoding="utf-8")
 

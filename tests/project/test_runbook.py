@@ -10,8 +10,8 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from local import PROJECT
-from operations.__main__ import _parser
+from cli import PROJECT
+from cli.__main__ import commands as onboarding
 from tests.wiring import template
 
 PAGES = ("docs/runbook.md", "docs/replay.md")
@@ -54,7 +54,9 @@ def commands_in(line: str) -> Iterator[tuple[str, ...]]:
 
 COMMANDS = sorted({*commands()})
 AWS = [command for command in COMMANDS if command[0] == "aws"]
-MAKE = [command for command in COMMANDS if command[0] == "make"]
+OURS = [command for command in COMMANDS if command[0] == ".venv/bin/onboarding"]
+# The commands for this machine alone.
+HERE = {"up", "down", "demo", "report"}
 
 
 @pytest.mark.parametrize("command", AWS, ids=" ".join)
@@ -74,27 +76,21 @@ def test_a_command_of_aws_is_in_its_api_and_has_all_that_it_needs(command: tuple
     assert given >= {xform_name(name, "-") for name in shape.required_members}
 
 
-@pytest.mark.parametrize("command", MAKE, ids=" ".join)
+@pytest.mark.parametrize("command", OURS, ids=" ".join)
 def test_a_command_of_ours_is_one_that_there_is(command: tuple[str, ...]) -> None:
-    _, target, *assigned = command
-    variables = dict(it.split("=", 1) for it in assigned)
-    arguments = variables.get("DO", f"{target} {variables.get('ID', '')}")
+    _, name, *arguments = command
 
-    assert re.search(rf"^{target}: setup ## ", page_of("Makefile"), re.MULTILINE)
-    assert _parser().parse_args(shlex.split(arguments)).command
+    onboarding.commands[name].make_context(name, arguments)  # raises click.UsageError
 
 
 def test_each_command_of_ours_is_in_the_runbook() -> None:
-    (known,) = (it.choices for it in _parser()._actions if it.dest == "command")
-    used = {assigned[0].split("=")[1].split()[0] if target == "operate" else target for _, target, *assigned in MAKE}
-
-    assert used == set(known or ())
+    assert {name for _, name, *_ in OURS} == onboarding.commands.keys() - HERE
     assert len(AWS) > 15
 
 
 def test_the_resources_that_are_asked_for_are_in_the_template() -> None:
     asked = {command[1] for command in COMMANDS if command[0] == "resource"}
-    queues = {re.search(r"dead-letters (\w+)", it)[1] for it in map(" ".join, MAKE) if "dead-letters " in it}  # type: ignore[index]
+    queues = {re.search(r"dead-letters (\w+)", it)[1] for it in map(" ".join, OURS) if "dead-letters " in it}  # type: ignore[index]
     own = {name for name in asked if name.isidentifier()}
 
     assert len(own) > 3

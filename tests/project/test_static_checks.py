@@ -7,10 +7,10 @@ import tomllib
 
 import pytest
 
-from docs.generate import ROOT
+from cli import PROJECT
 
-CHECKS = re.findall(r"^lint-\w+(?=:)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-HANDLERS = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
+CHECKS = re.findall(r"^lint-\w+(?=:)", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+HANDLERS = {path.parent.name for path in (PROJECT / "functions").glob("*/app.py")}
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -20,7 +20,7 @@ def test_a_static_check_finds_nothing(check: str) -> None:
 
     made = subprocess.run(
         ["make", "--no-print-directory", "--old-file=setup", check],
-        cwd=ROOT,
+        cwd=PROJECT,
         env=environment,
         capture_output=True,
         encoding="utf-8",
@@ -33,7 +33,7 @@ def test_a_static_check_finds_nothing(check: str) -> None:
 
 
 def test_the_layers_have_every_function() -> None:
-    linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    linter = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     layers = next(contract["layers"] for contract in linter["contracts"] if contract["id"] == "layers")
 
     independent = {frozenset(map(str.strip, layer.split("|"))) for layer in layers}

@@ -13,7 +13,7 @@ import moto  # noqa: F401 - before any client is made, or it would not reach the
 import pytest
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
-from local import PROJECT
+from cli import PROJECT
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 TEMPLATE: dict[str, Any] = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))

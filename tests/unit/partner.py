@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
 
-from local.polling import back_off
+from cli.machine.polling import back_off
 
 PATIENCE_SECONDS = 240  # far more than it takes
 

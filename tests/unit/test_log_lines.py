@@ -18,11 +18,7 @@ from tests.unit.table import Table
 from tests.unit.test_sample_events import ACCEPTED, MALFORMED
 from tests.unit.test_unexpected_errors import counted
 
-NAMES = sorted(
-    path.relative_to(SAMPLES).with_suffix("").as_posix()
-    for path in SAMPLES.glob("*/*.json")
-    if path.parent.name != "contracts"
-)
+NAMES = sorted(path.relative_to(SAMPLES).with_suffix("").as_posix() for path in SAMPLES.glob("*/*.json"))
 NOTHING: dict[str, str] = {}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from operations.trace import Visit, _blot_out, _texts, _visits
+from cli.operate.trace import Visit, _blot_out, _texts, _visits
 
 START = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
 PUBLISHED = {"PublishCustomerRegistered": "published CustomerRegistered"}

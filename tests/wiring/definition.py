@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from local import PROJECT
+from cli import PROJECT
 from tests.wiring import template
 
 Machine = dict[str, Any]

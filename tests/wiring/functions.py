@@ -20,7 +20,7 @@ from unittest.mock import patch
 import moto  # noqa: F401 - before any client is made, or it would not reach them
 from pydantic import BaseModel
 
-from local import PROJECT
+from cli import PROJECT
 from onboarding.domain import errors
 from tests.wiring import template
 

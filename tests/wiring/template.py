@@ -17,7 +17,7 @@ from unittest.mock import patch
 from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
-from local import PROJECT
+from cli import PROJECT
 
 # It warns that a toggle, which only SAM on AWS has, is off.
 logging.getLogger("samtranslator.feature_toggle.feature_toggle").setLevel(logging.ERROR)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from local import PROJECT
+from cli import PROJECT
 from tests.wiring import functions, template
 
 ALARMS = template.resources("AWS::CloudWatch::Alarm")

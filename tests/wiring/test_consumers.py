@@ -7,7 +7,7 @@ import re
 import pytest
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
-from local import PROJECT
+from cli import PROJECT
 from tests.wiring import functions, permissions, template
 
 TEMPLATE = (PROJECT / "template.yaml").read_text(encoding="utf-8")

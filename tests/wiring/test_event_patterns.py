@@ -12,8 +12,8 @@ import pytest
 from moto import mock_aws
 from moto.events.models import EventPattern
 
-from local.deploy import Stack
-from local.observer import observe
+from cli.aws.stack import Stack
+from cli.demo.event_recorder import record_events
 from onboarding.domain.events import EVENTS
 from tests import invocations
 from tests.wiring import definition, template
@@ -86,7 +86,7 @@ def test_the_demo_s_observer_hears_every_event() -> None:
     session = boto3.Session("testing", "testing", region_name=template.REGION)
     session.client("events").create_event_bus(Name="bus")
 
-    observe(cast(Stack, SimpleNamespace(session=session, outputs={"EventBusName": "bus"})))
+    record_events(cast(Stack, SimpleNamespace(session=session, outputs={"EventBusName": "bus"})))
 
     (rule,) = session.client("events").list_rules(EventBusName="bus")["Rules"]
     assert matched(rule["EventPattern"]) == EVENTS.keys() - BY_CONSUMERS

@@ -9,7 +9,7 @@ import pytest
 from aws_lambda_powertools.shared import constants
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig
 
-from local import PROJECT
+from cli import PROJECT
 from tests import invocations
 from tests.wiring import definition, functions, template
 from tests.wiring.definition import INVOKE

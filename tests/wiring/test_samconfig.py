@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local import PROJECT
+from cli import PROJECT
 from tests.wiring import template
 
 ENVIRONMENTS = {

@@ -26,7 +26,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 def open_card(account: dict[str, Any]) -> None:
     """Open the card, once: an event that comes again writes the same item again.
 
-    `account` is the detail of CustomerAccountCreated, events/contracts/CustomerAccountCreated-1.0.json.
+    `account` is the detail of CustomerAccountCreated, contracts/CustomerAccountCreated-1.0.json.
     """
     dynamodb.put_item(
         TableName=os.environ["CARDS_TABLE"],

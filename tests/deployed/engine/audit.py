@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from threading import Lock
 
+from cli.downstream.systems import DownstreamSystem
 from onboarding.adapters.accounts import email_key
 from onboarding.domain import events
 from tests.deployed.engine.world import Way, World
-from tests.deployed.onboardings import Onboarding, Onboardings, System
+from tests.deployed.onboardings import Onboarding, Onboardings
 
 
 class Auditor:
     """Audits the customers of one stack."""
 
-    def __init__(self, onboardings: Onboardings, systems: Mapping[str, System]) -> None:
+    def __init__(self, onboardings: Onboardings, systems: Mapping[str, DownstreamSystem]) -> None:
         self.dynamodb = onboardings.stack.session.client("dynamodb")
         self.table = onboardings.stack.outputs["CustomersTableName"]
         self._systems = systems

@@ -15,13 +15,14 @@ from uuid import uuid4
 
 import pytest
 
-from local.build import BUILT
-from local.deploy import Stack
-from local.observer import NAME as OBSERVER
+from cli.aws.stack import Stack
+from cli.demo.event_recorder import NAME as RECORDER
+from cli.downstream.systems import DownstreamSystem
+from cli.machine.build import BUILT
 from tests.deployed.definition import FAILING_MACHINE, TASKS
 from tests.deployed.engine.audit import Auditor
 from tests.deployed.engine.redrive import redrivable, taken_up
-from tests.deployed.onboardings import Onboarding, Onboardings, System
+from tests.deployed.onboardings import Onboarding, Onboardings
 from tests.wiring.definition import inner_machines
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ FUNCTION_TIMEOUT = 10
 def resting_consumers(stack: Stack) -> Iterator[None]:
     """The stack's consumers hear nothing meanwhile: what is tested is the workflow, some thousand times."""
     events, bus = stack.session.client("events"), stack.outputs["EventBusName"]
-    rules = [rule["Name"] for rule in events.list_rules(EventBusName=bus)["Rules"] if rule["Name"] != OBSERVER]
+    rules = [rule["Name"] for rule in events.list_rules(EventBusName=bus)["Rules"] if rule["Name"] != RECORDER]
     for rule in rules:
         events.disable_rule(Name=rule, EventBusName=bus)
     yield
@@ -183,7 +184,7 @@ def workflow(stack: Stack, onboardings: Onboardings) -> FailingWorkflow:
 
 
 @pytest.fixture(scope="session")
-def auditor(onboardings: Onboardings, systems: Mapping[str, System]) -> Auditor:
+def auditor(onboardings: Onboardings, systems: Mapping[str, DownstreamSystem]) -> Auditor:
     """Tells what there is of a customer, everywhere."""
     return Auditor(onboardings, systems)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from local.partner import Fault, FaultKind, Partner
+from cli.downstream.partner import Fault, FaultKind, Partner
 from tests.customers import a_customer
 from tests.deployed.definition import TASKS
 from tests.deployed.engine.audit import (

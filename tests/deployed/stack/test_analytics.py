@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local.polling import back_off
-from report.source import NoAnalytics, fetch
+from cli.machine.polling import back_off
+from cli.report.source import NoAnalytics, fetch
 from tests.customers import a_customer
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 

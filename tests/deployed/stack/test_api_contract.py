@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import missing_required_header, unsupported_method
 
-from local import PROJECT
+from cli import PROJECT
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
 DOCUMENT = json.loads((PROJECT / "docs" / "openapi.json").read_text(encoding="utf-8"))

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from local.polling import back_off
+from cli.machine.polling import back_off
+from cli.report.source import fetch
 from onboarding.adapters import timelines
 from onboarding.domain.events import (
     CustomerAccountCreated,
@@ -21,7 +22,6 @@ from onboarding.domain.events import (
     WelcomeEmailSent,
 )
 from onboarding.domain.status import onboarding_from
-from report.source import fetch
 from tests.customers import a_customer
 from tests.deployed.onboardings import CONSUMERS, PATIENCE_SECONDS, Onboardings
 from tests.invocations import an_envelope

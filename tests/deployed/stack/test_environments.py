@@ -23,9 +23,9 @@ from pathlib import Path
 
 import pytest
 
-from local import PROJECT
-from local.deploy import Stack, _sam_deploy
-from local.environment import ROOT_OF_THE_EMULATOR
+from cli import PROJECT
+from cli.machine.deploy import EmulatorStack, _sam_deploy
+from cli.machine.environment import ROOT_OF_THE_EMULATOR
 from tests.customers import a_customer
 from tests.deployed.onboardings import Onboardings
 
@@ -38,9 +38,9 @@ NO_LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTH
 ASCII = {"PYTHONIOENCODING": "ascii"}
 BARE = {"HOME": "/nonexistent", "TERM": "dumb", "COLUMNS": "40", "CI": "true"}
 
-HELP = ("-m", "local", "--help")
-REPORT = ("-m", "report")
-TRACE = ("-m", "operations", "trace")
+HELP = ("-m", "cli", "--help")
+REPORT = ("-m", "cli", "report")
+TRACE = ("-m", "cli", "trace")
 UNIT_TEST = ("-m", "pytest", "-q", f"--rootdir={PROJECT}", str(PROJECT / "tests/unit/test_validate_customer.py"))
 
 ENVIRONMENTS = {
@@ -56,16 +56,13 @@ ENVIRONMENTS = {
 
 
 @pytest.fixture
-def checkout(stack: Stack, tmp_path: Path) -> Path:
+def checkout(stack: EmulatorStack, tmp_path: Path) -> Path:
     """A copy of the project in which the tests' stack is what is up."""
     folder = tmp_path / "Zoë's own checkout"
-    for name in ("local", "operations", "report"):
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "cli", folder / "cli", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".local").mkdir()
     up = {
         "emulator": {"port": stack.emulator.port, "folder": str(stack.emulator.folder)},
-        "outputs": dict(stack.outputs),
-        "parts": {"template": "", "code": "", "definition": ""},
         "partners": {},
     }
     (folder / ".local" / "up.json").write_text(json.dumps(up), encoding="utf-8")
@@ -101,7 +98,7 @@ def test_command_works(
     assert warnings == []
 
 
-def test_deployment_works_in_all_of_them(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deployment_works_in_all_of_them(stack: EmulatorStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_PROXY")
     for name, value in (CAPITALS | SMALL | SOCKS | SIGNED_IN | NO_LOCALE | ASCII | BARE).items():
         monkeypatch.setenv(name, value)
@@ -109,7 +106,7 @@ def test_deployment_works_in_all_of_them(stack: Stack, monkeypatch: pytest.Monke
 
     _sam_deploy(stack.emulator, "hostile", {"Resources": {"Queue": queue}}, {})
 
-    described = stack.session.client("cloudformation").describe_stacks(StackName="hostile")["Stacks"]
+    described = stack.emulator.session.client("cloudformation").describe_stacks(StackName="hostile")["Stacks"]
     assert [it["StackStatus"] for it in described] == ["CREATE_COMPLETE"]
 
 

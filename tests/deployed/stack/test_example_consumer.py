@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local import PROJECT
-from local.deploy import Stack, deploy_beside
-from local.polling import back_off
+from cli import PROJECT
+from cli.machine.deploy import EmulatorStack, deploy_beside
+from cli.machine.polling import back_off
 from tests.customers import a_customer
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
@@ -19,7 +19,7 @@ ARCHIVE = "customer-events"
 
 
 @pytest.fixture(scope="module")
-def archive(stack: Stack) -> str:
+def archive(stack: EmulatorStack) -> str:
     """The archive, which CloudFormation makes on AWS; the emulator takes it by its API alone."""
     events = stack.session.client("events")
     events.create_archive(
@@ -40,13 +40,13 @@ def earlier(archive: str, onboardings: Onboardings) -> str:
 
 
 @pytest.fixture(scope="module")
-def consumer(earlier: str, stack: Stack) -> Mapping[str, str]:
+def consumer(earlier: str, stack: EmulatorStack) -> Mapping[str, str]:
     """The example's outputs."""
     template = PROJECT / "examples" / "consumer" / "template.yaml"
     return deploy_beside(stack, NAME, template, {"EventBusName": stack.outputs["EventBusName"]})
 
 
-def await_card(stack: Stack, consumer: Mapping[str, str], customer_id: str) -> dict[str, str]:
+def await_card(stack: EmulatorStack, consumer: Mapping[str, str], customer_id: str) -> dict[str, str]:
     table = stack.session.client("dynamodb")
     for _ in back_off(PATIENCE_SECONDS):
         found = table.get_item(TableName=consumer["CardsTableName"], Key={"customerId": {"S": customer_id}})
@@ -56,7 +56,7 @@ def await_card(stack: Stack, consumer: Mapping[str, str], customer_id: str) -> d
 
 
 def test_a_consumer_that_is_added_hears_of_each_account_and_the_stack_is_untouched(
-    stack: Stack, consumer: Mapping[str, str], onboardings: Onboardings
+    stack: EmulatorStack, consumer: Mapping[str, str], onboardings: Onboardings
 ) -> None:
     customer_id = onboardings.register(a_customer())
 
@@ -68,7 +68,7 @@ def test_a_consumer_that_is_added_hears_of_each_account_and_the_stack_is_untouch
 
 
 def test_a_replay_feeds_it_what_happened_before_it_was_there(
-    stack: Stack, archive: str, earlier: str, consumer: Mapping[str, str], onboardings: Onboardings
+    stack: EmulatorStack, archive: str, earlier: str, consumer: Mapping[str, str], onboardings: Onboardings
 ) -> None:
     events = stack.session.client("events")
     rules = events.list_rules(EventBusName=stack.outputs["EventBusName"])["Rules"]

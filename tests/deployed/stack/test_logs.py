@@ -6,8 +6,8 @@ import json
 from collections import defaultdict
 from datetime import UTC, datetime
 
-from local.polling import back_off
-from operations import logs
+from cli.machine.polling import back_off
+from cli.operate import logs
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 from tests.wiring.rules.publications import BY_CONSUMERS
@@ -27,7 +27,7 @@ def test_logs_lead_from_the_request_to_the_last_consumer(onboardings: Onboarding
     seen: dict[str, set[str]] = defaultdict(set)
     events = dict(onboardings.events_of(customer_id))
     for _ in back_off(PATIENCE_SECONDS):
-        for line in logs.lines(onboardings.operated, customer_id, began):
+        for line in logs.lines(onboardings.stack, customer_id, began):
             keys = dict(line.keys)
             if line.function in ON_THE_WAY and keys.get("customer_id") == customer_id:
                 seen[line.function].add(keys.get("correlation_id", "none"))

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from unittest.mock import patch
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 from rich.console import Console
 
-from local.deploy import STACK_NAME
-from local.partner import Fault, FaultKind, Partner
-from operations import __main__ as command_line
-from operations import customers, dead_letters, execution
-from operations.redrive import failures, redrive
-from operations.stack import NotPossible, Stack
-from operations.trace import Trace, table, trace
+from cli import NotPossible
+from cli import __main__ as command_line
+from cli.aws.stack import Stack
+from cli.downstream.partner import Fault, FaultKind, Partner
+from cli.machine.deploy import STACK_NAME
+from cli.operate import customers, dead_letters, execution
+from cli.operate.redrive import failures, redrive
+from cli.operate.trace import Trace, table, trace
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import Onboardings
 
@@ -32,7 +31,7 @@ NOT_DELETED = Fault(FaultKind.REFUSE, methods=frozenset({"DELETE"}))
 
 @pytest.fixture
 def operated(onboardings: Onboardings) -> Stack:
-    return Stack(cast("boto3.Session", onboardings.stack.session), STACK_NAME, onboardings.stack.api_url)
+    return onboardings.stack
 
 
 @pytest.fixture
@@ -120,7 +119,7 @@ class TestATrace:
 
         assert (trace(operated, name).status, trace(operated, name).correlation_id) == ("FAILED", "")
         with pytest.raises(NotPossible, match="not started by a registration: timestamp, customerId"):
-            customers.register_anew(operated, name)
+            customers.reregister(operated, name)
 
     def test_of_nobody_says_so(self, operated: Stack) -> None:
         with pytest.raises(NotPossible, match="no execution of the customer nobody"):
@@ -138,7 +137,7 @@ class TestRedrive:
 
         found = {failure.customer_id: failure for failure in failures(operated)}
 
-        assert found[undone_id].obstacle == "its account was undone: register it anew"
+        assert found[undone_id].obstacle == "its account was undone: reregister it"
         # The emulator doesn't tell whether an execution can be redriven.
         assert found[stranded["customerId"]].obstacle == "Step Functions doesn't say that it can"
         assert list(failures(operated, since=datetime.now(UTC) + timedelta(hours=1))) == []
@@ -183,22 +182,22 @@ class TestToRegisterAnew:
         customer_id = onboardings.register(customer)
         onboardings.await_end(customer_id)
 
-        new_id = customers.register_anew(operated, customer_id)
+        new_id = customers.reregister(operated, customer_id)
 
         assert onboardings.ended(new_id).output["status"] == "ONBOARDED"
         assert new_id != customer_id
-        assert customers.register_anew(operated, customer_id) == new_id
+        assert customers.reregister(operated, customer_id) == new_id
 
     def test_is_refused_for_who_is_onboarded(self, operated: Stack, onboardings: Onboardings) -> None:
         customer_id = onboardings.register(a_customer())
         onboardings.ended(customer_id)
 
         with pytest.raises(NotPossible, match="is onboarded"):
-            customers.register_anew(operated, customer_id)
+            customers.reregister(operated, customer_id)
 
     def test_is_refused_where_an_account_is_held(self, operated: Stack, stranded: dict[str, Any]) -> None:
         with pytest.raises(NotPossible, match="release it first"):
-            customers.register_anew(operated, stranded["customerId"])
+            customers.reregister(operated, stranded["customerId"])
 
 
 class TestToRelease:
@@ -300,7 +299,7 @@ def test_whoever_was_onboarded_long_ago_is_erased_too(
     customer_id = onboardings.register(a_customer())
     onboardings.await_status(customer_id, "ONBOARDED")
 
-    with patch("operations.execution.describe", side_effect=execution.NoExecution("forgotten")):
+    with patch("cli.operate.execution.describe", side_effect=execution.NoExecution("forgotten")):
         done = customers.erase(operated, customer_id)
         with pytest.raises(NotPossible, match="forgotten"):
             customers.erase(operated, customer_id)
@@ -314,8 +313,8 @@ def test_whoever_would_come_back_by_a_redrive_is_not_erased(
 ) -> None:
     described = execution.describe(operated, stranded["customerId"])
 
-    with patch("operations.execution.describe", return_value=described | {"redriveStatus": "REDRIVABLE"}):
-        for procedure in (customers.register_anew, customers.release, customers.erase):
+    with patch("cli.operate.execution.describe", return_value=described | {"redriveStatus": "REDRIVABLE"}):
+        for procedure in (customers.reregister, customers.release, customers.erase):
             with pytest.raises(NotPossible, match="can be taken up where it failed"):
                 procedure(operated, stranded["customerId"])
         done = customers.erase(operated, stranded["customerId"], force=True)
@@ -353,19 +352,17 @@ def test_whoever_is_running_is_left_alone(operated: Stack, onboardings: Onboardi
     customer_id = f"running-{an_address().partition('@')[0][4:]}"
     running = {"status": "RUNNING", "executionArn": "arn", "startDate": datetime.now(UTC)}
 
-    with patch("operations.execution.describe", return_value=running):
-        for procedure in (customers.register_anew, customers.release, customers.erase):
+    with patch("cli.operate.execution.describe", return_value=running):
+        for procedure in (customers.reregister, customers.release, customers.erase):
             with pytest.raises(NotPossible, match="is running"):
                 procedure(operated, customer_id)
 
 
 def run(stack: Stack, *arguments: str) -> int:
-    """Run `python -m operations` with these arguments on this stack."""
-    with (
-        patch.object(sys, "argv", ["operations", *arguments]),
-        patch.object(command_line, "find", return_value=stack),
-    ):
-        return command_line.main()
+    """Run `onboarding` with these arguments on this stack; return the exit status."""
+    with patch.object(command_line, "find", return_value=stack), pytest.raises(SystemExit) as ended:
+        command_line.commands(arguments)
+    return int(str(ended.value.code))
 
 
 def states(traced: Trace) -> list[str]:

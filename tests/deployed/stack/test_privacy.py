@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from local.partner import Partner
+from cli.aws.executions import execution_arn
+from cli.downstream.partner import Partner
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import Onboardings
 from tests.unit.personal_data import SHORTEST, found
@@ -64,14 +65,11 @@ def test_no_credential_is_in_a_log_an_event_the_state_or_an_environment(
     onboarding = onboardings.onboard(a_customer())
     onboardings.await_consumers()
 
-    machine = onboardings.stack.outputs["StateMachineArn"]
-    arn = f"{machine.replace(':stateMachine:', ':execution:')}:{onboarding.output['customerId']}"
+    arn = execution_arn(onboardings.stack.outputs["StateMachineArn"], onboarding.output["customerId"])
     seen = {
         "logs": list(log_lines(onboardings)),
         "events": onboarding.events,
-        "state": list(
-            session.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
-        ),
+        "state": onboardings.history(arn),
         "environment": list(session.client("lambda").get_paginator("list_functions").paginate()),
     }
     assert onboarding.output["status"] == "ONBOARDED"

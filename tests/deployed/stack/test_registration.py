@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from local.polling import back_off
+from cli.machine.polling import back_off
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 

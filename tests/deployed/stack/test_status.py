@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from local.partner import Fault, FaultKind, Partner
-from local.polling import back_off
+from cli.downstream.partner import Fault, FaultKind, Partner
+from cli.machine.polling import back_off
 from onboarding.domain.registration import Registration
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings

@@ -8,7 +8,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from docs.event_contracts import path_of
+from cli.documents.event_contracts import path_of
 from onboarding.domain.events import EVENTS, SOURCE, CustomerFraudSuspected, Event
 from tests.wiring import template
 from tests.wiring.definition import PUT_EVENTS, Machine

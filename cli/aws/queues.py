@@ -1,0 +1,17 @@
+"""Reading an SQS queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+def take(sqs: SQSClient, queue_url: str) -> Iterator[str]:
+    """Yield the body of each message that is in the queue now; a message is deleted when the next one is asked for."""
+    while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            yield message["Body"]
+            sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])

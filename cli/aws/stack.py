@@ -1,0 +1,68 @@
+"""A deployed stack, as CloudFormation describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import boto3
+
+from cli import NotPossible
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack: its name, and a session in the account that has it."""
+
+    session: boto3.Session
+    name: str
+
+    @classmethod
+    def on_aws(cls, name: str) -> Stack:
+        """The stack of this name on AWS, with the credentials of the environment.
+
+        Raises:
+            NotPossible: the stack is not one of this template.
+            botocore.exceptions.ClientError, BotoCoreError: AWS refused, or is out of reach.
+        """
+        stack = cls(boto3.Session(), name)
+        if "ApiUrl" not in stack.outputs:
+            raise NotPossible(f"The stack {name} has no output ApiUrl")
+        return stack
+
+    @property
+    def api_url(self) -> str:
+        """Where its API answers."""
+        return self.outputs["ApiUrl"]
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """The template's outputs, by name."""
+        return {output["OutputKey"]: output["OutputValue"] for output in self._described.get("Outputs", [])}
+
+    @property
+    def systems(self) -> list[str]:
+        """The names of the downstream systems in which each customer gets an account."""
+        parameters = {it["ParameterKey"]: it["ParameterValue"] for it in self._described.get("Parameters", [])}
+        return [name for name in parameters.get("DownstreamSystems", "").split(",") if name]
+
+    def resource(self, logical_id: str) -> str:
+        """The physical id of a resource: a queue's URL, a table's or a function's name."""
+        cloudformation = self.session.client("cloudformation")
+        resource = cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId=logical_id)
+        return resource["StackResourceDetail"]["PhysicalResourceId"]
+
+    def resources(self, resource_type: str) -> Iterator[tuple[str, str]]:
+        """The resources of one type: the logical and the physical id of each."""
+        pages = self.session.client("cloudformation").get_paginator("list_stack_resources")
+        for page in pages.paginate(StackName=self.name):
+            for resource in page["StackResourceSummaries"]:
+                if resource["ResourceType"] == resource_type:
+                    yield resource["LogicalResourceId"], resource["PhysicalResourceId"]
+
+    @cached_property
+    def _described(self) -> Mapping[str, Any]:
+        (described,) = self.session.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        return described

@@ -1,0 +1,50 @@
+"""A consumer of the bus that the template knows nothing of: it is added beside the stack."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cli.aws.queues import take
+from cli.aws.stack import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+NAME = "demo-event-recorder"
+
+
+@dataclass(frozen=True)
+class EventRecorder:
+    """A queue that gets each event which the bus carries from now on."""
+
+    sqs: SQSClient
+    queue_url: str
+
+    def events(self) -> list[dict[str, Any]]:
+        """Take the events that have come, in EventBridge's envelope."""
+        return [json.loads(body) for body in take(self.sqs, self.queue_url)]
+
+
+def record_events(stack: Stack) -> EventRecorder:
+    """Add a rule for all events of the customer service, and a queue as its target."""
+    sqs, events = stack.session.client("sqs"), stack.session.client("events")
+    bus = stack.outputs["EventBusName"]
+    pattern = json.dumps({"source": ["custom.customerService"]})
+    rule = events.put_rule(Name=NAME, EventBusName=bus, EventPattern=pattern)["RuleArn"]
+    queue_url = sqs.create_queue(QueueName=NAME)["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue,
+            "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
+        },
+    }
+    sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": json.dumps(policy)})
+    events.put_targets(Rule=NAME, EventBusName=bus, Targets=[{"Id": "queue", "Arn": queue}])
+    return EventRecorder(sqs, queue_url)

@@ -1,0 +1,130 @@
+"""Whether a reader of a released version of an event can read the next one, and the next reader the old events.
+
+Within a version nothing changes but what is for people. A new minor version may have more optional fields. Everything
+else is another event, published beside the old one. `python -m cli.documents.compatibility REVISION` compares the
+contracts with those of a Git revision.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cli import PROJECT
+
+FOLDER = "contracts"
+# What says nothing of a value. https://json-schema.org/draft/2020-12/json-schema-validation#section-9
+ANNOTATIONS = {"$id", "$comment", "title", "description", "examples", "deprecated", "x-personal-data"}
+
+Schema = dict[str, Any]
+
+
+class Change(NamedTuple):
+    """How two schemas differ at a path in the event; `is_addition` where a reader of either reads the other too."""
+
+    path: str
+    what: str
+    is_addition: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.what}"
+
+
+class Version(NamedTuple):
+    """A released version, of the file {event}-{major}.{minor}.json."""
+
+    event: str
+    major: int
+    minor: int
+
+    @classmethod
+    def of(cls, name: str) -> "Version":
+        event, _, version = name.removesuffix(".json").rpartition("-")
+        major, _, minor = version.partition(".")
+        return cls(event, int(major), int(minor))
+
+
+def changes(old: Schema, new: Schema) -> Iterator[Change]:
+    """Yield what differs between two schemas, apart from annotations."""
+    yield from _changes(_resolved(old, old), _resolved(new, new), "")
+
+
+def breaks(released: dict[str, Schema]) -> Iterator[str]:
+    """Yield, for the schemas by their files' names, each change that is none for a minor version."""
+    names = sorted(released, key=Version.of)
+    for one, other in pairwise(names):
+        old, new = Version.of(one), Version.of(other)
+        if old.event == new.event:
+            if old.major != new.major:
+                yield f"{other}: another major version is another event, such as {new.event}V{new.major}"
+            yield from (f"{other}: {it}" for it in changes(released[one], released[other]) if not it.is_addition)
+
+
+def rewritten(released: dict[str, Schema], present: dict[str, Schema]) -> Iterator[str]:
+    """Yield what was changed or taken away of what was released."""
+    for name, old in released.items():
+        if name not in present:
+            yield f"{name}: was released, and is gone"
+        else:
+            yield from (f"{name}: {change}" for change in changes(old, present[name]))
+
+
+def _changes(old: Schema, new: Schema, path: str) -> Iterator[Change]:
+    before, after = old.get("properties", {}), new.get("properties", {})
+    for name in before.keys() | after.keys():
+        field = f"{path}.{name}".lstrip(".")
+        required = name in old.get("required", ()), name in new.get("required", ())
+        if name not in after:
+            yield Change(field, "is gone")
+        elif name not in before:
+            yield Change(field, "is new and required" if required[1] else "is new", is_addition=not required[1])
+        else:
+            if required[0] != required[1]:
+                yield Change(field, "is required now" if required[1] else "is optional now")
+            yield from _changes(before[name], after[name], field)
+    if "items" in old and "items" in new:
+        yield from _changes(old["items"], new["items"], f"{path}[]")
+    for keyword in sorted((old.keys() | new.keys()) - {"properties", "required", "items"}):
+        if old.get(keyword) != new.get(keyword):
+            yield Change(path or "the event", f"{keyword} was {old.get(keyword)}, and is {new.get(keyword)}")
+
+
+def _resolved(schema: Schema, node: Any) -> Any:  # noqa: ANN401 - JSON
+    """The node without annotations, and with what its references lead to in their place."""
+    if isinstance(node, list):
+        return [_resolved(schema, item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]] | {k: v for k, v in node.items() if k != "$ref"}
+    plain = {key: value for key, value in node.items() if key not in {*ANNOTATIONS, "$defs"}}
+    properties = {name: _resolved(schema, field) for name, field in plain.pop("properties", {}).items()}
+    rest = {key: _resolved(schema, value) for key, value in plain.items()}
+    return rest | {"properties": properties} if properties else rest
+
+
+def _at(revision: str) -> dict[str, Schema]:
+    """The contracts at a Git revision."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=PROJECT, check=True, capture_output=True, encoding="utf-8"
+        ).stdout
+
+    paths = [Path(line) for line in git("ls-tree", "--name-only", revision, f"{FOLDER}/").splitlines()]
+    return {path.name: json.loads(git("show", f"{revision}:{path}")) for path in paths}
+
+
+def main() -> int:
+    present = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in (PROJECT / FOLDER).glob("*.json")}
+    found = [*rewritten(_at(sys.argv[1]), present), *breaks(present)]
+    for line in found:
+        print(line)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

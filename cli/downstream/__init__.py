@@ -1,0 +1,1 @@
+"""The downstream systems of this machine: two partners that speak HTTP, and one that reads a queue."""

@@ -1,0 +1,53 @@
+"""A downstream system that speaks no HTTP: it takes commands from a FIFO queue, and confirms none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cli.aws.queues import take
+from cli.machine.emulator import EmulatorSession
+from cli.machine.system_configuration import SystemConfiguration
+
+NAME = "ledger"
+
+
+class QueueSystem:
+    """What the owner of the queue makes of the commands in it."""
+
+    def __init__(self, session: EmulatorSession) -> None:
+        self.name = NAME
+        self._sqs = session.client("sqs")
+        self._queue_url = self._sqs.create_queue(QueueName=f"{NAME}.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        self._documents: dict[str, dict[str, Any]] = {}
+        self._tombstones: set[str] = set()
+
+    @property
+    def configuration(self) -> SystemConfiguration:
+        """How the stack reaches it."""
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["QueueArn"])
+        settings = {"kind": "sqs", "queueUrl": self._queue_url}
+        return SystemConfiguration(self.name, settings, arn=attributes["Attributes"]["QueueArn"])
+
+    def accounts(self) -> dict[str, dict[str, Any]]:
+        """The accounts that there are, by customerId, after all commands that have come."""
+        self._obey()
+        return self._documents.copy()
+
+    def tombstones(self) -> set[str]:
+        """The customers whose account was deleted."""
+        self._obey()
+        return self._tombstones.copy()
+
+    def _obey(self) -> None:
+        for body in take(self._sqs, self._queue_url):
+            self._carry_out(json.loads(body))
+
+    def _carry_out(self, command: dict[str, Any]) -> None:
+        customer_id = command["customerId"]
+        match command["command"]:
+            case "DeleteAccount":
+                self._documents.pop(customer_id, None)
+                self._tombstones.add(customer_id)
+            case "CreateAccount" if customer_id not in self._tombstones:
+                self._documents[customer_id] = command["account"]

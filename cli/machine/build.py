@@ -1,0 +1,134 @@
+"""`sam build` for this machine, its result kept until an input of it changes.
+
+What `sam build` makes of a function's folder is parted: the code goes into a zip file of some hundred kilobytes, as it
+stands in `functions/` now, and the packages that the code requires stay here, where each worker finds them.
+"""
+
+from __future__ import annotations
+
+import compileall
+import hashlib
+import json
+import platform
+import shutil
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator
+from importlib.metadata import distributions
+from pathlib import Path
+
+import yaml
+
+from cli import PROJECT, WORKSPACE
+from cli.machine import runtime
+from cli.machine.lock import locked
+from cli.machine.sam import sam
+
+# A change of any other file in functions/ needs no `sam build`: that only copies them.
+INPUTS = ("template.yaml", "samconfig.toml", "functions/requirements.txt", "registry.template.json")
+# Held by a build: a demo and the tests may start together.
+LOCK = WORKSPACE / "build.lock"
+BUILT = WORKSPACE / "build"
+LIBRARY = WORKSPACE / "runtime"
+PACKAGES = WORKSPACE / "packages"
+
+# The template's parameters that say for which Python and processor to build.
+TARGET = {
+    "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
+    "Architecture": "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64",
+}
+
+
+def build() -> bool:
+    """Build what `sam deploy` needs into `BUILT`; False where `sam build` had nothing to do.
+
+    template.yaml is what `sam build` wrote; beside it are each function folder as a zip file,
+    fit for the emulator, and each definition of a state machine as JSON.
+    """
+    stamp = BUILT / "inputs"
+    with locked(LOCK):
+        digest = digest_of(PROJECT / name for name in INPUTS)
+        is_new = not stamp.is_file() or stamp.read_text(encoding="utf-8") != digest
+        if is_new:
+            _sam_build(PROJECT / "template.yaml", BUILT)
+            stamp.write_text(digest, encoding="utf-8")
+        for packages in BUILT.glob("*.packages"):
+            _zip(PROJECT / "functions", packages.resolve(), packages.with_suffix(".zip"))
+        for definition in (PROJECT / "statemachine").glob("*.yaml"):
+            rendered = json.dumps(yaml.safe_load(definition.read_text(encoding="utf-8")), indent=2)
+            (BUILT / f"{definition.stem}.json").write_text(rendered, encoding="utf-8")
+    return is_new
+
+
+def build_functions(template: Path, built: Path) -> None:
+    """`sam build` any template into a folder, each function's code as a zip file that runs in the emulator."""
+    with locked(LOCK):
+        _sam_build(template, built)
+
+
+def _sam_build(template: Path, built: Path) -> None:
+    shutil.rmtree(built, ignore_errors=True)
+    sam(
+        "build",
+        *("--template-file", str(template)),
+        *("--build-dir", str(built)),
+        *("--cached", "--cache-dir", str(WORKSPACE / "cache")),
+        *("--parameter-overrides", *(f"{name}={value}" for name, value in TARGET.items())),
+        directory=WORKSPACE,  # in which SAM CLI keeps the packages it downloaded
+        environment={},
+    )
+    runtime.assemble(LIBRARY)
+    for folder in [folder for folder in built.iterdir() if folder.is_dir()]:
+        if not (folder / "template.yaml").exists():  # a nested stack's
+            packages = _keep_packages(folder)
+            _zip(folder, packages, folder.with_suffix(".zip"))
+            shutil.rmtree(folder)
+            folder.with_suffix(".packages").symlink_to(packages)
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """SHA-256 of these files and folders, of the Python that builds, and of how it is run here."""
+    digest = hashlib.sha256()
+    for part in (sys.version, str(TARGET), runtime.bootstrap(PACKAGES, LIBRARY)):
+        digest.update(part.encode() + b"\0")
+    for path in paths:
+        for file in _files(path) if path.is_dir() else [path]:
+            content = hashlib.sha256(file.read_bytes()).digest()
+            digest.update(str(file.relative_to(path.parent)).encode() + b"\0" + content)
+    return digest.hexdigest()
+
+
+def _keep_packages(folder: Path) -> Path:
+    """Move what is installed in a function's folder to where it stays, and return that folder.
+
+    It never changes, since a running emulator may use it: other packages go into another one.
+    """
+    tops = {file.parts[0] for package in distributions(path=[str(folder)]) for file in package.files or ()}
+    kept = PACKAGES / digest_of(sorted(folder.glob("*.dist-info/RECORD")))[:16]
+    moved = kept.with_suffix(".new")
+    shutil.rmtree(moved, ignore_errors=True)
+    moved.mkdir(parents=True)
+    for path in list(folder.iterdir()):
+        if path.name in tops:
+            path.rename(moved / path.name)
+    if kept.exists():
+        shutil.rmtree(moved)
+    else:
+        compileall.compile_dir(moved, quiet=2)
+        moved.rename(kept)
+    return kept
+
+
+def _zip(code: Path, packages: Path, target: Path) -> None:
+    """Write a function's code, and how it is started here, to a zip file: the same bytes for the same code."""
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in _files(code):
+            archive.writestr(zipfile.ZipInfo(str(file.relative_to(code))), file.read_bytes())
+        start = zipfile.ZipInfo("bootstrap")
+        start.external_attr = 0o755 << 16
+        archive.writestr(start, runtime.bootstrap(packages, LIBRARY))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The files in a folder, in order, but for what Python compiled."""
+    return (file for file in sorted(folder.rglob("*")) if file.is_file() and file.suffix != ".pyc")

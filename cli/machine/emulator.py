@@ -1,0 +1,194 @@
+"""The emulator: started on a free port, with all that it writes in one folder, ended without a trace."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+import httpx
+from botocore.config import Config
+
+from cli import NotPossible
+from cli.machine.environment import HOST, REGION, ROOT_KEY, ROOT_OF_THE_EMULATOR, forget_aws, no_proxy
+from cli.machine.polling import back_off
+from cli.machine.supervised_process import DETACH, end, is_running, start_supervised
+
+# When to give up: far more than it takes, on a busy machine too.
+START_SECONDS = 120
+END_SECONDS = 60
+# Several times what a demo writes. Without it, functions fail at any moment.
+NEEDED_MEGABYTES = 16
+
+
+class EmulatorDidNotStart(NotPossible):
+    """The emulator ended, did not answer in time, or has no room; the message says why, or has the end of its log."""
+
+
+class EmulatorSession(boto3.Session):
+    """boto3's session, with every client bound to the emulator. This process forgets the user's AWS account."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        forget_aws()
+        super().__init__(ROOT_KEY, ROOT_KEY, region_name=REGION)
+        self._endpoint_url = endpoint_url
+        self._lock = Lock()  # boto3 makes no two clients of one session at a time
+
+    if not TYPE_CHECKING:  # the stubs' `client` is one overload a service, better than any here
+
+        def client(self, *args: object, **kwargs: object) -> object:
+            bound = {"endpoint_url": self._endpoint_url, "config": Config(proxies={})}
+            with self._lock:
+                return super().client(*args, **(bound | kwargs))
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A running emulator; as a context manager it is stopped on leaving.
+
+    `folder` has everything that it and its Lambda workers write.
+    """
+
+    port: int
+    folder: Path
+    # Absent where another process started it.
+    _supervisor: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def session(self) -> EmulatorSession:
+        return EmulatorSession(self.endpoint_url)
+
+    def credentials(self) -> dict[str, str]:
+        """The environment in which AWS's tools talk to this emulator, and to nothing else."""
+        return _credentials(self.port) | no_proxy()
+
+    def mails(self) -> list[dict[str, Any]]:
+        """The mails that SES would have sent: {MessageId, To, Subject, BodyText, BodyHtml, …}."""
+        answer = httpx.get(f"{self.endpoint_url}/_ministack/ses/messages", trust_env=False, timeout=60)
+        by_account = answer.raise_for_status().json()["messages"]
+        return [mail for mails in by_account.values() for mail in mails]
+
+    def is_running(self) -> bool:
+        """Whether this very emulator runs."""
+        return is_running(self.folder)
+
+    def leave_running(self) -> None:
+        """Let it outlive this process, until `stop`."""
+        if self._supervisor and self._supervisor.stdin:
+            with self._supervisor.stdin as pipe:
+                pipe.write(DETACH)
+
+    def stop(self) -> None:
+        """End the emulator and its workers and remove their folder; harmless when done before.
+
+        Told to stop politely, ministack would leave its workers behind. They are in its process
+        group, which is killed; what they hold in memory is meant to be lost.
+        """
+        end(self.folder)
+        if self._supervisor:
+            self._supervisor.communicate()
+        for _ in back_off(END_SECONDS):
+            if not self.is_running():
+                shutil.rmtree(self.folder, ignore_errors=True)
+                if not self.folder.exists():  # what is just dying may still write into it
+                    break
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def start(settings: Mapping[str, str] | None = None) -> Emulator:
+    """Start an emulator and wait until it answers.
+
+    `settings` are ministack's environment variables (`SFN_WAIT_SCALE`, `SFN_MOCK_CONFIG`, …), on
+    top of ours. Raises `EmulatorDidNotStart`.
+    """
+    free_megabytes = shutil.disk_usage(tempfile.gettempdir()).free // 1_000_000
+    if free_megabytes < NEEDED_MEGABYTES:
+        raise EmulatorDidNotStart(
+            f"{tempfile.gettempdir()} has {free_megabytes} MB left, and the emulator needs {NEEDED_MEGABYTES} MB: "
+            "free some, or set TMPDIR to another folder."
+        )
+    port = _free_port()
+    folder = Path(tempfile.mkdtemp(prefix="customer-onboarding-"))
+    with (folder / "emulator.log").open("w+b") as log:
+        supervisor = start_supervised(
+            folder,
+            [sys.executable, "-m", "ministack"],
+            directory=folder,
+            environment=_environment(port, folder) | dict(settings or {}),
+            output=log,
+        )
+        emulator = Emulator(port, folder, supervisor)
+        with ExitStack() as undo:
+            undo.callback(emulator.stop)
+            if not _becomes_healthy(emulator, supervisor):
+                said = os.pread(log.fileno(), 1_000_000, 0).decode(errors="replace")
+                raise EmulatorDidNotStart(f"the emulator did not start, and said:\n{said[-2000:]}")
+            undo.pop_all()
+    return emulator
+
+
+def _credentials(port: int) -> dict[str, str]:
+    return ROOT_OF_THE_EMULATOR | {"AWS_ENDPOINT_URL": f"http://{HOST}:{port}"}
+
+
+def _environment(port: int, folder: Path) -> dict[str, str]:
+    """The whole environment of the emulator, which its Lambda workers inherit: nothing of ours."""
+    return _credentials(port) | {
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "STATE_DIR": str(folder / "state"),
+        "S3_DATA_DIR": str(folder / "s3"),
+        # It would listen on all interfaces, and on MQTT's and SFTP's ports too.
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        # When it starts it removes containers that look like another ministack's leavings.
+        "DOCKER_HOST": f"unix://{folder}/no-docker",
+        "LAMBDA_EXECUTOR": "local",
+        # Each concurrent invocation is a process of some 15 MB, and what is over the limit is refused, also for the
+        # queues: five refusals dead-letter a message. 1,000 registrations, 200 a second, came to 104 at most on two
+        # cores, all of them in the engine's queue rather than the processors'; none was refused. With 24, 400 were.
+        "LAMBDA_ACCOUNT_CONCURRENCY": "128",
+        "AUTH": "true",
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _becomes_healthy(emulator: Emulator, supervisor: subprocess.Popen[bytes]) -> bool:
+    for _ in back_off(START_SECONDS):
+        with suppress(httpx.TransportError):
+            url = f"{emulator.endpoint_url}/_ministack/health"
+            health = httpx.get(url, trust_env=False, timeout=1)
+            # Somebody else's would be as healthy, had it been quicker to take the port.
+            return health.is_success and supervisor.poll() is None
+        if supervisor.poll() is not None:
+            return False
+    return False

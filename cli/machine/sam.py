@@ -1,0 +1,65 @@
+"""SAM CLI as it is, run out of the way: quiet, nothing sent or written outside, ended with us.
+
+`python -m cli.machine.sam validate --lint` runs it on the project's template.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from cli import PROJECT, NotPossible
+from cli.machine.environment import ROOT_OF_THE_EMULATOR
+from cli.machine.supervised_process import start_supervised
+
+# A time far ahead, in seconds since 1970: SAM CLI looks for a newer version a week after it.
+NEVER = 4102444800.0
+
+
+class SamFailed(NotPossible):
+    """SAM CLI ended with an error; the message has the command and all that it said."""
+
+
+def sam(*arguments: str, directory: Path, environment: Mapping[str, str]) -> None:
+    """Run `sam` with the given arguments in a directory. Raises `SamFailed`."""
+    binaries = Path(sys.executable).parent
+    folder = Path(tempfile.mkdtemp(prefix="customer-onboarding-sam-"))
+    with start_supervised(
+        folder,
+        [str(binaries / "sam"), *arguments],
+        environment=_environment(binaries, folder) | dict(environment),
+        directory=directory,
+        output=subprocess.PIPE,
+    ) as process:
+        output = b"".join(process.stdout or ()).decode(errors="replace")
+    if process.returncode:
+        raise SamFailed(f"sam {' '.join(arguments)}\n{output}")
+
+
+def _environment(binaries: Path, folder: Path) -> dict[str, str]:
+    """The user's environment, less what concerns their AWS account or Python; all that is written in folder.
+
+    The user's own ~/.aws-sam stays as it is, and the newest version is not asked for.
+    """
+    (folder / "metadata.json").write_text(json.dumps({"lastVersionCheck": NEVER}), encoding="utf-8")
+    theirs = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SAM_", "PYTHON"))}
+    return theirs | {
+        "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # uv is there too
+        "PYTHONUTF8": "1",  # the project's files are UTF-8 in any locale
+        "TMPDIR": str(folder),
+        "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "0.2",  # seconds
+        "__SAM_CLI_APP_DIR": str(folder),
+    }
+
+
+if __name__ == "__main__":
+    try:
+        sam(*sys.argv[1:], directory=PROJECT, environment=ROOT_OF_THE_EMULATOR)
+    except SamFailed as failure:
+        sys.exit(str(failure))

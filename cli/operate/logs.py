@@ -1,0 +1,92 @@
+"""What the stack's functions log, as it comes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from cli.aws.stack import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
+
+POLL_SECONDS = 2
+# CloudWatch shows a line some seconds after it was logged.
+LATE = timedelta(seconds=60)
+# The workflow's own log has another form, and `trace` shows what is in it.
+OF_STEP_FUNCTIONS = "/aws/vendedlogs/"
+# What Lambda itself says of each invocation.
+PLATFORM = ("START ", "END ", "REPORT ", "INIT_START ")
+# What Powertools adds to each line. https://docs.aws.amazon.com/powertools/python/latest/core/logger/
+ADDED = {"level", "location", "message", "timestamp", "service", "cold_start", "xray_trace_id"}
+STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line in a function's log; `keys` is what it is about, such as the customer_id."""
+
+    at: datetime
+    function: str
+    message: str
+    level: str = ""
+    keys: tuple[tuple[str, str], ...] = ()
+
+    def text(self) -> Text:
+        """The line as people read it."""
+        keys = " ".join(f"{name}={value}" for name, value in self.keys)
+        return Text.assemble(
+            (f"{self.at:%H:%M:%S.%f}"[:-3], "dim"),
+            f"  {self.function:<22}",
+            (f"{self.level:<9}", STYLES.get(self.level, "")),
+            f"{self.message}  ",
+            (keys, "dim"),
+        )
+
+
+def follow(stack: Stack, customer_id: str | None, since: datetime) -> Iterator[Line]:
+    """Yield the lines logged since then, only those about a customer if one is named, and go on as others come."""
+    shown: set[Line] = set()
+    while True:
+        asked_at = datetime.now(UTC)
+        found = lines(stack, customer_id, since)
+        yield from (line for line in found if line not in shown)
+        shown, since = set(found), max(since, asked_at - LATE)
+        time.sleep(POLL_SECONDS)
+
+
+def lines(stack: Stack, customer_id: str | None, since: datetime) -> list[Line]:
+    """The lines logged since then, in order, only those about a customer if one is named."""
+    pages = stack.session.client("logs").get_paginator("filter_log_events")
+    pattern = f'"{customer_id}"' if customer_id else ""
+    start = int(since.timestamp() * 1000)
+    found = [
+        _line(logical_id.removesuffix("LogGroup"), event)
+        for logical_id, group in stack.resources("AWS::Logs::LogGroup")
+        if not group.startswith(OF_STEP_FUNCTIONS)
+        for page in pages.paginate(logGroupName=group, filterPattern=pattern, startTime=start)
+        for event in page["events"]
+    ]
+    return sorted(filter(None, found), key=lambda line: line.at)
+
+
+def _line(function: str, event: FilteredLogEventTypeDef) -> Line | None:
+    """The line as it was logged, None for what Lambda says of an invocation that went well."""
+    at, message = datetime.fromtimestamp(event["timestamp"] / 1000, UTC), event["message"].rstrip()
+    try:
+        logged = json.loads(message)
+    except ValueError:
+        return None if message.startswith(PLATFORM) else Line(at, function, message)
+    if "level" in logged:  # Powertools'
+        # As text, since a value may be a list.
+        keys = tuple((name, str(it)) for name, it in logged.items() if name not in ADDED and "function_" not in name)
+        return Line(at, function, str(logged["message"]), logged["level"], keys)
+    if str(logged.get("type")).startswith("platform.") and logged["record"].get("status", "success") == "success":
+        return None
+    return Line(at, function, message)
