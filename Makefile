@@ -75,6 +75,11 @@ up: setup ## Bring AWS up on this machine, deploy, and leave it running
 down: setup ## End what `make up` left running
 	@$(BIN)/onboarding down
 
+ID ?=
+.PHONY: logs
+logs: setup ## Follow what the functions log (one customer's with ID=…)
+	@$(BIN)/onboarding logs $(ID)
+
 
 ##@ Check
 
