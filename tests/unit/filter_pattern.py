@@ -1,4 +1,4 @@
-"""CloudWatch's filter patterns for JSON lines, as far as the template uses them: alternatives of equality.
+"""CloudWatch's filter patterns for JSON lines, as far as the template uses them.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/matching-terms-json-log-events.html
 """
@@ -11,17 +11,22 @@ from typing import Any
 
 
 def matches(pattern: str, line: Mapping[str, Any]) -> bool:
-    """Whether the line is counted: `{ $.a = "text" || ($.b.c = "prefix*") }`, where `*` stands for any characters."""
+    """Whether the line is counted: `{ ($.a = "text" && $.b NOT EXISTS) || ($.c.d = "prefix*") }`."""
     alternatives = re.fullmatch(r"\{ (.+) \}", pattern)
     assert alternatives, pattern
-    return any(_holds(term, line) for term in alternatives[1].split(" || "))
+    return any(
+        all(_holds(term, line) for term in alternative.removeprefix("(").removesuffix(")").split(" && "))
+        for alternative in alternatives[1].split(" || ")
+    )
 
 
 def _holds(term: str, line: Mapping[str, Any]) -> bool:
-    equality = re.fullmatch(r'\(?\$\.([\w.]+) = "([^"]+)"\)?', term)
-    assert equality, f"{term}: this syntax isn't read here"
+    read = re.fullmatch(r'\$\.(?P<path>[\w.]+) (?:= "(?P<text>[^"]+)"|NOT EXISTS)', term)
+    assert read, f"{term}: this syntax isn't read here"
     value: Any = line
-    for key in equality[1].split("."):
+    for key in read["path"].split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
-    text = ".*".join(map(re.escape, equality[2].split("*")))
+    if read["text"] is None:
+        return value is None
+    text = ".*".join(map(re.escape, read["text"].split("*")))
     return isinstance(value, str) and re.fullmatch(text, value, re.DOTALL) is not None

@@ -5,9 +5,12 @@ The alarm counts lines of the function's log, so what a function logs is held ag
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec, module_from_spec
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from botocore.client import BaseClient
@@ -68,7 +71,7 @@ KILLED: list[dict[str, Any]] = [
     {"type": "platform.report", "record": {"requestId": "1", "status": "timeout"}},
     {"type": "platform.report", "record": {"requestId": "1", "status": "error", "errorType": "Runtime.OutOfMemory"}},
     {"type": "platform.report", "record": {"requestId": "1", "status": "error", "errorType": "Runtime.ExitError"}},
-    {"type": "platform.initReport", "record": {"phase": "init", "status": "error", "errorType": "Runtime.Unknown"}},
+    {"type": "platform.initReport", "record": {"phase": "init", "status": "error"}},
     {"log_level": "ERROR", "errorType": "Runtime.ImportModuleError", "errorMessage": "No module named 'x'"},
 ]
 # And of one that returned, or raised an outcome.
@@ -142,11 +145,25 @@ def test_no_expected_error_is_counted(
     assert counted(function, runtime) == []
 
 
+def line_of_the_runtime(error: Exception, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the runtime client that is installed logs when a handler raises."""
+    monkeypatch.setenv("AWS_LAMBDA_LOG_FORMAT", "JSON")
+    spec = find_spec("awslambdaric.bootstrap")
+    assert spec
+    assert spec.loader
+    client = module_from_spec(spec)  # it reads the variable when it is imported
+    spec.loader.exec_module(client)
+    sink = Mock()
+    client.log_error(client.make_error(str(error), type(error).__name__, []), sink)
+    ((line,),) = sink.log_error.call_args.args
+    return dict(json.loads(line))
+
+
 @pytest.mark.parametrize("function", DEPLOYED)
-def test_what_kills_a_function_is_counted(function: str) -> None:
+def test_what_kills_a_function_is_counted(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for line in KILLED:
         assert matches(pattern_of(function), line)
-    for line in ALIVE:
+    for line in [*ALIVE, line_of_the_runtime(CustomerInvalid([]), monkeypatch)]:
         assert not matches(pattern_of(function), line)
 
 
