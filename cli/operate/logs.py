@@ -83,10 +83,14 @@ def _line(function: str, event: FilteredLogEventTypeDef) -> Line | None:
         logged = json.loads(message)
     except ValueError:
         return None if message.startswith(PLATFORM) else Line(at, function, message)
+    if not isinstance(logged, dict):
+        return Line(at, function, message)
+    if "errorType" in logged:  # the runtime's line on an exception
+        return Line(at, function, f"{logged['errorType']}: {logged.get('errorMessage')}", "ERROR")
     if "level" in logged:  # Powertools'
         # As text, since a value may be a list.
         keys = tuple((name, str(it)) for name, it in logged.items() if name not in ADDED and "function_" not in name)
-        return Line(at, function, str(logged["message"]), logged["level"], keys)
+        return Line(at, function, str(logged.get("message")), str(logged["level"]), keys)
     if str(logged.get("type")).startswith("platform.") and logged["record"].get("status", "success") == "success":
         return None
     return Line(at, function, message)
