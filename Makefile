@@ -68,14 +68,14 @@ demo: setup ## Bring AWS up on this machine, deploy, onboard customers, show it,
 	@$(BIN)/onboarding demo
 
 .PHONY: up
-up: setup ## Bring AWS up on this machine, deploy, and leave it running
+up: setup ## Bring AWS up on this machine, deploy, leave it running; again: deploy what has changed
 	@$(BIN)/onboarding up
 
 .PHONY: down
 down: setup ## End what `make up` left running
 	@$(BIN)/onboarding down
 
-ID ?=
+ID :=
 .PHONY: logs
 logs: setup ## Follow what the functions log (one customer's with ID=…)
 	@$(BIN)/onboarding logs $(ID)

@@ -46,7 +46,7 @@ class CommandLine(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (NotPossible, BotoCoreError, ClientError) as error:
+        except (NotPossible, BotoCoreError, ClientError, OSError) as error:
             raise click.ClickException(str(error)) from error
         except Interrupted:
             click.echo("interrupted", err=True)
@@ -84,7 +84,7 @@ def commands() -> None:
 
 @commands.command()
 def up() -> None:
-    """Deploy to this machine, and leave the stack running."""
+    """Deploy to this machine and leave the stack running; or deploy what has changed to the one that runs."""
     background.up(terminal.console())
 
 

@@ -47,8 +47,8 @@ def up(console: Console) -> None:
             partners = _start_partners(aws)
             deploy(aws, console, [*partners, QueueSystem(aws.session).configuration])
             up_already = Running(aws, {partner.name: str(partner.settings["url"]) for partner in partners})
-            aws.leave_running()
             _remember(up_already)
+            aws.leave_running()
         elif not update(up_already.stack, console):
             console.print("It is up, and up to date.")
     _explain(up_already, console)
@@ -97,17 +97,21 @@ def find(name: str | None) -> Stack:
 
 def _start_partners(aws: Emulator) -> list[SystemConfiguration]:
     """Start the partners as a process that ends when the emulator does."""
-    with (aws.folder / "partners.err").open("wb") as errors:
+    with (aws.folder / "partners.err").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cli.downstream", str(aws.folder)],
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=errors,
+            stderr=log,
             start_new_session=True,  # as the emulator is: the terminal's Ctrl-C is not for it
         )
-    with process.stdout or io.BytesIO() as said:
-        return [SystemConfiguration(**system) for system in json.loads(said.read())]
+    with process.stdout or io.BytesIO() as output:
+        said = output.read()
+    if not said:
+        errors = (aws.folder / "partners.err").read_text(encoding="utf-8")
+        raise NotPossible(f"The downstream systems of this machine did not start:\n{errors}")
+    return [SystemConfiguration(**system) for system in json.loads(said)]
 
 
 def _remember(state: Running) -> None:
@@ -134,7 +138,7 @@ def _explain(state: Running, console: Console) -> None:
         f"try      {curl}",
         *partners,
         f"status   curl -i {stack.api_url}/api/customers/CUSTOMER_ID/onboarding",
-        "logs     .venv/bin/onboarding logs",
+        "logs     make logs",
         "report   .venv/bin/onboarding report",
         f"outbox   curl {state.emulator.endpoint_url}/_ministack/ses/messages",
         f"AWS CLI  export {exports}",

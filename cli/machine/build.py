@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import compileall
 import hashlib
+import io
 import json
 import platform
 import shutil
@@ -52,17 +53,19 @@ def build() -> bool:
         if is_new:
             _sam_build(PROJECT / "template.yaml", BUILT)
             stamp.write_text(digest, encoding="utf-8")
+        runtime.assemble(LIBRARY)
         for packages in BUILT.glob("*.packages"):
             _zip(PROJECT / "functions", packages.resolve(), packages.with_suffix(".zip"))
         for definition in (PROJECT / "statemachine").glob("*.yaml"):
             rendered = json.dumps(yaml.safe_load(definition.read_text(encoding="utf-8")), indent=2)
-            (BUILT / f"{definition.stem}.json").write_text(rendered, encoding="utf-8")
+            _write(BUILT / f"{definition.stem}.json", rendered.encode())
     return is_new
 
 
 def build_functions(template: Path, built: Path) -> None:
     """`sam build` any template into a folder, each function's code as a zip file that runs in the emulator."""
     with locked(LOCK):
+        runtime.assemble(LIBRARY)
         _sam_build(template, built)
 
 
@@ -77,7 +80,6 @@ def _sam_build(template: Path, built: Path) -> None:
         directory=WORKSPACE,  # in which SAM CLI keeps the packages it downloaded
         environment={},
     )
-    runtime.assemble(LIBRARY)
     for folder in [folder for folder in built.iterdir() if folder.is_dir()]:
         if not (folder / "template.yaml").exists():  # a nested stack's
             packages = _keep_packages(folder)
@@ -121,12 +123,23 @@ def _keep_packages(folder: Path) -> Path:
 
 def _zip(code: Path, packages: Path, target: Path) -> None:
     """Write a function's code, and how it is started here, to a zip file: the same bytes for the same code."""
-    with zipfile.ZipFile(target, "w") as archive:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
         for file in _files(code):
             archive.writestr(zipfile.ZipInfo(str(file.relative_to(code))), file.read_bytes())
         start = zipfile.ZipInfo("bootstrap")
         start.external_attr = 0o755 << 16
         archive.writestr(start, runtime.bootstrap(packages, LIBRARY))
+    _write(target, content.getvalue())
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Write a file at once or not at all: another deployment may be reading it."""
+    if target.exists() and target.read_bytes() == content:
+        return
+    new = target.with_suffix(".new")
+    new.write_bytes(content)
+    new.replace(target)
 
 
 def _files(folder: Path) -> Iterator[Path]:

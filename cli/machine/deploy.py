@@ -86,18 +86,22 @@ def update(stack: EmulatorStack, console: Console) -> bool:
     Raises what `deploy` raises.
     """
     template, _, parts = _build(console)
-    before = json.loads((stack.emulator.folder / PARTS).read_text(encoding="utf-8"))
-    changed = {name for name, part in parts.items() if part != before[name]}
+    record = stack.emulator.folder / PARTS
+    before = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    changed = {name for name, part in parts.items() if part != before.get(name)}
+    # An update that fails half-way is done again.
+    _remember(stack, {name: part for name, part in before.items() if name not in changed})
     if "template" in changed:
         with _step(console, "sam deploy"):
             _sam_deploy(stack.emulator, STACK_NAME, template, {})
-    else:
-        if "code" in changed:
-            with _step(console, "functions"):
-                _update_functions(stack)
-        if "definition" in changed:
-            with _step(console, "workflow"):
-                _update_definition(stack)
+        stack = EmulatorStack.on(stack.emulator)
+    # CloudFormation doesn't know what came after it: code that it deployed last is no change to it.
+    if "code" in changed:
+        with _step(console, "functions"):
+            _update_functions(stack)
+    if "definition" in changed:
+        with _step(console, "workflow"):
+            _update_definition(stack)
     if changed & {"template", "code"}:
         with _step(console, "warm up"):
             _warm_up(stack)
@@ -129,12 +133,19 @@ def _code() -> bytes:
 
 
 def _update_functions(stack: Stack) -> None:
-    """Publish a version of each function with the code that was built, and have its alias point to it."""
+    """Publish a version of each function with the code that was built, and have its alias point to it.
+
+    Of the former versions the last one stays, for the calls that it has yet to answer; each keeps a worker.
+    """
     functions, code = stack.session.client("lambda"), _code()
     for alias in _aliases(stack):
         *_, name, alias_name = alias.split(":")
         version = functions.update_function_code(FunctionName=name, ZipFile=code, Publish=True)["Version"]
         functions.update_alias(FunctionName=name, Name=alias_name, FunctionVersion=version)
+        versions = functions.list_versions_by_function(FunctionName=name)["Versions"]
+        numbers = sorted(int(it["Version"]) for it in versions if it["Version"] != "$LATEST")
+        for number in numbers[:-2]:
+            functions.delete_function(FunctionName=name, Qualifier=str(number))
 
 
 def _update_definition(stack: Stack) -> None:
@@ -168,6 +179,7 @@ def _sam_deploy(emulator: Emulator, name: str, template: Mapping[str, object], p
         *("--capabilities", "CAPABILITY_IAM"),
         *("--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())),
         "--no-confirm-changeset",
+        "--no-fail-on-empty-changeset",
         "--no-progressbar",
         directory=emulator.folder,
         environment=emulator.credentials(),

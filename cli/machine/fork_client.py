@@ -1,7 +1,7 @@
 """What the emulator starts as a worker: it has the worker forked, and ends when the worker ends.
 
 If it is killed, so is the worker: `fork_server.py` has that side. The servers listen on sockets in the folder of the
-function's code, which is the current one. `base` has imported what functions share; a server for each function has
+function's code, which is the current one. `.base` has imported what functions share; a server for each function has
 imported its handler too. A server that isn't there is started.
 
 This runs at each start of a worker, so it imports little: no subprocess, no pathlib.
@@ -16,7 +16,7 @@ import sys
 import zlib
 from collections.abc import Callable
 
-BASE = "base"
+BASE = ".base"  # no module has that name
 # What differs between two workers of one function.
 OF_A_WORKER = ("AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_LOG_STREAM_NAME")
 

@@ -57,14 +57,16 @@ class Forked:
 def main(name: str, listener: socket.socket) -> None:
     """Be the first process. What follows a `serve` is done by the processes that it forks."""
     compileall.compile_dir(".", quiet=2)  # once, rather than by each function
+    # A worker imports again what fails to import here and below, and reports it as on AWS.
     for module in SHARED:
         if find_spec(module.partition(".")[0]):
-            import_module(module)
+            with suppress(BaseException):
+                import_module(module)
     (function, environment), (descriptor,) = serve(name, listener)
 
     _enter(environment)
     # The runtime client is each worker's to import: its native part reads the environment as it is loaded.
-    with suppress(Exception):  # each worker imports again what fails here, and reports it as on AWS
+    with suppress(BaseException):
         import_module(os.environ["_HANDLER"].rpartition(".")[0].replace("/", "."))
     environment, streams = serve(function, socket.socket(fileno=descriptor), until_the_client_leaves=True)
 

@@ -93,8 +93,8 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
     command(folder, "down")
 
 
-def command(checkout: Path, name: str) -> str:
-    """What `python -m cli` says."""
+def command(checkout: Path, name: str, status: int = 0) -> str:
+    """What `python -m cli` says, which exits with this status."""
     environment = os.environ | {"PYTHONPATH": str(checkout / "functions")}  # rather than those of this environment
     done = subprocess.run(
         [sys.executable, "-m", "cli", name],
@@ -104,8 +104,8 @@ def command(checkout: Path, name: str) -> str:
         encoding="utf-8",
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def change(file: Path, old: str, new: str) -> None:
@@ -150,3 +150,20 @@ def test_up_again_deploys_what_changed_and_keeps_the_data(checkout: Path) -> Non
     change(checkout / "template.yaml", "Checks the business rules and normalises", "Checks and normalises")
     assert "sam deploy" in command(checkout, "up")
     await_status(first, "ONBOARDED")
+    await_status(register(), "ACCOUNT_CREATED")
+    assert "Nobody of that name" in customers.get(f"/{uuid4()}/onboarding").json()["detail"]
+
+
+def test_failed_update_is_done_again(checkout: Path) -> None:
+    api = re.search(r"^API +(\S+)$", command(checkout, "up"), re.MULTILINE)
+    assert api
+    handler = checkout / "functions/get_onboarding/app.py"
+    sound = handler.read_text(encoding="utf-8")
+
+    handler.write_text("import nothing_of_that_name\n", encoding="utf-8")
+    assert "nothing_of_that_name" in command(checkout, "up", status=1)
+    handler.write_text(sound, encoding="utf-8")
+    assert "functions " in command(checkout, "up")
+
+    status = httpx.get(f"{api[1]}/{uuid4()}/onboarding", trust_env=False, timeout=PATIENCE_SECONDS)
+    assert status.status_code == httpx.codes.NOT_FOUND
