@@ -11,12 +11,32 @@ from typing import Any
 
 import moto  # noqa: F401 - before any client is made, or it would not reach them
 import pytest
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+import yaml
 
 from cli import PROJECT
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
-TEMPLATE: dict[str, Any] = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))
+
+
+class _Loader(yaml.CSafeLoader):
+    """Reads CloudFormation's short forms, such as `!Ref X`, as the long ones."""
+
+
+def _long_form(loader: _Loader, function: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        assert isinstance(node, yaml.MappingNode)
+        value = loader.construct_mapping(node, deep=True)
+    if function == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {function if function in {"Ref", "Condition"} else f"Fn::{function}": value}
+
+
+_Loader.add_multi_constructor("!", _long_form)
+TEMPLATE: dict[str, Any] = yaml.load((PROJECT / "template.yaml").read_text(encoding="utf-8"), _Loader)  # noqa: S506
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 
 # What !Ref gives for the parameters and resources that the functions know of.

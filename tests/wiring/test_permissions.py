@@ -7,7 +7,8 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.wiring import functions, template
+from onboarding.adapters import downstream
+from tests.wiring import functions, systems, template
 from tests.wiring.functions import Function
 from tests.wiring.permissions import (
     DELIVER_LOGS,
@@ -29,6 +30,10 @@ STATE_MACHINES = template.resources("AWS::StepFunctions::StateMachine")
 @pytest.mark.parametrize("function", FUNCTIONS, ids=str)
 def test_a_function_may_do_what_it_does_and_nothing_more(function: Function) -> None:
     assert sorted(granted(function.role_arn)) == sorted(needed_by_function(function))
+
+
+def test_a_system_of_each_kind_is_called() -> None:
+    assert {it["kind"] for it in systems.SETTINGS.values()} == downstream.kinds()
 
 
 def test_the_functions_samples_lead_to_calls_of_aws() -> None:
