@@ -31,6 +31,8 @@ from cli.machine.polling import back_off
 from cli.machine.supervised_process import is_running, start_supervised
 from tests.customers import a_customer
 
+pytest_plugins = ["schemathesis.pytest.plugin"]  # here alone: it takes long to import
+
 contract = schemathesis.openapi.from_path(PROJECT / "docs" / "downstream.openapi.json")
 # It takes any account that has the fields which every account has, and any Idempotency-Key.
 LOOSER_THAN_THE_CONTRACT: list[Any] = [negative_data_rejection]

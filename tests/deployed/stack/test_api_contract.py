@@ -14,6 +14,8 @@ from schemathesis.specs.openapi.checks import missing_required_header, unsupport
 from cli import PROJECT
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
+pytest_plugins = ["schemathesis.pytest.plugin"]  # here alone: it takes long to import
+
 DOCUMENT = json.loads((PROJECT / "docs" / "openapi.json").read_text(encoding="utf-8"))
 schema = schemathesis.openapi.from_dict(DOCUMENT)
 
