@@ -119,11 +119,16 @@ def _build(console: Console) -> tuple[Template, list[Change], dict[str, str]]:
     with _step(console, "sam build") as step:
         if not build():
             step.append("unchanged")
-    template, changes = patch(yaml.load((BUILT / "template.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader), BUILT)
+    template, changes = _patched(BUILT)
     substitutions = template["Resources"][STATE_MACHINE]["Properties"]["DefinitionSubstitutions"]
     template["Outputs"] |= {f"{SUBSTITUTION}{name}": {"Value": value} for name, value in substitutions.items()}
     parts = {"template": json.dumps(template).encode(), "code": _code(), "definition": DEFINITION.read_bytes()}
     return template, changes, {name: sha256(part).hexdigest() for name, part in parts.items()}
+
+
+def _patched(built: Path) -> tuple[Template, list[Change]]:
+    """The template that was built into a folder, as the emulator takes it, and what was changed in it."""
+    return patch(yaml.load((built / "template.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader), built)
 
 
 def _code() -> bytes:
@@ -162,8 +167,8 @@ def deploy_beside(stack: EmulatorStack, name: str, template: Path, parameters: M
     """Build and deploy another application beside the stack; return its outputs. Raises `SamFailed`."""
     built = stack.emulator.folder / name
     build_functions(template, built)
-    patched, _ = patch(yaml.safe_load((built / "template.yaml").read_text(encoding="utf-8")), built)
-    _sam_deploy(stack.emulator, name, patched, parameters)
+    template_here, _ = _patched(built)
+    _sam_deploy(stack.emulator, name, template_here, parameters)
     return Stack(stack.session, name).outputs
 
 
@@ -189,8 +194,7 @@ def _sam_deploy(emulator: Emulator, name: str, template: Mapping[str, object], p
 def _warm_up(stack: Stack) -> None:
     """Invoke each function with an empty object, which it refuses: it has started. Raises `FunctionsBroken`.
 
-    As many at a time as there are processors; together they would take longer to start than
-    Lambda allows.
+    As many at a time as there are processors: more would only wait for one another.
     """
     functions = stack.session.client("lambda")
 
