@@ -39,6 +39,14 @@ records = DynamoDBPersistenceLayer(table_name=settings.idempotency_table, boto3_
     failed="Registration not accepted",
     unavailable="It is not known whether the registration was accepted: send it again, with the same Idempotency-Key",
     outages=(*aws.FAILURES, IdempotencyPersistenceLayerError),
+    refusals={
+        IdempotencyValidationError: api.RequestRefused(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "The Idempotency-Key was used with another registration"
+        ),
+        IdempotencyAlreadyInProgressError: api.RequestRefused(
+            HTTPStatus.CONFLICT, "The first request with this Idempotency-Key is in progress", retry_after=1
+        ),
+    },
     count_refusal=lambda: metrics.add_metric("RegistrationRefused", MetricUnit.Count, 1),
 )
 def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
@@ -46,22 +54,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     request = api.parse_request(event)
     customer_id = customer_id_for(request.customer, request.idempotency_key)
     logger.append_keys(customer_id=customer_id)
-    try:
-        accepted = registrations.accept(
-            request,
-            customer_id=customer_id,
-            correlation_id=event["requestContext"]["requestId"],
-            sqs=sqs,
-            queue_url=settings.registration_queue_url,
-            records=records,
-            context=context,
-        )
-    except IdempotencyValidationError:
-        detail = "The Idempotency-Key was used with another registration"
-        raise api.RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from None
-    except IdempotencyAlreadyInProgressError:
-        detail = "The first request with this Idempotency-Key is in progress"
-        raise api.RequestRefused(HTTPStatus.CONFLICT, detail, retry_after=1) from None
+    accepted = registrations.accept(
+        request,
+        customer_id=customer_id,
+        correlation_id=event["requestContext"]["requestId"],
+        sqs=sqs,
+        queue_url=settings.registration_queue_url,
+        records=records,
+        context=context,
+    )
     logger.info("Registration accepted")
     metrics.add_metric("RegistrationAccepted", MetricUnit.Count, 1)
     return api.respond(HTTPStatus.ACCEPTED, accepted, Location=api.onboarding_of(accepted.customer_id))

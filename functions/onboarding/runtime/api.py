@@ -3,10 +3,11 @@
 import functools
 import re
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from hashlib import sha256
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -76,12 +77,19 @@ def endpoint(  # noqa: PLR0913 - what the answers and log lines of one say
     failed: str,
     unavailable: str,
     outages: tuple[type[Exception], ...] = aws.FAILURES,
+    refusals: Mapping[type[Exception], RequestRefused] = MappingProxyType({}),
     count_refusal: Callable[[], None] = lambda: None,
 ) -> Callable[[Handler], Handler]:
     """Make a handler answer with a problem what it refuses, and with 503 any of `outages`; let browsers read it all.
 
-    A request that is refused is logged as `refused`, an outage as `failed` first; `unavailable` is the 503's detail.
+    `refusals` are what to answer to other errors that the handler raises. A request that is refused is logged as
+    `refused`, an outage as `failed` first; `unavailable` is the 503's detail.
     """
+
+    def refuse(error: RequestRefused) -> Response:
+        logger.info(refused, status=error.problem.status, reason=error.problem.detail)
+        count_refusal()
+        return respond(error.problem.status, error.problem, **error.headers)
 
     def decorate(handler: Handler) -> Handler:
         @logger.inject_lambda_context(clear_state=True)
@@ -90,15 +98,14 @@ def endpoint(  # noqa: PLR0913 - what the answers and log lines of one say
         def answer(event: dict[str, Any], context: "LambdaContext") -> Response:
             logger.append_keys(correlation_id=event["requestContext"]["requestId"])
             try:
-                try:
-                    response = handler(event, context)
-                except outages:
-                    logger.exception(failed)
-                    raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, unavailable, retry_after=5) from None
+                response = handler(event, context)
             except RequestRefused as error:
-                logger.info(refused, status=error.problem.status, reason=error.problem.detail)
-                count_refusal()
-                response = respond(error.problem.status, error.problem, **error.headers)
+                response = refuse(error)
+            except tuple(refusals) as error:
+                response = refuse(refusals[type(error)])
+            except outages:
+                logger.exception(failed)
+                response = refuse(RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, unavailable, retry_after=5))
             response["headers"] |= {
                 "Access-Control-Allow-Origin": allow_origin,
                 "Access-Control-Expose-Headers": "ETag,Location,Retry-After",
