@@ -16,6 +16,7 @@ DEPLOYED = "tests/deployed"
 SUMMARY = "summary"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the tests of the deployed stack to one worker, first: it is the longest part, and runs beside all others."""
     for item in items:
