@@ -1,7 +1,7 @@
 """`sam build` for this machine, its result kept until an input of it changes.
 
-What `sam build` makes of a function's folder is parted: the code goes into a zip file of some hundred kilobytes, as it
-stands in `functions/` now, and the packages that the code requires stay here, where each worker finds them.
+Of each function's folder, the code goes into a zip file of some hundred kilobytes, as it is in `functions/` now; the
+packages that the code requires stay here, where each worker finds them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import compileall
 import hashlib
 import io
-import json
 import platform
 import shutil
 import sys
@@ -17,8 +16,6 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import distributions
 from pathlib import Path
-
-import yaml
 
 from cli import PROJECT, WORKSPACE
 from cli.machine import runtime
@@ -43,12 +40,11 @@ TARGET = {
 def build() -> bool:
     """Build what `sam deploy` needs into `BUILT`; False where `sam build` had nothing to do.
 
-    template.yaml is what `sam build` wrote; beside it are each function folder as a zip file,
-    fit for the emulator, and each definition of a state machine as JSON.
+    template.yaml is what `sam build` wrote; beside it is each function folder as a zip file, fit for the emulator.
     """
     stamp = BUILT / "inputs"
     with locked(LOCK):
-        digest = digest_of(PROJECT / name for name in INPUTS)
+        digest = _digest(PROJECT / name for name in INPUTS)
         is_new = not stamp.is_file() or stamp.read_text(encoding="utf-8") != digest
         if is_new:
             _sam_build(PROJECT / "template.yaml", BUILT)
@@ -56,9 +52,6 @@ def build() -> bool:
         runtime.assemble(LIBRARY)
         for packages in BUILT.glob("*.packages"):
             _zip(PROJECT / "functions", packages.resolve(), packages.with_suffix(".zip"))
-        for definition in (PROJECT / "statemachine").glob("*.yaml"):
-            rendered = json.dumps(yaml.safe_load(definition.read_text(encoding="utf-8")), indent=2)
-            _write(BUILT / f"{definition.stem}.json", rendered.encode())
     return is_new
 
 
@@ -88,16 +81,10 @@ def _sam_build(template: Path, built: Path) -> None:
             folder.with_suffix(".packages").symlink_to(packages)
 
 
-def digest_of(paths: Iterable[Path]) -> str:
-    """SHA-256 of these files and folders, of the Python that builds, and of how it is run here."""
-    digest = hashlib.sha256()
-    for part in (sys.version, str(TARGET), runtime.bootstrap(PACKAGES, LIBRARY)):
-        digest.update(part.encode() + b"\0")
-    for path in paths:
-        for file in _files(path) if path.is_dir() else [path]:
-            content = hashlib.sha256(file.read_bytes()).digest()
-            digest.update(str(file.relative_to(path.parent)).encode() + b"\0" + content)
-    return digest.hexdigest()
+def _digest(files: Iterable[Path]) -> str:
+    """SHA-256 of these files, of the Python that builds, and of how it is run here."""
+    parts = [sys.version, TARGET, runtime.bootstrap(PACKAGES, LIBRARY), *(file.read_bytes() for file in files)]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _keep_packages(folder: Path) -> Path:
@@ -106,7 +93,7 @@ def _keep_packages(folder: Path) -> Path:
     It never changes, since a running emulator may use it: other packages go into another one.
     """
     tops = {file.parts[0] for package in distributions(path=[str(folder)]) for file in package.files or ()}
-    kept = PACKAGES / digest_of(sorted(folder.glob("*.dist-info/RECORD")))[:16]
+    kept = PACKAGES / _digest(sorted(folder.glob("*.dist-info/RECORD")))[:16]
     moved = kept.with_suffix(".new")
     shutil.rmtree(moved, ignore_errors=True)
     moved.mkdir(parents=True)
@@ -130,16 +117,11 @@ def _zip(code: Path, packages: Path, target: Path) -> None:
         start = zipfile.ZipInfo("bootstrap")
         start.external_attr = 0o755 << 16
         archive.writestr(start, runtime.bootstrap(packages, LIBRARY))
-    _write(target, content.getvalue())
-
-
-def _write(target: Path, content: bytes) -> None:
-    """Write a file at once or not at all: another deployment may be reading it."""
-    if target.exists() and target.read_bytes() == content:
-        return
-    new = target.with_suffix(".new")
-    new.write_bytes(content)
-    new.replace(target)
+    if not target.exists() or target.read_bytes() != content.getvalue():
+        # At once or not at all: another deployment may be reading it.
+        new = target.with_suffix(".new")
+        new.write_bytes(content.getvalue())
+        new.replace(target)
 
 
 def _files(folder: Path) -> Iterator[Path]:

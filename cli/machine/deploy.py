@@ -26,14 +26,10 @@ from cli.machine.sam import sam
 from cli.machine.system_configuration import SystemConfiguration
 
 STACK_NAME = "customer-onboarding"
-STATE_MACHINE = "CustomerOnboardingStateMachine"
-DEFINITION = BUILT / "customer_onboarding.asl.json"
-# The outputs that have what is put into the definition, for the next time that it is rendered.
-SUBSTITUTION = "Substituted"
 SENDER = "welcome@example.com"
 ARTIFACTS = "artifacts"
-# In the emulator's folder: the digests of what the stack is deployed from.
-PARTS = "parts.json"
+# In the emulator's folder: the digest of what the stack is deployed from.
+DIGEST = "deployed"
 SILENT = Console(quiet=True)
 
 
@@ -65,102 +61,57 @@ def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[Syst
     changed for the emulator, is printed to `console`. Raises `SamFailed` with all that SAM CLI said, and
     `FunctionsBroken`.
     """
-    template, changes, parts = _build(console)
+    template, changes, digest = _build(console)
     console.print(_as_table(changes))
-    with _step(console, "sam deploy"):
-        system_configuration.configure(emulator.session, STACK_NAME, systems)
-        emulator.session.client("sesv2").create_email_identity(EmailIdentity=SENDER)
-        emulator.session.client("s3").create_bucket(Bucket=ARTIFACTS)
-        parameters = {"SenderEmail": SENDER} | system_configuration.template_parameters(systems)
-        _sam_deploy(emulator, STACK_NAME, template, parameters)
-    stack = EmulatorStack.on(emulator)
-    with _step(console, "warm up"):
-        _warm_up(stack)
-    _remember(stack, parts)
-    return stack
+    system_configuration.configure(emulator.session, STACK_NAME, systems)
+    emulator.session.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+    emulator.session.client("s3").create_bucket(Bucket=ARTIFACTS)
+    parameters = {"SenderEmail": SENDER} | system_configuration.template_parameters(systems)
+    return _deploy(emulator, console, template, digest, parameters)
 
 
 def update(stack: EmulatorStack, console: Console) -> bool:
     """Deploy what has changed since the stack was deployed; its data stays. Returns whether anything had changed.
 
-    Raises what `deploy` raises.
+    Raises what `deploy` raises; what failed half-way is deployed again the next time.
     """
-    template, _, parts = _build(console)
-    record = stack.emulator.folder / PARTS
-    before = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
-    changed = {name for name, part in parts.items() if part != before.get(name)}
-    # An update that fails half-way is done again.
-    _remember(stack, {name: part for name, part in before.items() if name not in changed})
-    if "template" in changed:
-        with _step(console, "sam deploy"):
-            _sam_deploy(stack.emulator, STACK_NAME, template, {})
-        stack = EmulatorStack.on(stack.emulator)
-    # CloudFormation doesn't know what came after it: code that it deployed last is no change to it.
-    if "code" in changed:
-        with _step(console, "functions"):
-            _update_functions(stack)
-    if "definition" in changed:
-        with _step(console, "workflow"):
-            _update_definition(stack)
-    if changed & {"template", "code"}:
-        with _step(console, "warm up"):
-            _warm_up(stack)
-    _remember(stack, parts)
-    return bool(changed)
+    template, _, digest = _build(console)
+    record = stack.emulator.folder / DIGEST
+    if record.exists() and record.read_text(encoding="utf-8") == digest:
+        return False
+    _deploy(stack.emulator, console, template, digest, {})
+    return True
 
 
-def _remember(stack: EmulatorStack, parts: Mapping[str, str]) -> None:
-    """Write down what the stack is deployed from, for the next `update`."""
-    (stack.emulator.folder / PARTS).write_text(json.dumps(parts), encoding="utf-8")
-
-
-def _build(console: Console) -> tuple[Template, list[Change], dict[str, str]]:
-    """The template for the emulator, what was changed in it, and the SHA-256 of each part of the stack."""
+def _build(console: Console) -> tuple[Template, list[Change], str]:
+    """The template for the emulator, what was changed in it, and the SHA-256 of all that is deployed."""
     with _step(console, "sam build") as step:
         if not build():
             step.append("unchanged")
     template, changes = _patched(BUILT)
-    substitutions = template["Resources"][STATE_MACHINE]["Properties"]["DefinitionSubstitutions"]
-    template["Outputs"] |= {f"{SUBSTITUTION}{name}": {"Value": value} for name, value in substitutions.items()}
-    parts = {"template": json.dumps(template).encode(), "code": _code(), "definition": DEFINITION.read_bytes()}
-    return template, changes, {name: sha256(part).hexdigest() for name, part in parts.items()}
+    content = [json.dumps(template).encode(), *(package.read_bytes() for package in sorted(BUILT.glob("*.zip")))]
+    return template, changes, sha256(b"\0".join(content)).hexdigest()
 
 
 def _patched(built: Path) -> tuple[Template, list[Change]]:
     """The template that was built into a folder, as the emulator takes it, and what was changed in it."""
-    return patch(yaml.load((built / "template.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader), built)
+    template: Template = yaml.load((built / "template.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+    return template, patch(template, built)
 
 
-def _code() -> bytes:
-    """The zip file that all functions share."""
-    (package,) = BUILT.glob("*.zip")
-    return package.read_bytes()
-
-
-def _update_functions(stack: Stack) -> None:
-    """Publish a version of each function with the code that was built, and have its alias point to it.
-
-    Of the former versions the last one stays, for the calls that it has yet to answer; each keeps a worker.
-    """
-    functions, code = stack.session.client("lambda"), _code()
-    for alias in _aliases(stack):
-        *_, name, alias_name = alias.split(":")
-        version = functions.update_function_code(FunctionName=name, ZipFile=code, Publish=True)["Version"]
-        functions.update_alias(FunctionName=name, Name=alias_name, FunctionVersion=version)
-        versions = functions.list_versions_by_function(FunctionName=name)["Versions"]
-        numbers = sorted(int(it["Version"]) for it in versions if it["Version"] != "$LATEST")
-        for number in numbers[:-2]:
-            functions.delete_function(FunctionName=name, Qualifier=str(number))
-
-
-def _update_definition(stack: Stack) -> None:
-    """Give the state machine the definition that was built; an execution that runs keeps its own."""
-    definition = DEFINITION.read_text(encoding="utf-8")
-    for name, value in stack.outputs.items():
-        if name.startswith(SUBSTITUTION):
-            definition = definition.replace(f"${{{name.removeprefix(SUBSTITUTION)}}}", json.dumps(value)[1:-1])
-    machine = stack.outputs["StateMachineArn"]
-    stack.session.client("stepfunctions").update_state_machine(stateMachineArn=machine, definition=definition)
+def _deploy(
+    emulator: Emulator, console: Console, template: Template, digest: str, parameters: Mapping[str, str]
+) -> EmulatorStack:
+    record = emulator.folder / DIGEST
+    record.unlink(missing_ok=True)
+    with _step(console, "sam deploy"):
+        _sam_deploy(emulator, STACK_NAME, template, parameters)
+    stack = EmulatorStack.on(emulator)
+    with _step(console, "warm up"):
+        _warm_up(stack)
+    _remove_old_versions(stack)
+    record.write_text(digest, encoding="utf-8")
+    return stack
 
 
 def deploy_beside(stack: EmulatorStack, name: str, template: Path, parameters: Mapping[str, str]) -> Mapping[str, str]:
@@ -204,14 +155,21 @@ def _warm_up(stack: Stack) -> None:
         return f"{alias}: {answer['errorType']}: {answer['errorMessage']}" if failed else None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        broken = [failure for failure in pool.map(start, _aliases(stack)) if failure]
+        aliases = [alias for _, alias in stack.resources("AWS::Lambda::Alias")]
+        broken = [failure for failure in pool.map(start, aliases) if failure]
     if broken:
         raise FunctionsBroken("\n".join(["These functions don't start:", *broken]))
 
 
-def _aliases(stack: Stack) -> list[str]:
-    """The functions' aliases, by which they are called, as ARNs."""
-    return [arn for _, arn in stack.resources("AWS::Lambda::Alias")]
+def _remove_old_versions(stack: Stack) -> None:
+    """Keep of a function's former versions the last one, for the calls that it has yet to answer: each has a worker."""
+    functions = stack.session.client("lambda")
+    for _, alias in stack.resources("AWS::Lambda::Alias"):
+        name = alias.split(":")[-2]
+        versions = functions.list_versions_by_function(FunctionName=name)["Versions"]
+        numbers = sorted(int(it["Version"]) for it in versions if it["Version"] != "$LATEST")
+        for number in numbers[:-2]:
+            functions.delete_function(FunctionName=name, Qualifier=str(number))
 
 
 @contextmanager

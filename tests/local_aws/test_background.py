@@ -136,15 +136,13 @@ def test_up_again_deploys_what_changed_and_keeps_the_data(checkout: Path) -> Non
     assert "It is up, and up to date." in command(checkout, "up")
 
     change(checkout / "functions/get_onboarding/app.py", "No such onboarding", "Nobody of that name")
-    said = command(checkout, "up")
-    assert ("functions" in said, "workflow " in said, "sam deploy" in said) == (True, False, False)
+    assert "sam deploy" in command(checkout, "up")
     assert "Nobody of that name" in customers.get(f"/{uuid4()}/onboarding").json()["detail"]
 
     change(
         checkout / "statemachine/customer_onboarding.asl.yaml", "DetailType: WelcomeEmailSent", "DetailType: MailSent"
     )
-    said = command(checkout, "up")
-    assert ("functions " in said, "workflow " in said, "sam deploy" in said) == (False, True, False)
+    assert "sam deploy" in command(checkout, "up")
     await_status(register(), "ACCOUNT_CREATED")
 
     change(checkout / "template.yaml", "Checks the business rules and normalises", "Checks and normalises")
@@ -163,7 +161,7 @@ def test_failed_update_is_done_again(checkout: Path) -> None:
     handler.write_text("import nothing_of_that_name\n", encoding="utf-8")
     assert "nothing_of_that_name" in command(checkout, "up", status=1)
     handler.write_text(sound, encoding="utf-8")
-    assert "functions " in command(checkout, "up")
+    assert "sam deploy" in command(checkout, "up")
 
     status = httpx.get(f"{api[1]}/{uuid4()}/onboarding", trust_env=False, timeout=PATIENCE_SECONDS)
     assert status.status_code == httpx.codes.NOT_FOUND
