@@ -9,11 +9,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import boto3
 import httpx
@@ -74,7 +74,7 @@ class Emulator:
 
     def credentials(self) -> dict[str, str]:
         """The environment in which AWS's tools talk to this emulator, and to nothing else."""
-        return _credentials(self.port) | no_proxy()
+        return ROOT_OF_THE_EMULATOR | {"AWS_ENDPOINT_URL": self.endpoint_url} | no_proxy()
 
     def mails(self) -> list[dict[str, Any]]:
         """The mails that SES would have sent: {MessageId, To, Subject, BodyText, BodyHtml, …}."""
@@ -126,8 +126,7 @@ def start(settings: Mapping[str, str] | None = None) -> Emulator:
             f"{tempfile.gettempdir()} has {free_megabytes} MB left, and the emulator needs {NEEDED_MEGABYTES} MB: "
             "free some, or set TMPDIR to another folder."
         )
-    port = _free_port()
-    folder = Path(tempfile.mkdtemp(prefix="customer-onboarding-"))
+    port, folder = _free_port(), Path(tempfile.mkdtemp(prefix="customer-onboarding-"))
     with (folder / "emulator.log").open("w+b") as log:
         supervisor = start_supervised(
             folder,
@@ -137,22 +136,18 @@ def start(settings: Mapping[str, str] | None = None) -> Emulator:
             output=log,
         )
         emulator = Emulator(port, folder, supervisor)
-        with ExitStack() as undo:
-            undo.callback(emulator.stop)
-            if not _becomes_healthy(emulator, supervisor):
-                said = os.pread(log.fileno(), 1_000_000, 0).decode(errors="replace")
-                raise EmulatorDidNotStart(f"the emulator did not start, and said:\n{said[-2000:]}")
-            undo.pop_all()
+        try:
+            _await_health(emulator, supervisor, log)
+        except BaseException:
+            emulator.stop()
+            raise
     return emulator
-
-
-def _credentials(port: int) -> dict[str, str]:
-    return ROOT_OF_THE_EMULATOR | {"AWS_ENDPOINT_URL": f"http://{HOST}:{port}"}
 
 
 def _environment(port: int, folder: Path) -> dict[str, str]:
     """The whole environment of the emulator, which its Lambda workers inherit: nothing of ours."""
-    return _credentials(port) | {
+    return ROOT_OF_THE_EMULATOR | {
+        "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
         "HOME": str(folder),
@@ -164,12 +159,11 @@ def _environment(port: int, folder: Path) -> dict[str, str]:
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        # When it starts it removes containers that look like another ministack's leavings.
+        # When it starts it removes containers that look like another ministack's.
         "DOCKER_HOST": f"unix://{folder}/no-docker",
         "LAMBDA_EXECUTOR": "local",
-        # Each concurrent invocation is a process of some 15 MB, and what is over the limit is refused, also for the
-        # queues: five refusals dead-letter a message. 1,000 registrations, 200 a second, came to 104 at most on two
-        # cores, all of them in the engine's queue rather than the processors'; none was refused. With 24, 400 were.
+        # Workers of some 15 MB. A call over the limit is refused, and five refusals dead-letter a message.
+        # 1,000 registrations, 200 a second, needed 104 on two cores; with 24, 400 of them were refused.
         "LAMBDA_ACCOUNT_CONCURRENCY": "128",
         "AUTH": "true",
     }
@@ -182,13 +176,14 @@ def _free_port() -> int:
         return port
 
 
-def _becomes_healthy(emulator: Emulator, supervisor: subprocess.Popen[bytes]) -> bool:
+def _await_health(emulator: Emulator, supervisor: subprocess.Popen[bytes], log: IO[bytes]) -> None:
     for _ in back_off(START_SECONDS):
         with suppress(httpx.TransportError):
-            url = f"{emulator.endpoint_url}/_ministack/health"
-            health = httpx.get(url, trust_env=False, timeout=1)
-            # Somebody else's would be as healthy, had it been quicker to take the port.
-            return health.is_success and supervisor.poll() is None
+            health = httpx.get(f"{emulator.endpoint_url}/_ministack/health", trust_env=False, timeout=1)
+            # Another process that was quicker to take the port would be as healthy.
+            if health.is_success and supervisor.poll() is None:
+                return
         if supervisor.poll() is not None:
-            return False
-    return False
+            break
+    said = os.pread(log.fileno(), 1_000_000, 0).decode(errors="replace")
+    raise EmulatorDidNotStart(f"the emulator did not start, and said:\n{said[-2000:]}")

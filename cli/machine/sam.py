@@ -26,29 +26,16 @@ class SamFailed(NotPossible):
 
 
 def sam(*arguments: str, directory: Path, environment: Mapping[str, str]) -> None:
-    """Run `sam` with the given arguments in a directory. Raises `SamFailed`."""
+    """Run `sam` with the given arguments in a directory. Raises `SamFailed`.
+
+    It gets the user's environment, less what concerns their AWS account or Python. The user's own ~/.aws-sam stays as
+    it is, and the newest version is not asked for.
+    """
     binaries = Path(sys.executable).parent
     folder = Path(tempfile.mkdtemp(prefix="customer-onboarding-sam-"))
-    with start_supervised(
-        folder,
-        [str(binaries / "sam"), *arguments],
-        environment=_environment(binaries, folder) | dict(environment),
-        directory=directory,
-        output=subprocess.PIPE,
-    ) as process:
-        output = b"".join(process.stdout or ()).decode(errors="replace")
-    if process.returncode:
-        raise SamFailed(f"sam {' '.join(arguments)}\n{output}")
-
-
-def _environment(binaries: Path, folder: Path) -> dict[str, str]:
-    """The user's environment, less what concerns their AWS account or Python; all that is written in folder.
-
-    The user's own ~/.aws-sam stays as it is, and the newest version is not asked for.
-    """
     (folder / "metadata.json").write_text(json.dumps({"lastVersionCheck": NEVER}), encoding="utf-8")
     theirs = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SAM_", "PYTHON"))}
-    return theirs | {
+    ours = {
         "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # uv is there too
         "PYTHONUTF8": "1",  # the project's files are UTF-8 in any locale
         "TMPDIR": str(folder),
@@ -56,6 +43,16 @@ def _environment(binaries: Path, folder: Path) -> dict[str, str]:
         "SAM_CLI_POLL_DELAY": "0.2",  # seconds
         "__SAM_CLI_APP_DIR": str(folder),
     }
+    with start_supervised(
+        folder,
+        [str(binaries / "sam"), *arguments],
+        environment=theirs | ours | dict(environment),
+        directory=directory,
+        output=subprocess.PIPE,
+    ) as process:
+        output = b"".join(process.stdout or ()).decode(errors="replace")
+    if process.returncode:
+        raise SamFailed(f"sam {' '.join(arguments)}\n{output}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """Child processes that are killed with their parent.
 
-A small process of its own, the supervisor, runs the command as a process group. It ends the whole
-group and removes its folder as soon as the command ends, the supervisor is asked to (SIGTERM), or the
-pipe to its standard input closes. The system closes that when the process that holds the other
-end is gone, however it went: interrupted on any line, twice, or killed.
+A process between the two, the supervisor, runs the command as a process group. It kills the whole group and removes
+its folder as soon as the command ends, the supervisor is asked to end (SIGTERM), or the pipe to its standard input
+closes. The system closes that when the parent is gone: interrupted on any line, twice, or killed.
 
-The supervisor and the command hold a lock on a file in the folder, which says the group. The system
-releases it with the last of the two, so the number is never that of other processes while it is
-locked. A process that finds the lock held can end the group, even if the supervisor was killed.
+The supervisor and the command hold a lock on a file in the folder, which has the group's number. The system releases it
+with the last of the two, so while it is locked the number is not that of other processes. A process that finds the
+lock held can end the group, even if the supervisor was killed.
 """
 
 from __future__ import annotations

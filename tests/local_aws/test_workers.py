@@ -40,19 +40,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def deploy(aws: Emulator, library: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Deploy:
+def deploy(aws: Emulator, library: Path, tmp_path: Path) -> Deploy:
     functions = aws.session.client("lambda")
-    role = f"arn:aws:iam::000000000000:role/{request.node.name}"
-    aws.session.client("iam").create_role(RoleName=request.node.name[:64], AssumeRolePolicyDocument="{}")
 
-    def create(
-        name: str,
-        code: str,
-        *,
-        packages: Path = tmp_path / "none",
-        variables: dict[str, str] | None = None,
-        timeout: int = 60,
-    ) -> Any:
+    def create(name: str, code: str, packages: Path = tmp_path / "none", **settings: Any) -> Any:
         package = io.BytesIO()
         with zipfile.ZipFile(package, "w") as archive:
             archive.writestr("app.py", code)
@@ -61,10 +52,9 @@ def deploy(aws: Emulator, library: Path, tmp_path: Path, request: pytest.Fixture
             FunctionName=name,
             Runtime="provided.al2023",
             Handler="app.handler",
-            Role=role,
-            Timeout=timeout,
-            Environment={"Variables": variables or {}},
+            Role=aws.session.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"],
             Code={"ZipFile": package.getvalue()},
+            **({"Timeout": 60} | settings),
         )
         return lambda event: json.loads(
             functions.invoke(FunctionName=name, Payload=json.dumps(event).encode())["Payload"].read()
@@ -73,50 +63,26 @@ def deploy(aws: Emulator, library: Path, tmp_path: Path, request: pytest.Fixture
     return create
 
 
-@pytest.fixture
-def package(tmp_path: Path) -> Callable[[str], Path]:
-    """Makes a folder of packages, in which pydantic is no more than its version."""
-
-    def make(version: str) -> Path:
-        folder = tmp_path / version
-        folder.mkdir()
-        (folder / "pydantic.py").write_text(f"VERSION = {version!r}\n", encoding="utf-8")
-        return folder
-
-    return make
-
-
-def test_function_sees_its_own_packages_only(deploy: Deploy, package: Callable[[str], Path]) -> None:
-    code = "import pydantic\ndef handler(*_): return pydantic.VERSION\n"
-
-    first = deploy("first", code, packages=package("1"))
-    second = deploy("second", code, packages=package("2"))
-    without = deploy("without", code)
-
-    assert (first({}), second({})) == ("1", "2")
-    assert "Runtime.ImportModuleError" in without({})["errorMessage"]
-
-
-def test_function_sees_lambdas_runtime_and_no_development_tools(deploy: Deploy) -> None:
+def test_function_sees_its_packages_and_the_runtime_alone(deploy: Deploy, tmp_path: Path) -> None:
     code = (
-        "import sys\n"
+        "import sys, pydantic, jmespath\n"
         "from importlib.util import find_spec\n"
-        "def handler(names, _): return [sys.version, [name for name in names if find_spec(name)]]\n"
+        "def handler(names, _):\n"
+        "    seen = [name for name in names if find_spec(name)]\n"
+        "    return [sys.version, pydantic.VERSION, jmespath.__file__, seen]\n"
     )
+    for version in ("1", "2"):
+        (folder := tmp_path / version).mkdir()
+        (folder / "pydantic.py").write_text(f"VERSION = {version!r}\n", encoding="utf-8")
+    (packaged := tmp_path / "2" / "jmespath.py").touch()
 
-    version, seen = deploy("looks", code)(["boto3", "botocore", "dateutil", "pydantic", "rich", "cli", "fork_server"])
+    first = deploy("first", code, packages=tmp_path / "1")(["boto3", "dateutil", "rich", "cli", "fork_server"])
+    second = deploy("second", code, packages=tmp_path / "2")([])
+    without = deploy("without", code)([])
 
-    assert (version, seen) == (sys.version, ["boto3", "botocore", "dateutil"])
-
-
-def test_packaged_module_wins_over_runtime(deploy: Deploy, tmp_path: Path) -> None:
-    packages = tmp_path / "packages"
-    packages.mkdir()
-    (packages / "jmespath.py").write_text("", encoding="utf-8")
-
-    where = deploy("packaged", "import jmespath\ndef handler(*_): return jmespath.__file__\n", packages=packages)({})
-
-    assert Path(where) == packages / "jmespath.py"
+    assert (first[0], first[1], first[3]) == (sys.version, "1", ["boto3", "dateutil"])
+    assert second[1:3] == ["2", str(packaged)]  # what is packaged wins over the runtime
+    assert "Runtime.ImportModuleError" in without["errorMessage"]
 
 
 def test_workers_share_no_state(deploy: Deploy, tmp_path: Path) -> None:
@@ -132,8 +98,10 @@ def test_workers_share_no_state(deploy: Deploy, tmp_path: Path) -> None:
         "    return [os.environ['NAME'], context.function_name, seen, random.random(), context.log_stream_name]\n"
     )
     (folder := tmp_path / "met").mkdir()
-    ada = deploy("ada", code, variables={"NAME": "Ada", "FOLDER": str(folder)})
-    grace = deploy("grace", code, variables={"NAME": "Grace", "FOLDER": str(folder)})
+    ada, grace = (
+        deploy(name.lower(), code, Environment={"Variables": {"NAME": name, "FOLDER": str(folder)}})
+        for name in ("Ada", "Grace")
+    )
 
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda call: call[0](call[1]), [(ada, 1), (ada, 2), (grace, 3), (grace, 4)]))
@@ -148,15 +116,14 @@ def test_workers_share_no_state(deploy: Deploy, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "error"),
     [
-        ("os._exit(3)", "Runtime.ExitError"),
         ("os.kill(os.getpid(), 9)", "Runtime.ExitError"),
         ("time.sleep(60)", "Sandbox.Timedout"),
     ],
-    ids=["exits", "killed", "hangs"],
+    ids=["killed", "hangs"],
 )
 def test_lost_worker_is_reported_and_replaced(how: str, error: str, deploy: Deploy, tmp_path: Path) -> None:
     code = f"import os, time\ndef handler(event, _):\n    if event is None: return os.getpid()\n    {how}\n"
-    invoke = deploy(f"lost-{len(how)}", code, timeout=5)
+    invoke = deploy(f"lost-{len(how)}", code, Timeout=5)
     lost = invoke(None)
 
     assert invoke({})["errorType"] == error
