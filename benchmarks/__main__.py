@@ -1,104 +1,146 @@
-"""Prints each function's cold start beside the bare way, where its time goes, and the package's size."""
+"""Prints what each function's cold start costs, where its time goes, and how large the package is: `make bench`.
+
+Each measurement is a fresh process that sees what Lambda gives it: the package, the runtime's SDK and the standard
+library. A function and the bare way, which imports boto3 and builds the same clients, take turns, so that what else the
+machine does touches both alike, and only the ratio of the two is a result.
+"""
 
 from __future__ import annotations
 
 import compileall
+import os
+import re
 import shutil
+import subprocess
+import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import yaml
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.cold_start import ColdStart, Package, measure, where_the_time_goes
 from cli import terminal
 from cli.machine.build import BUILT, LIBRARY, build
 
-MEBIBYTE = 1024 * 1024
 TURNS = 11  # measurements of each
+# The interpreter's own start is not measured.
+TIMED = "import time\nbegan = time.process_time()\n{code}\nprint(time.process_time() - began)"
+SERVICES = """\
+import gc, {module}
+from botocore.client import BaseClient
+print(*{{it.meta.service_model.service_name for it in gc.get_objects() if isinstance(it, BaseClient)}})
+"""
+IMPORT_TIME = re.compile(r"^import time:\s+(?P<own>\d+) \|\s+\d+ \| +(?P<module>\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A function's code as it lies in Lambda."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def run(self, code: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run code in a fresh process; raises `subprocess.CalledProcessError`."""
+        environment = {
+            "PYTHONPATH": f"{self.folder}{os.pathsep}{LIBRARY}",
+            "PYTHONDONTWRITEBYTECODE": "1",  # Lambda's /var/task can't be written to
+            **self.environment,
+        }
+        command = [sys.executable, "-S", *options, "-c", code]
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, encoding="utf-8", check=True
+        )
+
+    def milliseconds(self, code: str) -> float:
+        """CPU time that the code takes."""
+        return 1000 * float(self.run(TIMED.format(code=code)).stdout.split()[-1])
 
 
 def main() -> None:
     console = terminal.console()
     build()
     template = yaml.safe_load((BUILT / "template.yaml").read_text(encoding="utf-8"))
+    functions = [it["Properties"] for it in template["Resources"].values() if it["Type"] == "AWS::Serverless::Function"]
+    environment = _environment([template["Globals"]["Function"], *functions])
+    table = Table("function", "clients", title="CPU time of a cold start, in ms", title_justify="left")
+    for heading in ("bare", "function", "ratio", "without byte code"):
+        table.add_column(heading, justify="right")
+    table.add_column("where the time goes")
     with tempfile.TemporaryDirectory() as folder:
-        for compiled in (True, False):
-            package = _unpack(Path(folder) / str(compiled), _environment(template), compiled=compiled)
-            modules = [handler.rpartition(".")[0] for handler in _handlers(template)]
-            starts = [
-                measure(package, module, TURNS)
-                for module in track(modules, "measuring", console=console, transient=True)
-            ]
-            console.print(_table(starts, "with byte code" if compiled else "without byte code, as sam build leaves it"))
-            if compiled:
-                console.print(_parts(package, modules))
-            else:
-                console.print(f"The package: {_zipped_size(package.folder) / MEBIBYTE:.1f} MiB zipped")
+        compiled = Package(_unpack(Path(folder) / "compiled"), environment)
+        compileall.compile_dir(compiled.folder, quiet=2)
+        plain = Package(_unpack(Path(folder) / "plain"), environment)
+        for function in track(functions, "measuring", console=console, transient=True):
+            table.add_row(*_measure(function["Handler"].rpartition(".")[0], compiled, plain))
+        size = Path(shutil.make_archive(f"{folder}/package", "zip", plain.folder)).stat().st_size
+    console.print(table)
+    console.print(f"The package: {size / 2**20:.1f} MiB zipped, without byte code as sam build leaves it")
 
 
-def _handlers(template: Mapping[str, Any]) -> Iterator[str]:
-    for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::Function":
-            yield resource["Properties"]["Handler"]
-
-
-def _environment(template: Mapping[str, Any]) -> dict[str, str]:
+def _environment(functions: list[Mapping[str, Any]]) -> dict[str, str]:
     """Every variable that a function gets from the template, with a value that serves to import it."""
-    functions = [template["Globals"]["Function"]]
-    functions += [r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
-    variables: dict[str, Any] = {}
+    variables = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "key", "AWS_DEFAULT_REGION": "us-east-1"}
     for function in functions:
-        variables |= function.get("Environment", {}).get("Variables", {})
-    aws = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "key", "AWS_DEFAULT_REGION": "us-east-1"}
-    written = {name: value if isinstance(value, str) else "value" for name, value in variables.items()}
-    return aws | {name: value for name, value in written.items() if name != "POWERTOOLS_LOG_LEVEL"}
+        for name, value in function.get("Environment", {}).get("Variables", {}).items():
+            variables[name] = value if isinstance(value, str) else "value"
+    variables.pop("POWERTOOLS_LOG_LEVEL", None)  # "value" is no level
+    return variables
 
 
-def _unpack(folder: Path, environment: Mapping[str, str], *, compiled: bool) -> Package:
+def _unpack(folder: Path) -> Path:
+    """Put the package together as `sam build` leaves it, without byte code."""
     (packages,), (code,) = BUILT.glob("*.packages"), BUILT.glob("*.zip")
-    shutil.copytree(packages, folder)
+    shutil.copytree(packages, folder, ignore=shutil.ignore_patterns("__pycache__"))
     with zipfile.ZipFile(code) as archive:
         archive.extractall(folder)
-    compileall.compile_dir(folder, quiet=2)
     (folder / "bootstrap").unlink()  # the emulator's alone
-    if not compiled:
-        for cache in list(folder.rglob("__pycache__")):
-            shutil.rmtree(cache)
-    return Package(folder, LIBRARY, environment)
+    return folder
 
 
-def _zipped_size(folder: Path) -> int:
-    with tempfile.TemporaryDirectory() as temporary:
-        return Path(shutil.make_archive(f"{temporary}/package", "zip", folder)).stat().st_size
+def _measure(module: str, compiled: Package, plain: Package) -> tuple[str, ...]:
+    """The row of a handler's module: medians of the times and of their ratio."""
+    services = sorted(compiled.run(SERVICES.format(module=module)).stdout.split())
+    # A function without clients is held against one that has the table's.
+    clients = [f"boto3.client({service!r})" for service in services or ["dynamodb"]]
+    bare, function = "\n".join(["import boto3", *clients]), f"import {module}"
+    pairs = [(compiled.milliseconds(bare), compiled.milliseconds(function)) for _ in range(TURNS)]
+    parts = _where_the_time_goes(compiled, module).most_common(4)
+    return (
+        module.partition(".")[0],
+        ", ".join(services) or "none",
+        f"{median(first for first, _ in pairs):.0f}",
+        f"{median(second for _, second in pairs):.0f}",
+        f"{median(second / first for first, second in pairs):.2f}",
+        f"{median(plain.milliseconds(function) for _ in range(TURNS)):.0f}",
+        ", ".join(f"{part} {microseconds / 1000:.0f}" for part, microseconds in parts),
+    )
 
 
-def _table(starts: list[ColdStart], title: str) -> Table:
-    table = Table("function", "clients", title=f"CPU time of a cold start, {title}", title_justify="left")
-    for heading in ("bare", "function", "ratio"):
-        table.add_column(heading, justify="right")
-    for start in starts:
-        table.add_row(
-            start.module.partition(".")[0],
-            ", ".join(start.services) or "none",
-            f"{start.bare * 1000:.0f} ms",
-            f"{start.function * 1000:.0f} ms",
-            f"{start.ratio:.2f}",
-        )
-    return table
+def _where_the_time_goes(package: Package, module: str) -> Counter[str]:
+    """Microseconds of importing, by the package at the top of each module's name; all of ours is one.
 
-
-def _parts(package: Package, modules: list[str]) -> Table:
-    table = Table("function", "where the time goes, ms of importing", title_justify="left")
-    for module in modules:
-        parts = where_the_time_goes(package, module).most_common(7)
-        texts = [f"{part} {microseconds / 1000:.0f}" for part, microseconds in parts]
-        table.add_row(module.partition(".")[0], ", ".join(texts))
-    return table
+    `-X importtime` takes time too. A handler's module counts with its clients, which are built while it is imported.
+    """
+    report = package.run(f"import {module}", "-X", "importtime").stderr
+    parts: Counter[str] = Counter()
+    for line in IMPORT_TIME.finditer(report):
+        name = line["module"].partition(".")[0]
+        if line["module"] == module:
+            name = "handler and clients"
+        elif name == module.partition(".")[0]:
+            name = "onboarding"
+        elif {name, name.lstrip("_")} & sys.stdlib_module_names:
+            name = "standard library"
+        parts[name] += int(line["own"])
+    return parts
 
 
 if __name__ == "__main__":
