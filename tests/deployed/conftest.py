@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import httpx
 import pytest
@@ -17,17 +15,13 @@ from cli.downstream.systems import DownstreamSystem
 from cli.machine import emulator
 from cli.machine.deploy import EmulatorStack, deploy
 from cli.machine.emulator import Emulator
-from tests.deployed.definition import FAILING_MACHINE, TASKS
-from tests.deployed.engine.matrix import NATIVE_ERRORS, mocked
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator that hurries: retries wait two thousandths of their delays."""
-    mocks = tmp_path_factory.mktemp("emulator") / "mocks.json"
-    mocks.write_text(json.dumps(_failing_services()), encoding="utf-8")
-    with emulator.start({"SFN_WAIT_SCALE": "0.002", "SFN_MOCK_CONFIG": str(mocks)}) as started:
+def aws() -> Iterator[Emulator]:
+    """An emulator that hurries: a retry that would wait an hour waits less than a second."""
+    with emulator.start({"SFN_WAIT_SCALE": "0.0002"}) as started:
         yield started
 
 
@@ -63,25 +57,3 @@ def onboardings(stack: EmulatorStack) -> Iterator[Onboardings]:
     """Registers customers by HTTP and tells what became of them."""
     with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as http:
         yield Onboardings(stack, http)
-
-
-def _failing_services() -> dict[str, Any]:
-    """A test case for each native task and each error, in which its service fails for as long as it is tried.
-
-    The emulator's own services never fail, so Step Functions' mocks stand for them.
-    https://docs.aws.amazon.com/step-functions/latest/dg/sfn-local-test-sm-exec.html
-    """
-    errors = {error for errors in NATIVE_ERRORS.values() for error in errors}
-    return {
-        "StateMachines": {
-            FAILING_MACHINE: {
-                "TestCases": {
-                    mocked(task.name, error): {task.name: error}
-                    for task in TASKS.values()
-                    if task.is_native
-                    for error in NATIVE_ERRORS.get(task.integration, ())
-                }
-            }
-        },
-        "MockedResponses": {error: {"0-99": {"Throw": {"Error": error, "Cause": "mocked"}}} for error in errors},
-    }

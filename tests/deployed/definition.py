@@ -10,9 +10,6 @@ from tests.wiring.definition import INVOKE, inner_machines, rendered
 from tests.wiring.functions import deployed, expected_errors
 from tests.wiring.rules.retries import attempts_of, retrier_for
 
-# A copy of the deployed machine whose functions fail on demand, and whose native tasks are mocked to.
-FAILING_MACHINE = "customer-onboarding-failing"
-
 
 @dataclass(frozen=True)
 class Task:

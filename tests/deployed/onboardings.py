@@ -110,7 +110,9 @@ class Onboardings:
         """Wait until no more than so many messages are in a queue, whose name is that of its consumer."""
         url = self.physical_id(f"{name}Queue")
         for _ in back_off(PATIENCE_SECONDS):
-            if self._waiting(url) <= most:
+            attributes = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+            waiting = attributes["ApproximateNumberOfMessages"], attributes["ApproximateNumberOfMessagesNotVisible"]
+            if sum(map(int, waiting)) <= most:
                 return
         raise TimeoutError(f"more than {most} messages are in {url} after {PATIENCE_SECONDS} s")
 
@@ -151,6 +153,7 @@ class Onboardings:
     def ended(self, customer_id: str, state_machine_arn: str | None = None) -> Onboarding:
         """Wait until the customer's execution has ended, and tell what it did."""
         execution = self.await_end(customer_id, state_machine_arn)
+        address = json.loads(execution["input"])["data"]["email"]
         history = self.history(execution["executionArn"])
         states: list[str] = []
         tries: Counter[str] = Counter()
@@ -167,7 +170,7 @@ class Onboardings:
             tries=tries,
             ends=[event["type"] for event in history if event["type"] in TERMINAL],
             events=[event for event in self.events_of(customer_id) if event[0] not in BY_CONSUMERS],
-            mails=self._mails_to(json.loads(execution["input"])["data"]["email"]),
+            mails=[mail for mail in self.stack.emulator.mails() if address in mail["To"]],
         )
 
     def await_end(self, customer_id: str, state_machine_arn: str | None = None) -> dict[str, Any]:
@@ -194,17 +197,6 @@ class Onboardings:
         )
         return sum(len(page["executions"]) for page in pages)
 
-    def queued(self) -> int:
-        """How many registrations are in the queue, waiting or in work."""
-        return self._waiting(self.stack.outputs["RegistrationQueueUrl"])
-
-    def _waiting(self, queue_url: str) -> int:
-        attributes = self._sqs.get_queue_attributes(
-            QueueUrl=queue_url,
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )["Attributes"]
-        return sum(int(number) for number in attributes.values())
-
     def events_of(self, customer_id: str) -> list[tuple[str, dict[str, Any]]]:
         """The detail-type and the detail of what was published of a customer up to now, in order."""
         with self._taking:
@@ -214,7 +206,3 @@ class Onboardings:
         theirs = [event for event in self._events if event["detail"]["customerId"] == customer_id]
         theirs.sort(key=lambda event: str(event["detail"]["metadata"]["occurredAt"]))
         return [(event["detail-type"], event["detail"]) for event in theirs]
-
-    def _mails_to(self, address: str) -> list[dict[str, Any]]:
-        outbox = self._http.get(f"{self.stack.emulator.endpoint_url}/_ministack/ses/messages").raise_for_status()
-        return [mail for mails in outbox.json()["messages"].values() for mail in mails if address in mail["To"]]

@@ -8,7 +8,6 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -19,11 +18,12 @@ from cli.aws.stack import Stack
 from cli.demo.event_recorder import NAME as RECORDER
 from cli.downstream.systems import DownstreamSystem
 from cli.machine.build import BUILT
-from tests.deployed.definition import FAILING_MACHINE, TASKS
+from tests.deployed.definition import TASKS
 from tests.deployed.engine.audit import Auditor
 from tests.deployed.engine.redrive import redrivable, taken_up
 from tests.deployed.onboardings import Onboarding, Onboardings
-from tests.wiring.definition import inner_machines
+from tests.invocations import a_registration
+from tests.wiring.definition import states
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -51,32 +51,26 @@ def resting_consumers(stack: Stack) -> Iterator[None]:
 class FailingWorkflow:
     """The workflow, whose tasks fail as a test plans it.
 
-    `machine` has its functions wrapped, and native tasks that Step Functions' mocks can fail; in `stand_in` a function
-    does the native tasks' work, so that they can fail like the others. `deployed` is the machine of the stack itself,
-    `alone` the same without any downstream system, and `resuming` takes up what failed in any of them.
+    `machine` has its functions wrapped; in each of `stand_ins`, by native task, a function also does that task's work,
+    so that it can fail like the others. `deployed` is the machine of the stack itself, `alone` the same without any
+    downstream system, and `resuming` redrives what failed in any of them.
     """
 
     onboardings: Onboardings
     dynamodb: DynamoDBClient = field(repr=False)
     machine: str
-    stand_in: str
+    stand_ins: Mapping[str, str]
     deployed: str
     alone: str
     resuming: str
     definition: Mapping[str, Any] = field(repr=False)
 
     def run(
-        self,
-        customer: Mapping[str, Any],
-        faults: Mapping[str, Sequence[str]] | None = None,
-        *,
-        machine: str | None = None,
-        customer_id: str | None = None,
+        self, customer: Mapping[str, Any], faults: Mapping[str, Sequence[str]] | None = None, machine: str | None = None
     ) -> Onboarding:
         """Onboard a customer; each task in `faults` meets these, one a try (see faults.py)."""
         machine = machine or self.machine
-        customer_id = self.start(customer, faults, machine=machine, customer_id=customer_id)
-        return self.onboardings.ended(customer_id, machine)
+        return self.onboardings.ended(self.start(customer, faults, machine=machine), machine)
 
     def start(
         self,
@@ -84,35 +78,18 @@ class FailingWorkflow:
         faults: Mapping[str, Sequence[str]] | None = None,
         *,
         machine: str | None = None,
-        test_case: str = "",
-        customer_id: str | None = None,
     ) -> str:
-        """Start the onboarding of a customer and return the customerId.
-
-        `test_case` names one of Step Functions' mocks (see tests/conftest.py).
-        """
-        customer_id = customer_id or str(uuid4())
-        machine = machine or self.machine
+        """Start the onboarding of a customer and return the customerId."""
+        customer_id = str(uuid4())
         for task, plan in (faults or {}).items():
             self.dynamodb.put_item(
                 TableName=FAULTS_TABLE,
-                Item={
-                    "pk": {"S": f"{customer_id}/{task}"},
-                    "plan": {"L": [{"S": fault} for fault in plan]},
-                },
+                Item={"pk": {"S": f"{customer_id}/{task}"}, "plan": {"L": [{"S": fault} for fault in plan]}},
             )
         self.onboardings.sfn.start_execution(
-            stateMachineArn=f"{machine}#{test_case}" if test_case else machine,
+            stateMachineArn=machine or self.machine,
             name=customer_id,
-            input=json.dumps(
-                {
-                    "eventType": "CustomerRegistered",
-                    "timestamp": datetime.now(UTC).isoformat(),
-                    "customerId": customer_id,
-                    "correlationId": str(uuid4()),
-                    "data": customer,
-                }
-            ),
+            input=json.dumps(a_registration(customerId=customer_id, data=customer)),
         )
         return customer_id
 
@@ -163,19 +140,23 @@ def workflow(stack: Stack, onboardings: Onboardings) -> FailingWorkflow:
         return made["stateMachineArn"]
 
     failing = json.loads(deployed["definition"])
-    for name, state in _tasks(failing):
+    for name, state in states(failing, "Task"):
         if not TASKS[name].is_native:
-            arguments = state["Arguments"]
-            arguments["FunctionName"] = wrap(name, arguments["FunctionName"])
+            state["Arguments"]["FunctionName"] = wrap(name, state["Arguments"]["FunctionName"])
 
     alone = json.loads(deployed["definition"])
     assert "$split('crm,billing,ledger', ',')" in alone["States"]["ProvisionAccounts"]["Items"]
     alone["States"]["ProvisionAccounts"]["Items"] = "{% [$split('', ',')[$ != '']] %}"
+    native = wrap("native", None)
     return FailingWorkflow(
         onboardings,
         dynamodb,
-        machine=create(FAILING_MACHINE, failing),
-        stand_in=create(f"{FAILING_MACHINE}-stand-in", _with_stand_ins(failing, wrap("native", None))),
+        machine=create("customer-onboarding-failing", failing),
+        stand_ins={
+            name: create(f"failing-{name}", _with_stand_in(failing, name, native))
+            for name, task in TASKS.items()
+            if task.is_native
+        },
         deployed=stack.outputs["StateMachineArn"],
         alone=create("customer-onboarding-alone", alone),
         resuming=create("customer-onboarding-resuming", redrivable(failing)),
@@ -193,10 +174,7 @@ def _wrapper(stack: Stack) -> Callable[[str, str | None], str]:
     """A function that puts a wrapper around the function of a task, or around native calls, and returns its ARN."""
     iam, functions = stack.session.client("iam"), stack.session.client("lambda")
     role = iam.create_role(RoleName="faults", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    everything = {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
-    }
+    everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
     iam.put_role_policy(RoleName="faults", PolicyName="faults", PolicyDocument=json.dumps(everything))
     package = _with_wrapper()
 
@@ -218,30 +196,21 @@ def _wrapper(stack: Stack) -> Callable[[str, str | None], str]:
     return wrap
 
 
-def _with_stand_ins(machine: Mapping[str, Any], function: str) -> dict[str, Any]:
-    """The machine, with this function in place of each native task."""
+def _with_stand_in(machine: Mapping[str, Any], task: str, function: str) -> dict[str, Any]:
+    """The machine, with this function in place of a native task."""
     changed = deepcopy(dict(machine))
-    for name, state in _tasks(changed):
-        if TASKS[name].is_native:
-            state["Resource"] = "arn:aws:states:::lambda:invoke"
-            state["Arguments"] = {
-                "FunctionName": function,
-                "Payload": {
-                    "customerId": "{% $states.context.Execution.Name %}",
-                    "task": name,
-                    "integration": TASKS[name].integration,
-                    "arguments": state["Arguments"],
-                },
-            }
+    state = changed["States"][task]
+    state["Resource"] = "arn:aws:states:::lambda:invoke"
+    state["Arguments"] = {
+        "FunctionName": function,
+        "Payload": {
+            "customerId": "{% $states.context.Execution.Name %}",
+            "task": task,
+            "integration": TASKS[task].integration,
+            "arguments": state["Arguments"],
+        },
+    }
     return changed
-
-
-def _tasks(machine: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    found = [(name, state) for name, state in machine["States"].items() if state["Type"] == "Task"]
-    for state in machine["States"].values():
-        for inner in inner_machines(state):
-            found += _tasks(inner)
-    return found
 
 
 def _with_wrapper() -> bytes:

@@ -44,15 +44,14 @@ class Failure:
     """One way in which a task fails: `faults` are what it meets, one a try (see faults.py).
 
     `error` is what its last try fails with, None where a try succeeds in the end; `done` says whether it did its work
-    all the same. `mocked` failures are Step Functions' own mocks. `repeats` says whether the work was done more than
-    once, as far as the world can tell; `mails` what was mailed beyond the one.
+    all the same. `repeats` says whether the work was done more than once, as far as the world can tell; `mails` what
+    was mailed beyond the one.
     """
 
     what: str
     faults: tuple[str, ...] = ()
     error: str | None = None
     done: bool = False
-    mocked: bool = False
     repeats: bool = False
     mails: int = 0
 
@@ -98,10 +97,6 @@ class Row:
         return self.task.tries(self.failure.error) if self.failure.error else len(self.failure.faults)
 
     @property
-    def test_case(self) -> str:
-        return mocked(self.task.name, self.failure.error) if self.failure.mocked and self.failure.error else ""
-
-    @property
     def leaves(self) -> World:
         """What is there of the customer afterwards."""
         failed_at = self.failed_at.name if self.failed_at else None
@@ -113,11 +108,6 @@ class Row:
         return (self.task.name, self.failure.error) == (self.way.fails, self.way.by)
 
 
-def mocked(task: str, error: str) -> str:
-    """The name of the test case in which a native task fails."""
-    return f"{task}-{error}"
-
-
 def failures(task: Task) -> Iterator[Failure]:
     """The ways in which a task can fail."""
     yield from _native_failures(task) if task.is_native else _function_failures(task)
@@ -125,8 +115,7 @@ def failures(task: Task) -> Iterator[Failure]:
 
 def _function_failures(task: Task) -> Iterator[Failure]:
     passing = [*TRANSIENT[INVOKE], *(error for error in sorted(task.typed_errors) if task.tries(error) > 1)]
-    for error in passing:
-        yield Failure(f"{error} once", (f"raise {error}",))
+    yield Failure("each passing error once", tuple(f"raise {error}" for error in passing))
     for error in [*passing, UNFORESEEN]:
         yield Failure(f"{error} until the retries are used up", (f"raise {error}",) * FOR_GOOD, error)
     for error in sorted(task.typed_errors.difference(passing)):
@@ -145,10 +134,10 @@ def _function_failures(task: Task) -> Iterator[Failure]:
 
 
 def _native_failures(task: Task) -> Iterator[Failure]:
-    for error in NATIVE_ERRORS.get(task.integration, ()):
-        yield Failure(f"{error} until the retries are used up", (), error, mocked=True)
-    for error in NATIVE_ERRORS.get(task.integration, ())[:-1]:
-        yield Failure(f"{error} once", (f"raise {error}",))
+    errors = NATIVE_ERRORS.get(task.integration, ())
+    yield Failure("each passing error once", tuple(f"raise {error}" for error in errors[:-1]))
+    for error in errors:
+        yield Failure(f"{error} until the retries are used up", (f"raise {error}",) * FOR_GOOD, error)
     yield Failure("crash after the work", ("work, then exit",), repeats=True)
     yield Failure(
         "work done but never reported",

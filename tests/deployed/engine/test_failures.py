@@ -27,8 +27,8 @@ from tests.deployed.engine.matrix import FORESEEN, MATRIX, NATIVE_ERRORS, Row
 from tests.deployed.engine.world import ONBOARDED, PUBLISHED, WAYS, World, in_one_system
 from tests.deployed.onboardings import Onboarding
 
-# Executions at a time: each has at most three functions at work, and the emulator runs 16.
-AT_A_TIME = 5
+# Executions at a time: each has at most three functions at work, and the emulator runs 128.
+AT_A_TIME = 8
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def matrix(request: pytest.FixtureRequest, workflow: FailingWorkflow, auditor: A
         customer = a_customer(**row.way.customer)
         if row.way.taken:
             _give_to_another(customer["email"], auditor)
-        machine = workflow.stand_in if row.task.is_native and not row.failure.mocked else workflow.machine
-        customer_id = workflow.start(customer, row.faults, machine=machine, test_case=row.test_case)
+        machine = workflow.stand_ins.get(row.task.name, workflow.machine)
+        customer_id = workflow.start(customer, row.faults, machine=machine)
         done.failed[row] = ended(customer_id, machine, customer)
         done.met[row] = workflow.faults_met(customer_id, row.faults, in_one_system(row.task.name))
         if row.failed_at:
@@ -78,8 +78,10 @@ def matrix(request: pytest.FixtureRequest, workflow: FailingWorkflow, auditor: A
         onboarding = workflow.onboardings.ended(customer_id, machine)
         return Run(customer_id, onboarding, auditor.world(customer_id, customer["email"], onboarding))
 
+    # Those that hang take the longest, and no processor: the others run meanwhile.
+    rows = sorted(selected, key=lambda row: (row.failure.what != "hang", MATRIX.index(row)))
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        list(pool.map(run, [row for row in MATRIX if row in selected]))
+        list(pool.map(run, rows))
     done.seconds = time.monotonic() - began
     return done
 
@@ -96,8 +98,7 @@ def test_a_task_that_fails_leaves_what_the_design_says(row: Row, matrix: Matrix)
     times = assert_each_event_keeps_its_contract(run.customer_id, run.onboarding)
     repeated = {PUBLISHED[row.task.name]} if row.failure.repeats and row.task.name in PUBLISHED else set()
     assert {detail_type for detail_type, count in times.items() if count > 1} == repeated
-    met = run.onboarding.tries[row.task.name] if row.failure.mocked else matrix.met[row]
-    assert met == row.met
+    assert matrix.met[row] == row.met
 
 
 def test_what_failed_is_taken_up_where_it_failed_and_reaches_its_end(matrix: Matrix) -> None:
@@ -127,8 +128,6 @@ def test_each_task_fails_in_each_way(matrix: Matrix, record_property: Callable[[
     assert {task.integration for task in TASKS.values() if task.is_native} == NATIVE_ERRORS.keys()
     typed = {(task.name, error) for task in TASKS.values() for error in task.typed_errors}
     assert {(row.task.name, row.failure.error) for row in MATRIX} >= typed | FORESEEN.keys()
-    for task in TASKS.values():
-        assert len([row for row in MATRIX if row.task == task]) >= 10, task
     record_property(
         SUMMARY,
         f"Failures: {len(matrix.failed)} of {len(MATRIX)}, in {len(TASKS)} tasks; taken up: {len(matrix.redriven)}; "
