@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pytest
-
 from cli.machine.polling import back_off
-from cli.report.source import NoAnalytics, fetch
+from cli.report.source import fetch
 from tests.customers import a_customer
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
@@ -30,10 +28,3 @@ def test_a_customer_who_is_onboarded_is_in_every_stage_of_the_funnel(onboardings
         assert getattr(after, stage) > getattr(before, stage)
     assert after.time_to_onboard
     assert 0 < after.time_to_onboard.median <= after.time_to_onboard.p95
-
-
-def test_a_period_that_is_none_is_refused(onboardings: Onboardings) -> None:
-    stack = onboardings.stack
-
-    with pytest.raises(NoAnalytics, match="period_invalid"):
-        fetch(stack.session, stack.api_url, datetime(2026, 1, 1, tzinfo=UTC).date())

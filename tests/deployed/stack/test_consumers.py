@@ -1,11 +1,10 @@
-"""The consumers of the deployed stack: a thousand events that come twice and shuffled, and one that none can read."""
+"""The consumers of the deployed stack: hundreds of events that come twice and shuffled, and one that none can read."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -28,16 +27,17 @@ from tests.invocations import an_envelope
 from tests.unit.test_detect_fraud import in_order
 
 if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
     from mypy_boto3_lambda.type_defs import EnvironmentTypeDef
 
-CUSTOMERS = 250
+CUSTOMERS = 100
 DAY = datetime(2020, 1, 15, 6, tzinfo=UTC)  # on which nobody else is registered
 
 
 def four_events(number: int, chance: random.Random) -> list[Event]:
     """What is published of one customer: four events, for one in ten of them two that are other ones."""
     customer_id, at = str(uuid4()), DAY + timedelta(seconds=number * 100)
-    domain = "mailinator.com" if chance.random() < 0.05 else "gmail.com"
+    domain = "mailinator.com" if chance.random() < 0.2 else "gmail.com"
     local = chance.choice(["ada.lovelace", "xk29q"])
     phone = f"+4420794609{chance.randrange(30):02}" if chance.random() < 0.4 else None
     customer = a_customer(email=f"{local}@{domain}", phone=phone)
@@ -49,10 +49,8 @@ def four_events(number: int, chance: random.Random) -> list[Event]:
     registered = event(CustomerRegistered, 1, registered_at=at, customer_data=customer)
     if chance.random() < 0.1:
         error = {"field": "email", "code": "email_invalid", "message": "Must be well-formed"}
-        return [
-            registered,
-            event(CustomerValidationFailed, 2, status="INVALID", errors=[error], customer_data=customer),
-        ]
+        failed = event(CustomerValidationFailed, 2, status="INVALID", errors=[error], customer_data=customer)
+        return [registered, failed]
     sent_after = round(chance.uniform(4, 60), 1)
     return [
         registered,
@@ -62,28 +60,20 @@ def four_events(number: int, chance: random.Random) -> list[Event]:
     ]
 
 
-def batches(events: list[Event], size: int = 10) -> Iterator[list[Event]]:
-    for start in range(0, len(events), size):
-        yield events[start : start + size]
-
-
 def put(onboardings: Onboardings, events: list[Event]) -> None:
-    """Publish events, as many at a time as EventBridge takes."""
     client, bus = onboardings.stack.session.client("events"), onboardings.stack.outputs["EventBusName"]
-    for batch in batches(events):
-        envelopes = [an_envelope(event) for event in batch]
-        answer = client.put_events(
-            Entries=[
-                {
-                    "EventBusName": bus,
-                    "Source": envelope["source"],
-                    "DetailType": envelope["detail-type"],
-                    "Detail": json.dumps(envelope["detail"]),
-                }
-                for envelope in envelopes
-            ]
-        )
-        assert not answer["FailedEntryCount"]
+    for start in range(0, len(events), 10):  # as many at a time as EventBridge takes
+        envelopes = [an_envelope(event) for event in events[start : start + 10]]
+        entries: list[PutEventsRequestEntryTypeDef] = [
+            {
+                "EventBusName": bus,
+                "Source": it["source"],
+                "DetailType": it["detail-type"],
+                "Detail": json.dumps(it["detail"]),
+            }
+            for it in envelopes
+        ]
+        assert not client.put_events(Entries=entries)["FailedEntryCount"]
 
 
 def test_events_that_come_twice_and_shuffled_leave_what_they_would_have_left_in_order(
@@ -92,8 +82,6 @@ def test_events_that_come_twice_and_shuffled_leave_what_they_would_have_left_in_
     stack = onboardings.stack
     chance = random.Random(1815)  # noqa: S311 - repeatable, and no secret
     by_customer = [four_events(number, chance) for number in range(CUSTOMERS)]
-    while sum(map(len, by_customer)) < 1000:
-        by_customer.append(four_events(len(by_customer), chance))
     events = [event for theirs in by_customer for event in theirs]
     kinds = Counter(type(event).__name__ for event in events)
     shuffled = events * 2
@@ -108,38 +96,33 @@ def test_events_that_come_twice_and_shuffled_leave_what_they_would_have_left_in_
     assert (total.registered, total.validated) == (len(by_customer), kinds["CustomerValidated"])
     assert (total.account_created, total.email_sent) == (kinds["CustomerAccountCreated"], kinds["WelcomeEmailSent"])
     assert total.rejected == total.rejection_reasons["email_invalid"] == kinds["CustomerValidationFailed"]
-    assert total.suspected == len(suspected) > 20
-    table = onboardings.physical_id("TimelinesTable")
-    dynamodb = stack.session.client("dynamodb")
+    assert total.suspected == len(suspected) > 10
+    table, dynamodb = onboardings.physical_id("TimelinesTable"), stack.session.client("dynamodb")
     for theirs in by_customer:
         customer_id = theirs[0].customer_id
         kept = timelines.entries_of(customer_id, dynamodb=dynamodb, table_name=table)
-        told = onboarding_from(customer_id, kept)
-        assert told.status == ("ONBOARDED" if len(theirs) == 4 else "REJECTED")
-        assert [step.occurred_at for step in told.timeline] == [event.metadata.occurred_at for event in theirs]
-    for customer_id in (theirs[0].customer_id for theirs in by_customer):
-        published = {
-            detail["metadata"]["eventId"]
-            for kind, detail in onboardings.events_of(customer_id)
-            if kind == "CustomerFraudSuspected"
-        }
-        assert published == ({f"{customer_id}:CustomerFraudSuspected"} if customer_id in suspected else set())
+        onboarding = onboarding_from(customer_id, kept)
+        assert onboarding.status == ("ONBOARDED" if len(theirs) == 4 else "REJECTED")
+        assert [step.occurred_at for step in onboarding.timeline] == [event.metadata.occurred_at for event in theirs]
+        published = dict(onboardings.events_of(customer_id)).get("CustomerFraudSuspected")
+        assert (published is not None) == (customer_id in suspected)
+        assert published is None or published["metadata"]["eventId"] == f"{customer_id}:CustomerFraudSuspected"
 
 
-def test_what_a_consumer_can_not_read_ends_in_its_own_dlq_and_holds_up_nobody(onboardings: Onboardings) -> None:
-    sqs, poison = onboardings.stack.session.client("sqs"), f'{{"poison": "{uuid4()}"}}'
-    for consumer in CONSUMERS:
-        sqs.send_message(QueueUrl=onboardings.physical_id(f"{consumer}Queue"), MessageBody=poison)
+def test_unreadable_message_ends_in_its_own_dlq_and_holds_up_nobody(onboardings: Onboardings) -> None:
+    sqs = onboardings.stack.session.client("sqs")
+    poisons = {name: f'{{"poison": "{uuid4()}"}}' for name in ("Registration", *CONSUMERS)}
+    for name, poison in poisons.items():
+        sqs.send_message(QueueUrl=onboardings.physical_id(f"{name}Queue"), MessageBody=poison)
 
     customer_id = onboardings.register(a_customer(email=f"eve.{uuid4().hex}@mailinator.com"))
 
     onboardings.await_status(customer_id, "ONBOARDED")
-    for consumer in CONSUMERS:
-        onboardings.await_left(consumer, 1)
-    with onboardings.hurried(*CONSUMERS):
-        for consumer in CONSUMERS:
-            assert any(poison in onboardings.dead_letters(consumer) for _ in back_off(PATIENCE_SECONDS)), consumer
-    assert poison not in onboardings.dead_letters("Registration")
+    for name in poisons:
+        onboardings.await_left(name, 1)
+    with onboardings.hurried(*poisons):
+        for name, poison in poisons.items():
+            assert any(poison in onboardings.dead_letters(name) for _ in back_off(PATIENCE_SECONDS)), name
     onboardings.await_consumers()
     assert "CustomerFraudSuspected" in [kind for kind, _ in onboardings.events_of(customer_id)]
 
