@@ -26,7 +26,7 @@ from tests.wiring.rules.publications import BY_CONSUMERS
 PATIENCE_SECONDS = 240  # far more than it takes, for a machine that does other things too
 # Those first who publish what others consume.
 CONSUMERS = ("PublishEmailFeedback", "DetectFraud", "TrackOnboarding", "RecordAnalytics")
-# Whatever the engine publishes is held against the published contracts.
+# What the engine publishes is held against the published contracts.
 CONTRACTS = {
     name: Draft202012Validator(json.loads(path_of(event).read_text(encoding="utf-8"))) for name, event in EVENTS.items()
 }
@@ -94,8 +94,8 @@ class Onboardings:
             answer = self.status_of(customer_id)
             if answer.status_code == httpx.codes.OK and answer.json()["status"] == status:
                 return dict(answer.json())
-        told = answer.text if answer else "nothing"
-        raise TimeoutError(f"{customer_id} is not {status} within {PATIENCE_SECONDS} s: {told}")
+        said = answer.text if answer else "nothing"
+        raise TimeoutError(f"{customer_id} is not {status} within {PATIENCE_SECONDS} s: {said}")
 
     def physical_id(self, logical_id: str) -> str:
         """What a resource of the template is on AWS: a queue's URL, a table's or a function's name."""

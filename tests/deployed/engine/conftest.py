@@ -20,7 +20,7 @@ from cli.downstream.systems import DownstreamSystem
 from cli.machine.build import BUILT
 from tests.deployed.definition import TASKS
 from tests.deployed.engine.audit import Auditor
-from tests.deployed.engine.redrive import redrivable, taken_up
+from tests.deployed.engine.redrive import redrivable, where_it_failed
 from tests.deployed.onboardings import Onboarding, Onboardings
 from tests.invocations import a_registration
 from tests.wiring.definition import states
@@ -94,7 +94,7 @@ class FailingWorkflow:
         return customer_id
 
     def redrive(self, customer_id: str, machine: str, faults: Iterable[str] = ()) -> None:
-        """Take the failed execution up where it stands (see redrive.py), once the tasks in `faults` are mended."""
+        """Redrive the failed execution (see redrive.py), once the tasks in `faults` are mended."""
         for task in faults:
             self.dynamodb.delete_item(TableName=FAULTS_TABLE, Key={"pk": {"S": f"{customer_id}/{task}"}})
         execution = self.onboardings.await_end(customer_id, machine)
@@ -102,7 +102,7 @@ class FailingWorkflow:
         self.onboardings.sfn.start_execution(
             stateMachineArn=self.resuming,
             name=customer_id,
-            input=json.dumps(json.loads(execution["input"]) | taken_up(self.definition, history)),
+            input=json.dumps(json.loads(execution["input"]) | where_it_failed(self.definition, history)),
         )
 
     def provision(self, task: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tests.deployed.engine.world import COMPENSATED, INVALID, TAKEN, WAYS, WITHO
 from tests.wiring.definition import INVOKE
 from tests.wiring.rules.retries import TRANSIENT
 
-UNFORESEEN = "KeyError"
+UNEXPECTED = "KeyError"
 # What the services behind the native tasks fail with; the last of each is one that will not pass.
 NATIVE_ERRORS = {
     "events:putEvents": (
@@ -28,8 +28,8 @@ NATIVE_ERRORS = {
 }
 FOR_GOOD = 50  # times: more than any task is tried
 
-# The foreseen errors and the ways that they lead to; all others fail the execution at the task.
-FORESEEN: dict[tuple[str, str], Way] = {
+# The expected errors and the ways that they lead to; all others fail the execution at the task.
+EXPECTED: dict[tuple[str, str], Way] = {
     ("ValidateCustomer", "CustomerInvalid"): INVALID,
     ("CreateAccount", "EmailAlreadyRegistered"): TAKEN,
     ("SendWelcomeEmail", "EmailUndeliverable"): WITHOUT_EMAIL,
@@ -69,14 +69,14 @@ class Row:
     @property
     def way(self) -> Way:
         """The way that the execution takes: to the task at least."""
-        foreseen = FORESEEN.get((self.task.name, self.failure.error or ""))
-        return foreseen or next(way for way in WAYS if self.task.name in way.tasks)
+        expected = EXPECTED.get((self.task.name, self.failure.error or ""))
+        return expected or next(way for way in WAYS if self.task.name in way.tasks)
 
     @property
     def failed_at(self) -> Task | None:
         """The task that the execution fails at, if it does."""
-        foreseen = (self.task.name, self.failure.error) in FORESEEN
-        return self.task if self.failure.error and not foreseen else None
+        expected = (self.task.name, self.failure.error) in EXPECTED
+        return self.task if self.failure.error and not expected else None
 
     @property
     def is_compensated(self) -> bool:
@@ -116,7 +116,7 @@ def failures(task: Task) -> Iterator[Failure]:
 def _function_failures(task: Task) -> Iterator[Failure]:
     passing = [*TRANSIENT[INVOKE], *(error for error in sorted(task.typed_errors) if task.tries(error) > 1)]
     yield Failure("each passing error once", tuple(f"raise {error}" for error in passing))
-    for error in [*passing, UNFORESEEN]:
+    for error in [*passing, UNEXPECTED]:
         yield Failure(f"{error} until the retries are used up", (f"raise {error}",) * FOR_GOOD, error)
     for error in sorted(task.typed_errors.difference(passing)):
         yield Failure(error, (f"raise {error}",) * FOR_GOOD, error)

@@ -1,4 +1,4 @@
-"""RedriveExecution, which the emulator lacks: a failed execution is taken up at the state that failed.
+"""RedriveExecution, which the emulator lacks: a failed execution goes on at the state that failed.
 
 As on AWS the state gets the input that it had, and the workflow's variables have the values that they had. A Map runs
 all its iterations again, where AWS runs those that failed: more is repeated here, which has to do no harm.
@@ -18,11 +18,11 @@ from tests.wiring.expressions import evaluate
 
 
 def redrivable(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """The machine, to be started anywhere: its input is what `taken_up` returns."""
+    """The machine, to be started anywhere: its input is what `where_it_failed` returns."""
     machine = deepcopy(dict(definition))
     names = {name for state in machine["States"].values() for name in _assigned(state)}
     machine["States"] |= {
-        "TakeUp": {
+        "Resume": {
             "Type": "Pass",
             "Assign": {name: f"{{% $states.input.variables.{name} %}}" for name in sorted(names)},
             "Output": "{% $states.input.input %}",
@@ -37,11 +37,11 @@ def redrivable(definition: Mapping[str, Any]) -> dict[str, Any]:
             "Default": machine["StartAt"],
         },
     }
-    machine["StartAt"] = "TakeUp"
+    machine["StartAt"] = "Resume"
     return machine
 
 
-def taken_up(definition: Mapping[str, Any], history: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def where_it_failed(definition: Mapping[str, Any], history: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Where a failed execution stood: its last state, that state's input, and the variables."""
     states: Mapping[str, State] = definition["States"]
     variables: dict[str, Any] = {name: None for state in states.values() for name in _assigned(state)}
