@@ -120,7 +120,7 @@ def _measure(module: str, compiled: Package, plain: Package) -> tuple[str, ...]:
         f"{median(second for _, second in pairs):.0f}",
         f"{median(second / first for first, second in pairs):.2f}",
         f"{median(plain.milliseconds(function) for _ in range(TURNS)):.0f}",
-        ", ".join(f"{part} {microseconds / 1000:.0f}" for part, microseconds in parts),
+        "\n".join(f"{part} {microseconds / 1000:.0f}" for part, microseconds in parts),
     )
 
 
