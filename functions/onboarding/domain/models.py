@@ -86,7 +86,7 @@ class Address(Message):
 
 
 class CustomerData(Message):
-    """What a customer tells of themselves; after validation, normalised (`onboarding.domain.validation`)."""
+    """A customer's data: as typed, or normalised after validation."""
 
     first_name: Name
     last_name: Name

@@ -78,7 +78,7 @@ class Onboarding(Message):
     """How far an onboarding has come.
 
     The welcome e-mail of a customer without an account is NOT_SENT for good; that of an onboarding that failed
-    otherwise is PENDING, since a failed onboarding can be taken up again.
+    otherwise is PENDING, since a failed onboarding can be redriven.
     """
 
     customer_id: CustomerId
