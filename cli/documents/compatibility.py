@@ -13,6 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from packaging.version import Version
+
 from cli import PROJECT
 
 FOLDER = "contracts"
@@ -33,18 +35,10 @@ class Change(NamedTuple):
         return f"{self.path}: {self.what}"
 
 
-class Version(NamedTuple):
-    """A released version, of the file {event}-{major}.{minor}.json."""
-
-    event: str
-    major: int
-    minor: int
-
-    @classmethod
-    def of(cls, name: str) -> "Version":
-        event, _, version = name.removesuffix(".json").rpartition("-")
-        major, _, minor = version.partition(".")
-        return cls(event, int(major), int(minor))
+def version_of(name: str) -> tuple[str, Version]:
+    """The event and the version in a contract's name, {event}-{major}.{minor}.json."""
+    event, _, version = name.removesuffix(".json").rpartition("-")
+    return event, Version(version)
 
 
 def changes(old: Schema, new: Schema) -> Iterator[Change]:
@@ -54,12 +48,11 @@ def changes(old: Schema, new: Schema) -> Iterator[Change]:
 
 def breaks(released: dict[str, Schema]) -> Iterator[str]:
     """Yield, for the schemas by their files' names, each change that is none for a minor version."""
-    names = sorted(released, key=Version.of)
-    for one, other in pairwise(names):
-        old, new = Version.of(one), Version.of(other)
-        if old.event == new.event:
+    for one, other in pairwise(sorted(released, key=version_of)):
+        (old_event, old), (event, new) = version_of(one), version_of(other)
+        if old_event == event:
             if old.major != new.major:
-                yield f"{other}: another major version is another event, such as {new.event}V{new.major}"
+                yield f"{other}: another major version is another event, such as {event}V{new.major}"
             yield from (f"{other}: {it}" for it in changes(released[one], released[other]) if not it.is_addition)
 
 
@@ -74,7 +67,7 @@ def rewritten(released: dict[str, Schema], present: dict[str, Schema]) -> Iterat
 
 def _changes(old: Schema, new: Schema, path: str) -> Iterator[Change]:
     before, after = old.get("properties", {}), new.get("properties", {})
-    for name in before.keys() | after.keys():
+    for name in sorted(before.keys() | after.keys()):
         field = f"{path}.{name}".lstrip(".")
         required = name in old.get("required", ()), name in new.get("required", ())
         if name not in after:
@@ -110,21 +103,17 @@ def _at(revision: str) -> dict[str, Schema]:
     """The contracts at a Git revision."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments], cwd=PROJECT, check=True, capture_output=True, encoding="utf-8"
-        ).stdout
+        return subprocess.check_output(["git", *arguments], cwd=PROJECT, encoding="utf-8")
 
-    paths = [Path(line) for line in git("ls-tree", "--name-only", revision, f"{FOLDER}/").splitlines()]
-    return {path.name: json.loads(git("show", f"{revision}:{path}")) for path in paths}
+    paths = git("ls-tree", "--name-only", revision, f"{FOLDER}/").splitlines()
+    return {Path(path).name: json.loads(git("show", f"{revision}:{path}")) for path in paths}
 
 
-def main() -> int:
+def main() -> None:
     present = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in (PROJECT / FOLDER).glob("*.json")}
     found = [*rewritten(_at(sys.argv[1]), present), *breaks(present)]
-    for line in found:
-        print(line)
-    return 1 if found else 0
+    sys.exit("\n".join(found) or 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

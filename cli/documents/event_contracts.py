@@ -1,36 +1,20 @@
-"""The published contract of the events: JSON Schemas, an AsyncAPI document, a page, a template of a schema registry.
+"""The published contract of the events: JSON Schemas, an AsyncAPI document, tables, a template of a schema registry.
 
 All of it is made of the models in onboarding/domain/events.py.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cli import PROJECT
-from cli.documents.schemas import NoNulls, as_text
+from cli.documents.schemas import NoNulls, as_text, document
 from onboarding.domain.events import EVENTS, SOURCE, Event
 from onboarding.domain.models import PERSONAL
 
 CONTRACTS = PROJECT / "contracts"
-DIALECT = NoNulls.schema_dialect
-PAGE = """\
-# Events
-
-The workflow and its consumers publish these on the custom event bus of the stack (output `EventBusName`), with the
-`source` `{source}`. To build on them, write a rule on that bus; nobody needs to be asked.
-[examples/consumer](../examples/consumer/README.md) is an application that does just that.
-
-Each `detail` has a JSON Schema in [contracts/](../contracts), and [asyncapi.json](asyncapi.json) describes
-them all. Fields marked **personal** are a customer's personal data: don't log them, and keep no more of them than you
-need.
-
-Every event is delivered at least once, in no particular order. `metadata.eventId` is the same each time, so drop what
-you have seen; `metadata.occurredAt` tells the order. Ignore fields that you don't know: a later minor version may have
-more.
-{events}"""
 
 
 def schema(event: type[Event]) -> dict[str, Any]:
@@ -38,11 +22,10 @@ def schema(event: type[Event]) -> dict[str, Any]:
     made = event.model_json_schema(mode="validation", schema_generator=NoNulls)
     made["description"] = " ".join(made["description"].split())
     major = event.VERSION.partition(".")[0]
-    metadata = made["$defs"]["Metadata"]["properties"]
-    metadata["schemaVersion"]["pattern"] = rf"^{major}\.[0-9]+$"
+    made["$defs"]["Metadata"]["properties"]["schemaVersion"]["pattern"] = rf"^{major}\.[0-9]+$"
     for definition in made["$defs"].values():
         definition.pop("title", None)
-    return {"$schema": DIALECT, "$id": f"{event.__name__}-{event.VERSION}.json", **made}
+    return {"$schema": NoNulls.schema_dialect, "$id": path_of(event).name, **made}
 
 
 def path_of(event: type[Event]) -> Path:
@@ -56,142 +39,71 @@ def schemas() -> Mapping[Path, Callable[[], str]]:
 
 
 def asyncapi() -> str:
-    """The AsyncAPI document: one channel, the bus, with a message for each event.
-
-    https://www.asyncapi.com/docs/reference/specification/v3.0.0
-    """
-    messages = {
-        name: {
-            "name": name,
-            "title": name,
-            "summary": schema(event)["description"],
-            "contentType": "application/json",
-            "payload": {
-                "schemaFormat": "application/schema+json;version=draft-07",
-                "schema": {
-                    "type": "object",
-                    "required": ["id", "source", "detail-type", "time", "detail"],
-                    "properties": {
-                        "id": {"type": "string"},
-                        "source": {"const": SOURCE},
-                        "detail-type": {"const": name},
-                        "time": {"type": "string", "format": "date-time"},
-                        "detail": {"$ref": f"../contracts/{path_of(event).name}"},
-                    },
-                },
-            },
-        }
-        for name, event in EVENTS.items()
-    }
-    return as_text(
-        {
-            "asyncapi": "3.0.0",
-            "info": {
-                "title": "Customer onboarding events",
-                "version": "1.0.0",
-                "description": "What happens while a customer is onboarded, as EventBridge delivers it.",
-            },
-            "defaultContentType": "application/json",
-            "channels": {
-                "eventBus": {
-                    "address": None,
-                    "description": "The custom event bus: the stack's output EventBusName.",
-                    "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
-                }
-            },
-            "operations": {
-                "publish": {
-                    "action": "send",
-                    "channel": {"$ref": "#/channels/eventBus"},
-                    "summary": "What the workflow and its consumers publish.",
-                    "messages": [{"$ref": f"#/channels/eventBus/messages/{name}"} for name in messages],
-                }
-            },
-            "components": {"messages": messages},
-        }
-    )
+    """The AsyncAPI document: one channel, the bus, with a message for each event."""
+    joined, *others = (_filled_in("asyncapi.yaml", event) for event in EVENTS.values())
+    for other in others:
+        joined["channels"]["eventBus"]["messages"] |= other["channels"]["eventBus"]["messages"]
+        joined["operations"]["publish"]["messages"] += other["operations"]["publish"]["messages"]
+        joined["components"]["messages"] |= other["components"]["messages"]
+    return as_text(joined)
 
 
-def page() -> str:
+def tables() -> str:
     """The events for people: what each means, and its fields."""
-    sections = []
+    sections = [f"The `source` of each is `{SOURCE}`.\n"]
     for name, event in EVENTS.items():
         made = schema(event)
-        rows = "\n".join(_rows(made, made, ""))
+        rows = "\n".join(_rows(made, made))
         link = f"../contracts/{path_of(event).name}"
         sections.append(
             f"\n## {name}\n\n{made['description']} ([version {event.VERSION}]({link}))\n\n"
             f"| field | type | |\n|---|---|---|\n{rows}\n"
         )
-    return PAGE.format(source=SOURCE, events="".join(sections))
+    return "".join(sections)
 
 
 def registry() -> str:
-    """The template of the EventBridge schema registry, for those who generate code from it.
-
-    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-schema.html
-    """
-    resources: dict[str, Any] = {
-        "Registry": {
-            "Type": "AWS::EventSchemas::Registry",
-            "Properties": {
-                "RegistryName": {"Ref": "RegistryName"},
-                "Description": "The events of customer onboarding",
-            },
-        }
-    }
-    for name, event in EVENTS.items():
-        made = schema(event)
-        content = {key: value for key, value in made.items() if key not in {"$schema", "$id"}}
-        resources[f"{name}Schema"] = {
-            "Type": "AWS::EventSchemas::Schema",
-            "Properties": {
-                "RegistryName": {"Fn::GetAtt": ["Registry", "RegistryName"]},
-                "SchemaName": f"{SOURCE}@{name}",
-                "Type": "JSONSchemaDraft4",
-                "Description": made["description"][:256],
-                # Draft 4 knows no const; an enum of one says the same.
-                "Content": json.dumps(_draft_4(content), ensure_ascii=False),
-            },
-        }
-    return as_text(
-        {
-            "AWSTemplateFormatVersion": "2010-09-09",
-            "Description": "The schemas of the events, generated by `make docs`",
-            "Parameters": {"RegistryName": {"Type": "String"}},
-            "Resources": resources,
-        }
-    )
+    """The template of the EventBridge schema registry, for those who generate code from it."""
+    template, *others = (_filled_in("registry.template.yaml", event) for event in EVENTS.values())
+    for other in others:
+        template["Resources"] |= other["Resources"]
+    return as_text(template)
 
 
-def _draft_4(node: Any) -> Any:  # noqa: ANN401 - JSON
-    if isinstance(node, dict):
-        draft = {"definitions" if key == "$defs" else key: _draft_4(value) for key, value in node.items()}
-        if "const" in draft:
-            draft["enum"] = [draft.pop("const")]
-        if str(draft.get("$ref", "")).startswith("#/$defs/"):
-            draft["$ref"] = draft["$ref"].replace("#/$defs/", "#/definitions/")
-        return draft
-    return [_draft_4(item) for item in node] if isinstance(node, list) else node
+def _filled_in(source: str, event: type[Event]) -> dict[str, Any]:
+    """What a source is for one event."""
+    made = schema(event)
+    # A summary in the registry has at most 256 characters.
+    texts = {"SUMMARY": made["description"][:256], "CONTENT": _draft_4(made)}
+    quoted = {name: json.dumps(text, ensure_ascii=False) for name, text in texts.items()}
+    return document(source, EVENT=event.__name__, SOURCE=SOURCE, SCHEMA=path_of(event).name, **quoted)
 
 
-def _rows(made: dict[str, Any], node: dict[str, Any], prefix: str) -> list[str]:
-    rows = []
+def _draft_4(made: dict[str, Any]) -> str:
+    """The schema as JSON Schema Draft 4, which has `definitions`, and no `const`: an enum of one says the same."""
+
+    def without_const(node: dict[str, Any]) -> dict[str, Any]:
+        if "const" in node:
+            node["enum"] = [node.pop("const")]
+        return node
+
+    content = {key: value for key, value in made.items() if key not in {"$schema", "$id"}}
+    text = json.dumps(content).replace("$defs", "definitions")
+    return json.dumps(json.loads(text, object_hook=without_const), ensure_ascii=False)
+
+
+def _rows(made: dict[str, Any], node: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for name, field in node.get("properties", {}).items():
         target = _target(made, field)
+        item = _target(made, target.get("items", target))
         optional = "" if name in node.get("required", ()) else ", optional"
-        item = _target(made, target["items"]) if target.get("type") == "array" else target
         remarks = [field.get("description", ""), "**personal**" if field.get(PERSONAL) else ""]
-        described = ". ".join(filter(None, remarks))
-        rows.append(f"| `{prefix}{name}` | {_type(target, item)}{optional} | {described} |")
-        if "properties" in item:
-            dots = "[]." if target.get("type") == "array" else "."
-            rows += _rows(made, item, f"{prefix}{name}{dots}")
-    return rows
+        yield f"| `{prefix}{name}` | {_type(target, item)}{optional} | {'. '.join(filter(None, remarks))} |"
+        yield from _rows(made, item, f"{prefix}{name}[]." if "items" in target else f"{prefix}{name}.")
 
 
 def _type(field: dict[str, Any], item: dict[str, Any]) -> str:
-    if field.get("type") == "array":
+    if "items" in field:
         return f"array of {_type(item, item)}"
     if "const" in field:
         return f"`{field['const']}`"

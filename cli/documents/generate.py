@@ -4,64 +4,73 @@ A generated file is one entry in `GENERATED`; a test compares each of them with 
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from cli import PROJECT
 from cli.documents import compatibility, event_contracts
 from cli.documents.downstream_contract import downstream_contract
-from cli.documents.fraud_rules import fraud_rules
 from cli.documents.openapi import openapi
 from cli.documents.workflow_picture import mermaid
+from onboarding.domain.fraud import RULES
 
+README, DOCS = PROJECT / "README.md", PROJECT / "docs"
 DEFINITION = PROJECT / "statemachine" / "customer_onboarding.asl.yaml"
 
 
-def readme() -> str:
-    """The README as it is, around a new picture of the workflow."""
-    begin, end = "<!-- begin: the workflow, by `make docs` -->\n", "<!-- end -->"
-    before, _, rest = (PROJECT / "README.md").read_text(encoding="utf-8").partition(begin)
-    _, _, after = rest.partition(end)
-    if not after:
-        raise ValueError(f"README.md must have a line {begin.strip()!r} and, after it, {end!r}")
-    picture = mermaid(DEFINITION.read_text(encoding="utf-8"))
-    return f"{before}{begin}```mermaid\n{picture}```\n{end}{after}"
+def picture() -> str:
+    return f"```mermaid\n{mermaid(DEFINITION.read_text(encoding='utf-8'))}```\n"
+
+
+def fraud_rules() -> str:
+    rows = (f"| `{rule.name}` | {rule.weight} | {rule.message} |\n" for rule in RULES.values())
+    return "| rule | weight | applies when |\n|---|---|---|\n" + "".join(rows)
+
+
+def between_markers(path: Path, render: Callable[[], str]) -> str:
+    """The page as it is, with what is generated between its markers."""
+    markers = re.compile(r"(<!-- begin: [^\n]+ -->\n).*?(<!-- end -->)", re.DOTALL)
+    text, found = markers.subn(lambda it: it[1] + render() + it[2], path.read_text(encoding="utf-8"))
+    if found != 1:
+        raise ValueError(f"{path.name} must have one <!-- begin: … -->, and after it an <!-- end -->")
+    return text
 
 
 GENERATED: Mapping[Path, Callable[[], str]] = {
-    PROJECT / "README.md": readme,
-    PROJECT / "docs" / "fraud.md": fraud_rules,
-    PROJECT / "docs" / "events.md": event_contracts.page,
-    PROJECT / "docs" / "asyncapi.json": event_contracts.asyncapi,
+    README: partial(between_markers, README, picture),
+    DOCS / "fraud.md": partial(between_markers, DOCS / "fraud.md", fraud_rules),
+    DOCS / "events.md": partial(between_markers, DOCS / "events.md", event_contracts.tables),
+    DOCS / "asyncapi.json": event_contracts.asyncapi,
     **event_contracts.schemas(),
     PROJECT / "registry.template.json": event_contracts.registry,
-    PROJECT / "docs" / "openapi.json": openapi,
-    PROJECT / "docs" / "downstream.openapi.json": downstream_contract,
+    DOCS / "openapi.json": openapi,
+    DOCS / "downstream.openapi.json": downstream_contract,
 }
 
 
-def refuse_to_rewrite(path: Path, text: str) -> None:
-    """Exit where an event would no longer be what its released schema says."""
-    released = json.loads(path.read_text(encoding="utf-8"))
-    if changes := list(compatibility.changes(released, json.loads(text))):
-        reasons = "\n".join(f"  {change}" for change in changes)
+def refuse_to_rewrite(texts: Mapping[Path, str]) -> None:
+    """Exit where events would no longer be what their released schemas say, and name them all."""
+    contracts = [path for path in texts if path.parent == event_contracts.CONTRACTS and path.exists()]
+    released = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in contracts}
+    if reasons := list(compatibility.rewritten(released, {path.name: json.loads(texts[path]) for path in contracts})):
+        changed = "\n".join(f"  {reason}" for reason in reasons)
         sys.exit(
-            f"{path.relative_to(PROJECT)} is released, and its readers rely on it:\n{reasons}\n"
-            "With optional fields alone, count up the event's VERSION; with anything else, write a new event beside it."
+            f"Nothing is written: these contracts are released, and their readers rely on them.\n{changed}\n"
+            "If an event only has more optional fields, raise its VERSION in functions/onboarding/domain/events.py; "
+            "otherwise write a new event beside it."
         )
 
 
 def main() -> None:
-    for path, render in GENERATED.items():
-        text = render()
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        if path.parent == event_contracts.CONTRACTS and path.exists():
-            refuse_to_rewrite(path, text)
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        print(f"wrote {path.relative_to(PROJECT)}")
+    texts = {path: render() for path, render in GENERATED.items()}
+    refuse_to_rewrite(texts)
+    for path, text in texts.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(PROJECT)}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-"""How the models become JSON Schema, and the documents text."""
+"""How the models become JSON Schema, the sources in this folder documents, and the documents text."""
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
+from string import Template
 from typing import Any
 
+import yaml
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -23,6 +26,12 @@ class NoNulls(NoTitles):
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
+
+
+def document(source: str, **constants: object) -> dict[str, Any]:
+    """The YAML file beside this one, with the constants where it says `${NAME}`."""
+    text = Path(__file__).with_name(source).read_text(encoding="utf-8")
+    return dict(yaml.safe_load(Template(text).safe_substitute(constants)))  # safe: $ref is no constant
 
 
 def as_text(document: Mapping[str, Any]) -> str:

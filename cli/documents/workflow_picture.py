@@ -7,8 +7,7 @@ stands, and has no arrow.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -20,32 +19,17 @@ classDef choice stroke:#8250df
 classDef succeed stroke:#1a7f37,stroke-width:2px
 classDef fail stroke:#cf222e,stroke-width:2px
 """
+DOTTED = "-.->"
 CAUGHT = "stroke:#bc4c00,color:#bc4c00"
 DEFAULT_MAX_ATTEMPTS = 3
 
 
-@dataclass(frozen=True)
-class Arrow:
-    source: str
-    target: str
-    label: str = ""
-    kind: Literal["transition", "caught"] = "transition"
-
-    def __str__(self) -> str:
-        shaft = "-.->" if self.kind == "caught" else "-->"
-        label = f"|{_quoted(self.label)}|" if self.label else ""
-        return f"{_id(self.source)} {shaft}{label} {_id(self.target)}"
-
-
 def mermaid(definition: str) -> str:
-    """The flowchart of a definition, without the Markdown fence around it.
-
-    Raises `KeyError` where the definition has no state of the name that it starts at.
-    """
+    """The flowchart of a definition, without the Markdown fence around it."""
     machine = yaml.safe_load(definition)
-    arrows = [Arrow("start", machine["StartAt"]), *_arrows(machine)]
-    lines = ['start((" "))', *_nodes(machine), *map(str, arrows), *STYLES.splitlines()]
-    if caught := [str(i) for i, arrow in enumerate(arrows) if arrow.kind == "caught"]:
+    arrows = [_arrow("start", machine["StartAt"]), *_arrows(machine)]
+    lines = ['start((" "))', *_nodes(machine), *arrows, *STYLES.splitlines()]
+    if caught := [str(number) for number, arrow in enumerate(arrows) if f" {DOTTED}" in arrow]:
         lines.append(f"linkStyle {','.join(caught)} {CAUGHT}")
     return "flowchart TD\n" + "".join(f"  {line}\n" for line in lines)
 
@@ -71,8 +55,7 @@ def _shape(name: str, state: State) -> str:
             return f"([{_quoted(name)}]):::{end.lower()}"
         case "Task":
             return f"[{_quoted('<br>'.join([name, *_retries(state)]))}]:::task"
-        case _:
-            return f"[{_quoted(name)}]"
+    return f"[{_quoted(name)}]"
 
 
 def _retries(state: State) -> Iterator[str]:
@@ -82,18 +65,23 @@ def _retries(state: State) -> Iterator[str]:
             yield f"<small>↻ {attempts}: {_errors(retrier, state['Retry'])}</small>"
 
 
-def _arrows(machine: State) -> Iterator[Arrow]:
+def _arrows(machine: State) -> Iterator[str]:
     for name, state in machine["States"].items():
         for inner in _inner_machines(state):
             yield from _arrows(inner)
         for choice in state.get("Choices", []):
-            yield Arrow(name, choice["Next"], _condition(choice))
+            yield _arrow(name, choice["Next"], _condition(choice))
         if "Default" in state:
-            yield Arrow(name, state["Default"], "otherwise")
+            yield _arrow(name, state["Default"], "otherwise")
         if "Next" in state:
-            yield Arrow(name, state["Next"])
+            yield _arrow(name, state["Next"])
         for catcher in state.get("Catch", []):
-            yield Arrow(name, catcher["Next"], _errors(catcher, state["Catch"]), "caught")
+            yield _arrow(name, catcher["Next"], _errors(catcher, state["Catch"]), DOTTED)
+
+
+def _arrow(source: str, target: str, label: str = "", shaft: str = "-->") -> str:
+    words = f"|{_quoted(label)}|" if label else ""
+    return f"{_id(source)} {shaft}{words} {_id(target)}"
 
 
 def _inner_machines(state: State) -> list[State]:
