@@ -74,79 +74,54 @@ def changed(*path: str, to: Any = None) -> dict[str, Any]:
     return other
 
 
+LONGER = changed("properties", "channel", to={"type": "string"})
+REQUIRED = [*VALIDATED["required"], "channel"]
+
+
 @pytest.mark.parametrize(
     ("other", "path"),
     [
+        (LONGER | {"required": REQUIRED}, "channel"),
         (changed("properties", "status"), "status"),
         (changed("properties", "status", "const", to="OK"), "status"),
-        (changed("$defs", "CustomerData", "properties", "lastName", "maxLength", to=500), "customerData.lastName"),
         (changed("$defs", "CustomerData", "required", to=["firstName", "lastName"]), "customerData.email"),
-        (changed("$defs", "Address", "required", to=["city"]), "customerData.address.city"),
+        (changed("$defs", "Address", "properties", "city", "maxLength", to=500), "customerData.address.city"),
         (changed("additionalProperties", to=False), "the event"),
     ],
 )
-def test_what_breaks_readers_is_found(other: dict[str, Any], path: str) -> None:
-    assert path in {change.path for change in changes(VALIDATED, other) if not change.is_addition}
+def test_what_breaks_readers_is_another_event(other: dict[str, Any], path: str) -> None:
+    assert [change.path for change in changes(VALIDATED, other) if not change.is_addition] == [path]
     assert list(breaks({"CustomerValidated-1.0.json": VALIDATED, "CustomerValidated-1.1.json": other}))
+    assert list(breaks({"CustomerValidated-1.0.json": VALIDATED, "CustomerValidated-2.0.json": other}))
+    assert not list(breaks({"CustomerValidated-1.0.json": VALIDATED, "CustomerValidatedV2-2.0.json": other}))
 
 
-def test_new_reason_breaks_readers() -> None:
-    old = schema(EVENTS["WelcomeEmailFailed"])
-    new = deepcopy(old)
-    new["properties"]["reason"]["enum"].append("LOST")
-
-    assert [change.path for change in changes(old, new)] == ["reason"]
+def test_optional_field_is_a_minor_version() -> None:
+    assert list(breaks({"CustomerValidated-1.0.json": VALIDATED, "CustomerValidated-1.1.json": LONGER})) == []
+    assert [*map(str, changes(VALIDATED, LONGER))] == ["channel: is new"]
 
 
 def test_what_is_for_people_may_change() -> None:
-    other = changed("description", to="Otherwise")
-    other["$defs"]["CustomerData"]["properties"]["email"]["description"] = "Where they are reached"
+    other = changed("$defs", "CustomerData", "properties", "email", "description", to="Where they are reached")
 
     assert list(changes(VALIDATED, other)) == []
 
 
 def test_released_contract_that_is_gone_is_found() -> None:
-    assert list(rewritten({"CustomerValidated-1.0.json": VALIDATED}, {})) == [
-        "CustomerValidated-1.0.json: was released, and is gone"
+    assert list(rewritten({"CustomerMoved-1.0.json": VALIDATED}, {})) == [
+        "CustomerMoved-1.0.json: was released, and is gone"
     ]
 
 
 def test_generator_names_all_released_events_that_would_change() -> None:
     texts = {path_of(event): json.dumps(schema(event) | {"type": "array"}) for event in EVENTS.values()}
-    texts[CONTRACTS / "CustomerMoved-1.0.json"] = "{}"  # not released
 
     with pytest.raises(SystemExit) as refused:
-        refuse_to_rewrite(texts)
+        refuse_to_rewrite(texts | {CONTRACTS / "CustomerMoved-1.0.json": "{}"})  # which is new
 
-    assert [path.name for path in texts if f"{path.name}: the event: type was" not in str(refused.value)] == [
-        "CustomerMoved-1.0.json"
-    ]
+    assert [path.name for path in texts if f"{path.name}: the event: type was" not in str(refused.value)] == []
+    assert "CustomerMoved" not in str(refused.value)
 
 
 def test_contracts_of_a_git_revision_can_be_read() -> None:
     assert compatibility._at("HEAD").keys() <= RELEASED.keys()
-
-
-def test_optional_field_is_a_minor_version() -> None:
-    more = changed("properties", "channel", to={"type": "string"})
-
-    assert list(breaks({"CustomerValidated-1.0.json": VALIDATED, "CustomerValidated-1.1.json": more})) == []
-    assert list(rewritten({"CustomerValidated-1.0.json": VALIDATED}, {"CustomerValidated-1.0.json": more})) == [
-        "CustomerValidated-1.0.json: channel: is new"
-    ]
-
-
-def test_required_field_is_another_event() -> None:
-    more = changed("properties", "channel", to={"type": "string"})
-    more["required"] = [*more["required"], "channel"]
-
-    assert list(breaks({"CustomerValidated-1.0.json": VALIDATED, "CustomerValidated-1.1.json": more})) == [
-        "CustomerValidated-1.1.json: channel: is new and required"
-    ]
-    assert list(breaks({"CustomerValidated-1.0.json": VALIDATED, "CustomerValidatedV2-2.0.json": more})) == []
-
-
-def test_another_major_version_is_another_event() -> None:
-    assert list(breaks({"CustomerValidated-1.0.json": VALIDATED, "CustomerValidated-2.0.json": VALIDATED})) == [
-        "CustomerValidated-2.0.json: another major version is another event, such as CustomerValidatedV2"
-    ]
