@@ -1,8 +1,7 @@
 """Draws a state machine's definition (Amazon States Language, in YAML or JSON) as a Mermaid flowchart.
 
-A solid arrow is a transition, a dotted one a caught error, by its name. A Task says how often it is retried;
-a Succeed and a Fail have round ends. What is neither retried nor caught fails the execution where it
-stands, and has no arrow.
+A solid arrow is a transition, a dotted one a caught error, by its name. A Task says how often it is retried; a Succeed
+and a Fail have round ends. An error that is neither retried nor caught fails the execution there, and has no arrow.
 """
 
 import re
