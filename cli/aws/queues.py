@@ -1,9 +1,11 @@
-"""Reading an SQS queue."""
+"""Reading SQS queues."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from cli.aws.stack import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -15,3 +17,13 @@ def take(sqs: SQSClient, queue_url: str) -> Iterator[str]:
         for message in messages:
             yield message["Body"]
             sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def messages(stack: Stack) -> Iterator[tuple[str, int]]:
+    """How many messages are in each of the stack's queues, waiting or in work, by its logical id."""
+    sqs = stack.session.client("sqs")
+    for name, url in stack.resources("AWS::SQS::Queue"):
+        attributes = sqs.get_queue_attributes(
+            QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        )["Attributes"]
+        yield name, sum(map(int, attributes.values()))

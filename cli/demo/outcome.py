@@ -1,131 +1,126 @@
-"""What became of a customer, and how that differs from what was expected."""
+"""What became of a customer, and how it is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import groupby
 from typing import Any
 
+import httpx
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from cli.aws.stack import Stack
 from cli.demo.customers import Customer
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The API's answer: its status, its body as parsed JSON, and the statuses that asked to come again, before it."""
-
-    status: int
-    document: dict[str, Any]
-    refusals: tuple[int, ...] = ()
-
-    @property
-    def customer_id(self) -> str | None:
-        """The customerId, where the registration was accepted."""
-        return self.document.get("customerId")
-
-
-@dataclass(frozen=True)
-class Execution:
-    """An execution: its status, the states that it entered, in order, its output or its error and the cause."""
-
-    status: str
-    states: tuple[str, ...]
-    output: dict[str, str]
-    error: str = ""
-    cause: str = ""
-
-
-@dataclass(frozen=True)
-class Holding:
-    """What a downstream system has of a customer, and what it answered to each request, where it answers."""
-
-    has_account: bool
-    has_tombstone: bool
-    answers: tuple[str, ...] = ()
+from cli.downstream.systems import Systems
+from cli.operate import trace
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The answer to a registration and all that followed.
-
-    `execution` is absent where none was started. `events` are EventBridge's envelopes, in the
-    order in which they occurred; `mails` are entries of the emulator's outbox; `holdings` are by the
-    downstream system's name; `status_response` is what the API answers to how far it is.
-    """
+    """The answers to a registration, of which the last counts, and in the end the status that the API gives."""
 
     customer: Customer
-    answer: Answer
-    execution: Execution | None
-    events: tuple[dict[str, Any], ...]
-    mails: tuple[dict[str, Any], ...]
-    holdings: Mapping[str, Holding] = field(default_factory=dict)
-    status_response: Mapping[str, Any] = field(default_factory=dict)
+    answers: Sequence[httpx.Response]
+    status: Mapping[str, Any]
 
     @property
-    def event_types(self) -> list[str]:
-        return [event["detail-type"] for event in self.events]
+    def customer_id(self) -> str | None:
+        """The customerId, where the registration was accepted."""
+        answer = self.answers[-1]
+        return answer.json()["customerId"] if answer.status_code == httpx.codes.ACCEPTED else None
 
     @property
-    def status(self) -> str | None:
-        """The status in the execution's output; where it has none, Step Functions' own."""
-        if self.execution is None:
-            return None
-        return self.execution.output.get("status", self.execution.status)
-
-    @property
-    def reason(self) -> str | None:
-        """The reason in the execution's output; where that failed, the one in its last event."""
-        if self.execution is None:
-            return None
-        last = self.events[-1]["detail"] if self.events and self.execution.status == "FAILED" else {}
-        return self.execution.output.get("reason", last.get("reason"))
-
-    @property
-    def accounts(self) -> list[str]:
-        """The downstream systems in which the customer has an account."""
-        return [name for name, holding in self.holdings.items() if holding.has_account]
-
-    @property
-    def tombstones(self) -> list[str]:
-        """The downstream systems in which the customer's account was deleted, or barred before there was one."""
-        return [name for name, holding in self.holdings.items() if holding.has_tombstone]
-
-    @property
-    def failed_systems(self) -> dict[str, str]:
-        """The downstream systems that failed, as was published, and how."""
-        systems = (system for event in self.events for system in event["detail"].get("systems", []))
-        return {system["system"]: system["status"] for system in systems}
-
-    @property
-    def errors(self) -> list[dict[str, str]]:
-        """What is wrong with which field, as the API or the workflow said: {field, message, …}."""
-        documents = [self.answer.document, *(event["detail"] for event in self.events)]
-        return [error for document in documents for error in document.get("errors", [])]
+    def is_as_expected(self) -> bool:
+        ended = self.status.get("status") if self.customer_id else self.answers[-1].status_code
+        return ended == self.customer.expect
 
 
-def differences(outcome: Outcome, outcomes: Mapping[str, Outcome]) -> Iterator[str]:
-    """A sentence for each thing that is not as expected; `outcomes` are all, by customer's name."""
-    expected = outcome.customer.expect
-    everywhere = list(outcome.holdings)
-    comparisons: list[tuple[str, object, object]] = [
-        ("the answer", expected.http, outcome.answer.status),
-        ("the status", expected.status, outcome.status),
-        ("the reason", expected.reason, outcome.reason),
-        ("the status that the API tells", expected.status, outcome.status_response.get("status")),
-        ("the error", expected.error, (outcome.execution.error if outcome.execution else "") or None),
-        # In every system, or in none.
-        ("the accounts", everywhere if expected.is_onboarded else [], outcome.accounts),
-        ("the tombstones", everywhere if expected.failed_systems else [], outcome.tombstones),
-        ("the systems that failed", expected.failed_systems, outcome.failed_systems),
-        ("refused", sorted(expected.fields), sorted(error["field"] for error in outcome.errors)),
-        ("the events", sorted(expected.events), sorted(outcome.event_types)),
-        ("the number of mails", int(expected.mail), len(outcome.mails)),
-    ]
-    if expected.same_customer:
-        first = outcomes[expected.same_customer].answer.customer_id
-        comparisons.append(("the customerId", first, outcome.answer.customer_id))
-    for what, should, was in comparisons:
-        if should != was:
-            yield f"{what} should be {should}, was {was}"
-    for mail in outcome.mails:
-        if expected.html not in mail["BodyHtml"]:
-            yield f"the mail's HTML should contain {expected.html}"
+@dataclass(frozen=True)
+class World:
+    """Where to look: `events` are EventBridge's envelopes, `mails` entries of the emulator's outbox."""
+
+    stack: Stack
+    downstream: Systems
+    events: Sequence[dict[str, Any]]
+    mails: Sequence[dict[str, Any]]
+
+
+def show(outcome: Outcome, world: World, console: Console) -> None:
+    """Print what was sent and what came of it; where that was not expected, the whole trace too."""
+    mark = Text("✓ ", "bold green") if outcome.is_as_expected else Text("✗ ", "bold red")
+    console.print(Rule(mark + Text(outcome.customer.title, style="bold default"), align="left", style="dim"))
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="dim", min_width=8)
+    rows.add_column(overflow="fold")
+    traced = trace.trace(world.stack, outcome.customer_id) if outcome.customer_id else None
+    for label, text in (*_answered(outcome), *(_followed(outcome, traced, world) if traced else ())):
+        rows.add_row(label, Text(text))
+    console.print(rows)
+    if not outcome.is_as_expected:
+        console.print(Text(f"expected {outcome.customer.expect}", style="red"))
+        if traced:
+            console.print(trace.table(traced))
+
+
+def _answered(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    customer = outcome.customer
+    yield "sent", json.dumps(customer.customer, ensure_ascii=False)
+    if customer.idempotency_key:
+        yield "", f"Idempotency-Key: {customer.idempotency_key}"
+    for system, faults in customer.faults.items():
+        planned = (f"{fault.kind} x {fault.times}" if fault.times > 1 else fault.kind for fault in faults)
+        yield "fault", f"{system} fails: {' ▸ '.join(planned)}"
+    *refused, answer = outcome.answers
+    for refusal in _counted(f"{it.status_code} {it.reason_phrase}" for it in refused):
+        yield "answer", f"{refusal}: asked again, as Retry-After says"
+    document = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
+    said = f"customerId {outcome.customer_id}" if outcome.customer_id else document.get("detail", answer.text)
+    yield "answer", f"{answer.status_code} {answer.reason_phrase}: {said}"
+    yield from _refused(document)
+
+
+def _followed(outcome: Outcome, traced: trace.Trace, world: World) -> Iterator[tuple[str, str]]:
+    customer_id, status = traced.customer_id, outcome.status
+    yield "way", " ▸ ".join(_steps(traced))
+    yield "status", f"{status.get('status')}, e-mail {status.get('welcomeEmail')}"
+    yield from _refused(status)
+    events = [event for event in world.events if event["detail"]["customerId"] == customer_id]
+    events.sort(key=lambda event: str(event["detail"]["metadata"]["occurredAt"]))
+    yield "events", ", ".join(event["detail-type"] for event in events)
+    answers = {it.name: " ▸ ".join(_counted(it.answers(customer_id))) for it in world.downstream.partners}
+    for label, holders in (
+        ("accounts", [system.name for system in world.downstream.all if customer_id in system.accounts()]),
+        ("deleted", [system.name for system in world.downstream.all if customer_id in system.tombstones()]),
+    ):
+        shown = (f"{name} ({answers[name]})" if name in answers else name for name in holders)
+        if holders or label == "accounts":
+            yield label, ", ".join(shown) or "in no system"
+    message_ids = {event["detail"].get("messageId") for event in events}
+    for mail in (it for it in world.mails if it["MessageId"] in message_ids):
+        yield "mail", f"to {', '.join(mail['To'])}: {mail['Subject']}"
+        greeting = escape(outcome.customer.customer["firstName"])
+        yield from (("", line.strip()) for line in mail["BodyHtml"].splitlines() if greeting in line)
+
+
+def _refused(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from (("refused", f"{error['field']}: {error['message']}") for error in document.get("errors", []))
+
+
+def _steps(traced: trace.Trace) -> Iterator[str]:
+    """The states, each with the errors of its tries."""
+    for visit in traced.visits:
+        errors = ", ".join(_counted(it.error for it in visit.tries if it.error))
+        yield f"{visit.state} ({errors})" if errors else visit.state
+
+
+def _counted(words: Iterable[str]) -> Iterator[str]:
+    """The words, with those that come several times in a row counted."""
+    for word, again in groupby(words):
+        times = len(list(again))
+        yield f"{word} x {times}" if times > 1 else word

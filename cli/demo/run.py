@@ -1,212 +1,120 @@
-"""The demo: the customers of customers.yaml, onboarded by the deployed stack."""
+"""The demo: the customers of customers.yaml, onboarded by the stack on this machine."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import replace
-from http import HTTPStatus
-from typing import Any
 from uuid import uuid4
 
 import httpx
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import track
+from rich.rule import Rule
 
 from cli import NotPossible
-from cli.aws.executions import execution_arn, history
+from cli.aws.queues import messages
+from cli.aws.stack import Stack
 from cli.demo.customers import Customer, load
 from cli.demo.event_recorder import record_events
-from cli.demo.outcome import Answer, Execution, Holding, Outcome
-from cli.demo.verdict import expected_funnel, report, report_funnel
+from cli.demo.outcome import Outcome, World, show
 from cli.downstream import systems
 from cli.downstream.systems import Systems
 from cli.machine import emulator
 from cli.machine.deploy import EmulatorStack, deploy
 from cli.machine.polling import back_off
+from cli.operate import dead_letters
+from cli.operate.dead_letters import DEAD_LETTER_QUEUE
+from cli.report import table
 from cli.report.source import fetch
-from onboarding.domain.analytics import Analytics
 
-# The emulator's engine, one process, does 12 to 15 a second.
-REGISTRATIONS_PER_SECOND = 8
 # Far more than any of it takes, for a machine that does other things too.
 PATIENCE_SECONDS = 600
-COME_AGAIN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-MOST_REFUSALS = 100
-STATUS_REQUESTS = 4  # at a time
-
-
-class DemoStuck(NotPossible):
-    """An onboarding that others wait for has not ended, although there was time; the message names who waits."""
+COME_AGAIN = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}
 
 
 def run(console: Console) -> bool:
-    """Run the demo and show it on `console`; whether all went as expected."""
-    customers = load()
+    """Run the demo and show it on `console`; whether each customer ended as expected and nothing is stuck."""
     with emulator.start() as aws, systems.start(aws) as downstream:
         stack = deploy(aws, console, [system.configuration for system in downstream.all])
-        outcomes, unmatched = onboard(stack, downstream, customers, console)
-        analytics = await_analytics(stack, customers)
-    went_well = report(outcomes, unmatched, console)
-    return report_funnel(analytics, customers, console) and went_well
+        return demonstrate(stack, downstream, load(), console)
 
 
-def onboard(
-    stack: EmulatorStack, downstream: Systems, customers: Sequence[Customer], console: Console
-) -> tuple[list[Outcome], list[str]]:
-    """Register the customers, wait until their executions have ended, and gather the outcomes.
-
-    Also returns a line for each event, each mail and each account that belongs to none of the customers.
-    """
+def demonstrate(stack: EmulatorStack, downstream: Systems, customers: Sequence[Customer], console: Console) -> bool:
+    """Onboard the customers by a stack and show each; whether each ended as expected and nothing is stuck."""
     recorder = record_events(stack)
-    answers: dict[str, Answer] = {}
-    with _progress(console) as bar, httpx.Client(trust_env=False, timeout=60) as http:
-        task = bar.add_task("onboarding", total=len(customers))
-        for ended in _ended_executions(stack):
-            done = {name for name, answer in answers.items() if answer.customer_id in {None, *ended}}
-            bar.update(task, completed=len(done))
-            if len(done) == len(customers):
-                break
-            for customer in sorted(customers, key=lambda it: not it.faults):  # whose systems fail, takes longest
-                if customer.name not in answers and customer.after in {None, *done}:
-                    for partner in downstream.partners:
-                        partner.plan(customer.customer["email"], *customer.faults.get(partner.name, ()))
-                    answers[customer.name] = register(http, stack.api_url, customer)
-                    time.sleep(1 / REGISTRATIONS_PER_SECOND)
-    missing = [customer.name for customer in customers if customer.name not in answers]
-    if missing:
-        raise DemoStuck(f"{', '.join(missing)} could not register: an earlier onboarding has not ended")
-    with ThreadPoolExecutor(STATUS_REQUESTS) as pool, httpx.Client(trust_env=False, timeout=60) as http:
-        followed = pool.map(lambda answer: _follow(http, stack, answer), answers.values())
-        statuses = dict(zip(answers, followed, strict=True))
-    await_analytics(stack, customers)  # which hear of the suspicions too: then all events are out
-    events = sorted(recorder.events(), key=lambda event: event["detail"]["metadata"]["occurredAt"])
-    outcomes, unmatched = _gather(stack, downstream, customers, answers, events)
-    return [replace(outcome, status_response=statuses[outcome.customer.name]) for outcome in outcomes], unmatched
+    outcomes = onboard(stack.api_url, downstream, customers, console)
+    await_rest(stack)
+    world = World(stack, downstream, recorder.events(), stack.emulator.mails())
+    for outcome in outcomes:
+        show(outcome, world, console)
+    console.print(Rule(style="dim"))
+    table.show(fetch(stack.session, stack.api_url), console)
+    wrong = [outcome.customer.name for outcome in outcomes if not outcome.is_as_expected]
+    dead = [f"{name} x {count}" for name, count in dead_letters.counts(stack) if count]
+    for what, found in (("NOT as expected", wrong), ("Dead letters", dead)):
+        if found:
+            console.print(f"{what}: {', '.join(found)}", style="bold red", soft_wrap=True)
+    if not wrong and not dead:
+        console.print(f"All {len(outcomes)} customers as expected.", style="bold green")
+    return not wrong and not dead
 
 
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=console)
+def onboard(api_url: str, downstream: Systems, customers: Sequence[Customer], console: Console) -> list[Outcome]:
+    """Register the customers side by side, each after the one that it waits for, and follow each to its end."""
+    ended: dict[str, Future[Outcome]] = {}
+
+    def follow(customer: Customer) -> Outcome:
+        if customer.after:
+            ended[customer.after].result()
+        for partner in downstream.partners:
+            partner.plan(customer.customer["email"], *customer.faults.get(partner.name, ()))
+        return register(http, api_url, customer)
+
+    # On an interruption the client is closed first, which ends the threads at their next request.
+    with ThreadPoolExecutor(len(customers)) as pool, httpx.Client(trust_env=False, timeout=60) as http:
+        for customer in customers:
+            ended[customer.name] = pool.submit(follow, customer)
+        for _ in track(as_completed(ended.values()), "onboarding", total=len(ended), console=console):
+            pass
+    return [outcome.result() for outcome in ended.values()]
 
 
-def register(http: httpx.Client, api_url: str, customer: Customer) -> Answer:
-    """Register the customer as a good client does: asked to come again later, it does, with the same key."""
-    headers = {"Idempotency-Key": customer.idempotency_key or str(uuid4())}
-
-    def post() -> httpx.Response:
-        return http.post(f"{api_url}/api/customers", json=customer.customer, headers=headers)
-
-    response, refusals = post(), list[int]()
-    while response.status_code in COME_AGAIN and len(refusals) < MOST_REFUSALS:
-        refusals.append(response.status_code)
-        time.sleep(float(response.headers.get("Retry-After", 1)))
-        response = post()
-    try:
-        document = response.json()
-    except ValueError:
-        document = {"detail": response.text}
-    return Answer(response.status_code, document, tuple(refusals))
+def register(http: httpx.Client, api_url: str, customer: Customer) -> Outcome:
+    """Register a customer as a good client does, and ask for the status until there is nothing more to wait for."""
+    url, headers = f"{api_url}/api/customers", {"Idempotency-Key": customer.idempotency_key or str(uuid4())}
+    accepted = Outcome(customer, persist(lambda: http.post(url, json=customer.customer, headers=headers)), {})
+    if accepted.customer_id is None:
+        return accepted
+    *_, answer = persist(lambda: http.get(f"{url}/{accepted.customer_id}/onboarding"))
+    return replace(accepted, status=answer.json() if answer.is_success else {})
 
 
-def _follow(http: httpx.Client, stack: EmulatorStack, answer: Answer) -> Mapping[str, Any]:
-    """The final answer to how far an onboarding is; the API is polled as slowly as it asks."""
-    if answer.customer_id is None:
-        return {}
-    url = f"{stack.api_url}/api/customers/{answer.customer_id}/onboarding"
-    status: Mapping[str, Any] = {}
-    headers: dict[str, str] = {}
+def persist(request: Callable[[], httpx.Response]) -> list[httpx.Response]:
+    """Send a request again while its answer asks for that, as slowly as it asks; return all answers."""
+    answers: list[httpx.Response] = []
     for _ in back_off(PATIENCE_SECONDS):
-        response = http.get(url, headers=headers)
-        if response.status_code == httpx.codes.OK:
-            status, headers = response.json(), {"If-None-Match": response.headers["ETag"]}
-        if "Retry-After" not in response.headers and response.status_code not in COME_AGAIN:
+        answer = request()
+        answers.append(answer)
+        if "Retry-After" not in answer.headers and answer.status_code not in COME_AGAIN:
             break
-        time.sleep(float(response.headers.get("Retry-After", 1)))
-    return status
+        time.sleep(float(answer.headers.get("Retry-After", 1)))
+    return answers
 
 
-def await_analytics(stack: EmulatorStack, customers: Sequence[Customer]) -> Analytics:
-    """The analytics, once they have all that is expected, or when the time is up."""
-    expected = expected_funnel(customers)
-    analytics = fetch(stack.session, stack.api_url)
+def await_rest(stack: Stack) -> None:
+    """Wait until nothing moves any more: no execution runs, and no message is in a queue other than for dead letters.
+
+    Raises:
+        NotPossible: something is stuck.
+    """
+    sfn, busy, rests = stack.session.client("stepfunctions"), list[str](), 0
     for _ in back_off(PATIENCE_SECONDS):
-        if all(getattr(analytics.total, stage) == count for stage, count in expected.items()):
-            break
-        analytics = fetch(stack.session, stack.api_url)
-    return analytics
-
-
-def _ended_executions(stack: EmulatorStack) -> Iterator[set[str]]:
-    """The names of the executions that have ended, again and again until the time is up."""
-    pages = stack.session.client("stepfunctions").get_paginator("list_executions")
-    for _ in back_off(PATIENCE_SECONDS):
-        yield {
-            execution["name"]
-            for page in pages.paginate(stateMachineArn=stack.outputs["StateMachineArn"])
-            for execution in page["executions"]
-            if execution["status"] != "RUNNING"
-        }
-
-
-def _gather(
-    stack: EmulatorStack,
-    downstream: Systems,
-    customers: Sequence[Customer],
-    answers: Mapping[str, Answer],
-    events: Sequence[dict[str, Any]],
-) -> tuple[list[Outcome], list[str]]:
-    mails = stack.emulator.mails()
-    accounts = {system.name: system.accounts() for system in downstream.all}
-    tombstones = {system.name: system.tombstones() for system in downstream.all}
-    requests = {partner.name: partner.answers for partner in downstream.partners}
-    outcomes = []
-    for customer in customers:
-        answer = answers[customer.name]
-        theirs = [e for e in events if e["detail"]["customerId"] == answer.customer_id]
-        sent = {event["detail"].get("messageId") for event in theirs}
-        holdings = {
-            name: Holding(
-                answer.customer_id in accounts[name],
-                answer.customer_id in tombstones[name],
-                tuple(requests[name](answer.customer_id or "")) if name in requests else (),
-            )
-            for name in accounts
-        }
-        outcomes.append(
-            Outcome(
-                customer,
-                answer,
-                _execution(stack, answer.customer_id) if answer.customer_id else None,
-                tuple(theirs),
-                tuple(mail for mail in mails if mail["MessageId"] in sent),
-                holdings,
-            )
-        )
-    known = {id(thing) for outcome in outcomes for thing in (*outcome.events, *outcome.mails)}
-    unmatched = [f"an event of nobody: {e['detail-type']}" for e in events if id(e) not in known]
-    unmatched += [f"a mail of nobody, to {mail['To']}" for mail in mails if id(mail) not in known]
-    customer_ids = {outcome.answer.customer_id for outcome in outcomes if outcome.accounts}
-    for name, held in accounts.items():
-        unmatched += [f"an account of nobody in {name}: {customer_id}" for customer_id in held.keys() - customer_ids]
-    return outcomes, unmatched
-
-
-def _execution(stack: EmulatorStack, name: str) -> Execution | None:
-    """The execution of that name, None where it was never started."""
-    sfn = stack.session.client("stepfunctions")
-    arn = execution_arn(stack.outputs["StateMachineArn"], name)
-    try:
-        execution = sfn.describe_execution(executionArn=arn)
-    except sfn.exceptions.ExecutionDoesNotExist:
-        return None
-    entered = (event.get("stateEnteredEventDetails") for event in history(sfn, arn))
-    return Execution(
-        execution["status"],
-        tuple(details["name"] for details in entered if details),
-        output=json.loads(execution["output"]) if execution["status"] == "SUCCEEDED" else {},
-        error=execution.get("error", ""),
-        cause=execution.get("cause", ""),
-    )
+        running = sfn.list_executions(stateMachineArn=stack.outputs["StateMachineArn"], statusFilter="RUNNING")
+        busy = [execution["name"] for execution in running["executions"]]
+        busy += [name for name, count in messages(stack) if count and not name.endswith(DEAD_LETTER_QUEUE)]
+        rests = 0 if busy else rests + 1
+        if rests > 1:  # seen twice, since what one consumer publishes may be on its way to another
+            return
+    raise NotPossible(f"Still busy after {PATIENCE_SECONDS} s: {', '.join(busy)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.table import Table
 
 from cli import NotPossible
+from cli.aws.queues import messages
 from cli.operate.columns import columns
 
 if TYPE_CHECKING:
@@ -30,12 +31,10 @@ class DeadLetter(NamedTuple):
 
 
 def counts(stack: Stack) -> Iterator[tuple[str, int]]:
-    """How many messages wait in each dead-letter queue, by what stands before it, such as `Registration`."""
-    sqs = stack.session.client("sqs")
-    for logical_id, url in stack.resources("AWS::SQS::Queue"):
-        if logical_id.endswith(DEAD_LETTER_QUEUE):
-            answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
-            yield logical_id.removesuffix(DEAD_LETTER_QUEUE), int(answer["Attributes"]["ApproximateNumberOfMessages"])
+    """How many messages are in each dead-letter queue, by what stands before it, such as `Registration`."""
+    for name, count in messages(stack):
+        if name.endswith(DEAD_LETTER_QUEUE):
+            yield name.removesuffix(DEAD_LETTER_QUEUE), count
 
 
 def look(stack: Stack, name: str) -> list[DeadLetter]:

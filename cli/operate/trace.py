@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -18,26 +18,22 @@ from rich.table import Table
 from cli.aws.executions import history
 from cli.aws.stack import Stack
 from cli.operate import execution
+from cli.operate.columns import columns
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import HistoryEventTypeDef
 
 LONGEST_MESSAGE = 200
-# The details of the events that end a try, or a state, in an error.
+# The types of the events that end a try in an error, and of those that end an execution or begin it again.
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html
-FAILURES = (
-    "taskFailedEventDetails",
-    "taskTimedOutEventDetails",
-    "taskStartFailedEventDetails",
-    "taskSubmitFailedEventDetails",
-    "evaluationFailedEventDetails",
-)
-ENDS = (
-    "executionSucceededEventDetails",
-    "executionFailedEventDetails",
-    "executionTimedOutEventDetails",
-    "executionAbortedEventDetails",
-)
+FAILURES = {"TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "EvaluationFailed"}
+ENDS = {
+    "ExecutionSucceeded": "SUCCEEDED",
+    "ExecutionFailed": "FAILED",
+    "ExecutionTimedOut": "TIMED_OUT",
+    "ExecutionAborted": "ABORTED",
+    "ExecutionRedriven": "REDRIVEN",
+}
 
 
 @dataclass
@@ -87,118 +83,106 @@ def trace(stack: Stack, customer_id: str) -> Trace:
     described = execution.describe(stack, customer_id)
     output = json.loads(described.get("output", "{}"))
     registered = json.loads(described.get("input", "{}"))
-    typed = registered.get("data") if isinstance(registered, dict) else registered
+    registered = registered if isinstance(registered, dict) else {"data": registered}
     events = history(stack.session.client("stepfunctions"), described["executionArn"])
-    published = _published(execution.definition_of(stack, described["executionArn"]))
+    published = {
+        name: f"published {entries[0]['DetailType']}"
+        for name, state in execution.definition_of(stack, described["executionArn"])["States"].items()
+        if (entries := state.get("Arguments", {}).get("Entries"))
+    }
     return Trace(
         customer_id=customer_id,
-        correlation_id=registered.get("correlationId", "") if isinstance(registered, dict) else "",
+        correlation_id=registered.get("correlationId", ""),
         status=described["status"],
         outcome=" ".join(filter(None, [output.get("status"), output.get("reason"), described.get("error")])),
         started=described["startDate"],
         redrives=described.get("redriveCount", 0),
-        visits=list(_visits(events, published, _blot_out(_texts(typed)))),
+        visits=visits(events, published, blotter(registered.get("data"))),
     )
 
 
 def table(traced: Trace) -> Table:
     """Lay a trace out: a line for each state, and one for each try that failed."""
-    redriven = f", redriven {traced.redrives} x" if traced.redrives else ""
-    ended = f"{traced.status}{redriven}: {traced.outcome}" if traced.outcome else f"{traced.status}{redriven}"
-    title = f"{traced.customer_id}\nstarted {traced.started:%Y-%m-%d %H:%M:%S %Z}, {ended}"
-    title += f"\ncorrelation id {traced.correlation_id}, ids of events {traced.customer_id}:…"
-    laid_out = Table(title=title, title_justify="left", title_style="", box=None, padding=(0, 2, 0, 0))
-    laid_out.add_column("after", justify="right", no_wrap=True)
-    laid_out.add_column("state", no_wrap=True)
-    laid_out.add_column("tries", justify="right")
-    laid_out.add_column("took", justify="right", no_wrap=True)
-    laid_out.add_column("what came of it", overflow="fold")
+    ended = f"{traced.status}, redriven {traced.redrives} x" if traced.redrives else traced.status
+    title = (
+        f"{traced.customer_id}\nstarted {traced.started:%Y-%m-%d %H:%M:%S %Z}, "
+        f"{': '.join(filter(None, [ended, traced.outcome]))}\n"
+        f"correlation id {traced.correlation_id}, ids of events {traced.customer_id}:…"
+    )
+    laid_out = columns("after", "state", "tries", "took", "what came of it", right=("after", "tries", "took"))
+    laid_out.title, laid_out.title_justify, laid_out.title_style = title, "left", ""
     for visit in traced.visits:
         name = f"{visit.state} ({visit.subject})" if visit.subject else visit.state
-        tries = str(len(visit.tries)) if visit.tries else ""
-        laid_out.add_row(_after(traced, visit.entered), name, tries, _took(visit.entered, visit.exited), visit.result)
+        after, took = _times(traced, visit.entered, visit.exited)
+        laid_out.add_row(after, name, str(len(visit.tries) or ""), took, visit.result)
         for failed in (it for it in visit.tries if it.error):
-            said = f"{failed.error}: {failed.message}" if failed.message else failed.error
-            laid_out.add_row(_after(traced, failed.at), "", "", _took(failed.at, failed.ended), said, style="red")
+            after, took = _times(traced, failed.at, failed.ended)
+            said = ": ".join(filter(None, [failed.error, failed.message]))
+            laid_out.add_row(after, "", "", took, said, style="red")
     return laid_out
 
 
-def _visits(
-    events: Sequence[HistoryEventTypeDef], published: Mapping[str, str], blot_out: Callable[[str], str] = str
-) -> Iterator[Visit]:
-    """The states in the order in which they were entered.
+def _times(traced: Trace, begin: datetime, end: datetime | None) -> tuple[str, str]:
+    took = f"{(end - begin) / timedelta(milliseconds=1):.0f} ms" if end else ""
+    return f"+{(begin - traced.started).total_seconds():.3f} s", took
+
+
+def visits(
+    events: Iterable[HistoryEventTypeDef], published: Mapping[str, str], blot_out: Callable[[str], str] = str
+) -> list[Visit]:
+    """Return the states in the order in which they were entered; `published` has what a state publishes, by its name.
 
     Each event names the one that it follows, which tells the iterations of a Map apart. The emulator names none, and
     enters no state of an iteration: what is done there counts for the Map.
     """
-    visits: dict[int, Visit] = {}  # by the id of the event that entered the state
+    found: dict[int, Visit] = {}  # by the id of the event that entered the state
     inside: dict[int, int] = {}  # for each event, the id of that one
     latest = 0
     for event in events:
-        number = event["id"]
-        if entered := event.get("stateEnteredEventDetails"):
-            visits[number] = Visit(entered["name"], event["timestamp"])
-            inside[number] = latest = number
-            continue
+        number, kind, details = event["id"], event["type"], _details(event)
         inside[number] = inside.get(event.get("previousEventId", 0), latest)
-        if left := event.get("stateExitedEventDetails"):
+        if kind.endswith("StateEntered"):
+            found[number] = Visit(details["name"], event["timestamp"])
+            inside[number] = latest = number
+        elif kind.endswith("StateExited"):
             # Of iterations that are in the same state, the one that this event follows; of a Map, the Map itself.
-            for visit in (visits[inside[number]], *visits.values()):
-                if visit.state == left["name"] and visit.exited is None:
+            for visit in (found[inside[number]], *found.values()):
+                if visit.state == details["name"] and visit.exited is None:
                     visit.exited = event["timestamp"]
                     break
-        elif ended := _details(event, ENDS):
-            error, said = ended.get("error", ""), blot_out(_message(ended.get("cause", "")))
-            name = "TIMED_OUT" if event["type"] == "ExecutionTimedOut" else event["type"][len("Execution") :].upper()
-            visits[number] = Visit(name, event["timestamp"], result=": ".join(filter(None, [error, said])))
-        elif "executionRedrivenEventDetails" in event:
-            visits[number] = Visit("REDRIVEN", event["timestamp"])
+        elif kind in ENDS:
+            result = ": ".join(filter(None, [details.get("error"), blot_out(_message(details.get("cause", "")))]))
+            found[number] = Visit(ENDS[kind], event["timestamp"], result=result)
         elif inside[number]:
-            visit = visits[inside[number]]
+            visit = found[inside[number]]
             _note(visit, event, published.get(visit.state, ""), blot_out)
-    yield from visits.values()
+    return list(found.values())
+
+
+def _details(event: HistoryEventTypeDef) -> Mapping[str, Any]:
+    """What the event says beside its type and its time."""
+    return next((cast("Mapping[str, Any]", it) for name, it in event.items() if name.endswith("EventDetails")), {})
 
 
 def _note(visit: Visit, event: HistoryEventTypeDef, published: str, blot_out: Callable[[str], str]) -> None:
     """Add to a visit what one event of its task says; `published` is what the task publishes, where it succeeds."""
-    if scheduled := event.get("taskScheduledEventDetails"):
-        visit.tries.append(Try(event["timestamp"]))
-        payload = json.loads(scheduled.get("parameters", "{}")).get("Payload")
-        if isinstance(payload, dict):
-            visit.subject = payload.get("system", "")
-        return
+    kind, at, details = event["type"], event["timestamp"], _details(event)
     under_way = next((it for it in visit.tries if it.ended is None), None)
-    if failed := _details(event, FAILURES):
+    if kind == "TaskScheduled":
+        visit.tries.append(Try(at))
+        payload = json.loads(details.get("parameters", "{}")).get("Payload")
+        visit.subject = payload.get("system", "") if isinstance(payload, dict) else ""
+    elif kind in FAILURES:
         if under_way is None:  # an expression failed, before the task was scheduled or after it had succeeded
-            under_way = Try(event["timestamp"])
+            under_way = Try(at)
             visit.tries.append(under_way)
-        under_way.error, under_way.message = failed.get("error", ""), blot_out(_message(failed.get("cause", "")))
-        under_way.ended = event["timestamp"]
-    elif under_way and (succeeded := event.get("taskSucceededEventDetails")):
-        under_way.ended = event["timestamp"]
-        visit.result = published or _sent(succeeded.get("output", "{}"))
-
-
-def _details(event: HistoryEventTypeDef, names: Sequence[str]) -> Mapping[str, str] | None:
-    """The first of these details that the event has."""
-    details = cast("Mapping[str, Mapping[str, str]]", event)
-    return next((details[name] for name in names if name in details), None)
-
-
-def _published(definition: Mapping[str, Any]) -> dict[str, str]:
-    """What each state publishes, where it does."""
-    return {
-        name: f"published {entries[0]['DetailType']}"
-        for name, state in definition["States"].items()
-        if (entries := state.get("Arguments", {}).get("Entries"))
-    }
-
-
-def _sent(output: str) -> str:
-    """The e-mail in a task's output, if it is one that sent it."""
-    payload = json.loads(output).get("Payload")
-    message_id = payload.get("messageId") if isinstance(payload, dict) else None
-    return f"sent the e-mail {message_id}" if message_id else ""
+        under_way.ended, under_way.error = at, details.get("error", "")
+        under_way.message = blot_out(_message(details.get("cause", "")))
+    elif kind == "TaskSucceeded" and under_way:
+        under_way.ended = at
+        payload = json.loads(details.get("output", "{}")).get("Payload")
+        message_id = payload.get("messageId") if isinstance(payload, dict) else None
+        visit.result = published or (f"sent the e-mail {message_id}" if message_id else "")
 
 
 def _message(cause: str) -> str:
@@ -210,27 +194,16 @@ def _message(cause: str) -> str:
     return said if len(said) <= LONGEST_MESSAGE else f"{said[:LONGEST_MESSAGE]}…"
 
 
+def blotter(document: object) -> Callable[[str], str]:
+    """Return what replaces each text of a JSON document in a message, in upper or lower case."""
+    values = sorted(filter(None, _texts(document)), key=len, reverse=True)
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, values))})(?!\w)", re.IGNORECASE)
+    return lambda message: pattern.sub("…", message) if values else message
+
+
 def _texts(document: object) -> Iterator[str]:
-    """Every text in a JSON document."""
     if isinstance(document, str):
         yield document
     elif isinstance(document, dict):
         for part in document.values():
             yield from _texts(part)
-
-
-def _blot_out(texts: Iterator[str]) -> Callable[[str], str]:
-    """Return what replaces each of these texts in a message, in upper or lower case."""
-    values = sorted(filter(None, texts), key=len, reverse=True)
-    if not values:
-        return str
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, values))})(?!\w)", re.IGNORECASE)
-    return lambda message: pattern.sub("…", message)
-
-
-def _after(traced: Trace, moment: datetime) -> str:
-    return f"+{(moment - traced.started).total_seconds():.3f} s"
-
-
-def _took(begin: datetime, end: datetime | None) -> str:
-    return f"{(end - begin) / timedelta(milliseconds=1):.0f} ms" if end else ""

@@ -8,129 +8,113 @@ from typing import Any
 
 import pytest
 
-from cli.operate.trace import Visit, _blot_out, _texts, _visits
+from cli.operate.trace import Visit, blotter, visits
 
 START = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
 PUBLISHED = {"PublishCustomerRegistered": "published CustomerRegistered"}
+DONE = ("TaskSucceeded", {"output": "{}"})
+THROTTLED = {"error": "DynamoDB.Throttled", "cause": "too much " * 100}
 
 
 def history(*events: tuple[int, str, dict[str, Any]]) -> list[Any]:
-    """Events, each the one that it follows, its details' name and its details; one a second, numbered from 1."""
+    """Events, each the one that it follows, its type and its details; one a second, numbered from 1."""
     return [
-        {"id": number, "previousEventId": previous, "timestamp": START + timedelta(seconds=number), kind: details}
+        {
+            "id": number,
+            "previousEventId": previous,
+            "timestamp": START + timedelta(seconds=number),
+            "type": kind,
+            f"{kind[0].lower()}{kind[1:]}EventDetails": details,
+        }
         for number, (previous, kind, details) in enumerate(events, 1)
     ]
 
 
+def one_after_another(*events: tuple[str, dict[str, Any]]) -> list[Any]:
+    return history(*((number, *event) for number, event in enumerate(events)))
+
+
 def entered(name: str) -> tuple[str, dict[str, Any]]:
-    return "stateEnteredEventDetails", {"name": name}
+    return "TaskStateEntered", {"name": name}
 
 
 def exited(name: str) -> tuple[str, dict[str, Any]]:
-    return "stateExitedEventDetails", {"name": name}
+    return "TaskStateExited", {"name": name}
 
 
 def scheduled(**payload: str) -> tuple[str, dict[str, Any]]:
-    return "taskScheduledEventDetails", {"parameters": json.dumps({"FunctionName": "f", "Payload": payload})}
+    return "TaskScheduled", {"parameters": json.dumps({"FunctionName": "f", "Payload": payload})}
 
 
-def test_iterations_that_run_side_by_side_are_told_apart() -> None:
+def seconds(visit: Visit) -> tuple[float, float]:
+    assert visit.exited
+    return (visit.entered - START).total_seconds(), (visit.exited - START).total_seconds()
+
+
+def test_parallel_iterations_are_told_apart() -> None:
     cause = json.dumps({"errorType": "DownstreamUnavailable", "errorMessage": "HTTP 503"})
     events = history(
         (0, *entered("ProvisionAccounts")),
-        (1, "mapIterationStartedEventDetails", {"name": "ProvisionAccounts", "index": 0}),
+        (1, "MapIterationStarted", {"name": "ProvisionAccounts", "index": 0}),
         (2, *entered("ProvisionAccount")),
-        (1, "mapIterationStartedEventDetails", {"name": "ProvisionAccounts", "index": 1}),
+        (1, "MapIterationStarted", {"name": "ProvisionAccounts", "index": 1}),
         (4, *entered("ProvisionAccount")),
         (3, *scheduled(system="crm")),
         (5, *scheduled(system="ledger")),
-        (6, "taskFailedEventDetails", {"error": "DownstreamUnavailable", "cause": cause}),
-        (7, "taskSucceededEventDetails", {"output": "{}"}),
+        (6, "TaskFailed", {"error": "DownstreamUnavailable", "cause": cause}),
+        (7, *DONE),
         (9, *exited("ProvisionAccount")),
         (8, *scheduled(system="crm")),
-        (11, "taskSucceededEventDetails", {"output": "{}"}),
+        (11, *DONE),
         (12, *exited("ProvisionAccount")),
         (13, *exited("ProvisionAccounts")),
     )
 
-    outer, crm, ledger = _visits(events, {})
+    outer, crm, ledger = visits(events, {})
 
     assert seconds(outer) == (1, 14)
     assert (crm.subject, seconds(crm), [it.message for it in crm.tries]) == ("crm", (3, 13), ["HTTP 503", ""])
     assert (ledger.subject, seconds(ledger), [it.error for it in ledger.tries]) == ("ledger", (5, 10), [""])
 
 
-def test_a_try_that_timed_out_is_told_with_its_error() -> None:
-    events = history(
-        (0, *entered("PublishCustomerRegistered")),
-        (1, *scheduled()),
-        (2, "taskTimedOutEventDetails", {"error": "States.Timeout"}),
-        (3, *scheduled()),
-        (4, "taskSucceededEventDetails", {"output": "{}"}),
-        (5, *exited("PublishCustomerRegistered")),
+def test_event_is_shown_once_published() -> None:
+    state = "PublishCustomerRegistered"
+    timed_out = [entered(state), scheduled(), ("TaskTimedOut", {"error": "States.Timeout"})]
+
+    (unpublished,) = visits(one_after_another(*timed_out), PUBLISHED)
+    (published,) = visits(one_after_another(*timed_out, scheduled(), DONE, exited(state)), PUBLISHED)
+
+    assert (unpublished.result, unpublished.exited) == ("", None)
+    assert published.result == "published CustomerRegistered"
+    assert [it.error for it in published.tries] == ["States.Timeout", ""]
+
+
+def test_redriven_execution_goes_on_in_its_state() -> None:
+    events = one_after_another(
+        entered("ActivateAccount"),
+        scheduled(),
+        ("TaskFailed", THROTTLED),
+        ("ExecutionFailed", THROTTLED),
+        ("ExecutionRedriven", {"redriveCount": 1}),
+        scheduled(),
+        DONE,
+        exited("ActivateAccount"),
+        ("ExecutionSucceeded", {"output": "{}"}),
     )
 
-    (visit,) = _visits(events, PUBLISHED)
+    found = visits(events, {})
 
-    assert [it.error for it in visit.tries] == ["States.Timeout", ""]
-    assert visit.result == "published CustomerRegistered"
-
-
-def test_a_cause_that_is_no_exception_is_shown_as_it_is_but_not_whole() -> None:
-    events = history(
-        (0, *entered("ActivateAccount")),
-        (1, *scheduled()),
-        (2, "taskFailedEventDetails", {"error": "DynamoDB.Throttled", "cause": "too much " * 100}),
-    )
-
-    (visit,) = _visits(events, {})
-
-    assert visit.exited is None
-    assert visit.tries[0].message.startswith("too much too much")
-    assert len(visit.tries[0].message) == 201
+    assert [visit.state for visit in found] == ["ActivateAccount", "FAILED", "REDRIVEN", "SUCCEEDED"]
+    assert seconds(found[0]) == (1, 8)
+    assert [it.error for it in found[0].tries] == ["DynamoDB.Throttled", ""]
+    assert len(found[0].tries[0].message) == 201
+    assert found[1].result.startswith("DynamoDB.Throttled: too much too much")
 
 
-def test_an_event_is_told_only_once_it_is_published() -> None:
-    events = history(
-        (0, *entered("PublishCustomerRegistered")),
-        (1, *scheduled()),
-        (2, "taskFailedEventDetails", {"error": "EventBridge.InternalException"}),
-    )
+def test_failed_expression_counts_as_a_try() -> None:
+    failed = {"error": "States.QueryEvaluationError", "cause": "undefined"}
 
-    (visit,) = _visits(events, PUBLISHED)
-
-    assert visit.result == ""
-
-
-def test_an_execution_that_was_redriven_goes_on_in_the_state_that_failed() -> None:
-    events = history(
-        (0, *entered("ActivateAccount")),
-        (1, *scheduled()),
-        (2, "taskFailedEventDetails", {"error": "DynamoDB.Throttled"}),
-        (3, "executionFailedEventDetails", {"error": "DynamoDB.Throttled"}),
-        (4, "executionRedrivenEventDetails", {"redriveCount": 1}),
-        (5, *scheduled()),
-        (6, "taskSucceededEventDetails", {"output": "{}"}),
-        (7, *exited("ActivateAccount")),
-        (8, "executionSucceededEventDetails", {"output": "{}"}),
-    )
-    types = {4: "ExecutionFailed", 9: "ExecutionSucceeded"}
-    events = [event | {"type": types.get(event["id"], "")} for event in events]
-
-    visits = list(_visits(events, {}))
-
-    assert [visit.state for visit in visits] == ["ActivateAccount", "FAILED", "REDRIVEN", "SUCCEEDED"]
-    assert seconds(visits[0]) == (1, 8)
-    assert [attempt.error for attempt in visits[0].tries] == ["DynamoDB.Throttled", ""]
-
-
-def test_an_expression_that_failed_is_told_as_a_try() -> None:
-    events = history(
-        (0, *entered("ValidateCustomer")),
-        (1, "evaluationFailedEventDetails", {"error": "States.QueryEvaluationError", "cause": "undefined"}),
-    )
-
-    (visit,) = _visits(events, {})
+    (visit,) = visits(one_after_another(entered("ValidateCustomer"), ("EvaluationFailed", failed)), {})
 
     assert [(it.error, it.message) for it in visit.tries] == [("States.QueryEvaluationError", "undefined")]
 
@@ -143,12 +127,7 @@ def test_an_expression_that_failed_is_told_as_a_try() -> None:
         ("Adamant", "Adamant"),
     ],
 )
-def test_what_was_typed_is_blotted_out_of_what_aws_says(said: str, shown: str) -> None:
+def test_typed_values_are_blotted_out(said: str, shown: str) -> None:
     typed = {"firstName": "Ada", "email": "Ada@example.com", "address": {"street": "12 St James Sq", "city": "St"}}
 
-    assert _blot_out(_texts(typed))(said) == shown
-
-
-def seconds(visit: Visit) -> tuple[float, float]:
-    assert visit.exited
-    return (visit.entered - START).total_seconds(), (visit.exited - START).total_seconds()
+    assert blotter(typed)(said) == shown
