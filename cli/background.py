@@ -8,7 +8,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -25,61 +24,46 @@ from cli.machine.system_configuration import SystemConfiguration
 STATE = WORKSPACE / "up.json"
 
 
-@dataclass(frozen=True)
-class Running:
-    """What `up` left running: the emulator with the stack, and its partners' URLs by name."""
-
-    emulator: Emulator
-    partners: Mapping[str, str]
-
-    @property
-    def stack(self) -> EmulatorStack:
-        return EmulatorStack.on(self.emulator)
-
-
 def up(console: Console) -> None:
     """Start and deploy, or bring up to date what is up, with its data kept; then say how to use it."""
     # Two at once would leave an emulator that is in no state file.
     with locked(STATE.with_suffix(".lock")):
-        up_already = running()
-        if up_already is None:
+        stack = running()
+        if stack is None:
             aws = emulator.start()
             partners = _start_partners(aws)
-            deploy(aws, console, [*partners, QueueSystem(aws.session).configuration])
-            up_already = Running(aws, {partner.name: str(partner.settings["url"]) for partner in partners})
-            _remember(up_already)
+            stack = deploy(aws, console, [*partners, QueueSystem(aws.session).configuration])
+            state = {
+                "emulator": {"port": aws.port, "folder": str(aws.folder)},
+                "partners": {partner.name: partner.settings["url"] for partner in partners},
+            }
+            STATE.write_text(json.dumps(state), encoding="utf-8")
             aws.leave_running()
-        elif not update(up_already.stack, console):
+        elif not update(stack, console):
             console.print("It is up, and up to date.")
-    _explain(up_already, console)
+    _explain(stack, json.loads(STATE.read_text(encoding="utf-8"))["partners"], console)
 
 
 def down(console: Console) -> None:
     """End what `up` left running, if it still is."""
     with locked(STATE.with_suffix(".lock")):
-        up_already = running()
-        if up_already is None:
-            console.print("Nothing is up.")
-        else:
-            up_already.emulator.stop()
-            console.print("Ended.")
+        if stack := running():
+            stack.emulator.stop()
+        console.print("Ended." if stack else "Nothing is up.")
         STATE.unlink(missing_ok=True)
 
 
-def running() -> Running | None:
-    """What `up` left running, if its very emulator still runs."""
+def running() -> EmulatorStack | None:
+    """The stack that `up` left running, if its very emulator still runs."""
     try:
-        state = json.loads(STATE.read_text(encoding="utf-8"))
+        state = json.loads(STATE.read_text(encoding="utf-8"))["emulator"]
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    aws = Emulator(
-        port=state["emulator"]["port"],
-        folder=Path(state["emulator"]["folder"]),
-    )
+    aws = Emulator(state["port"], Path(state["folder"]))
     if not aws.is_running():
         aws.stop()  # its folder may have outlived it
         return None
-    return Running(aws, state["partners"])
+    return EmulatorStack.on(aws)
 
 
 def find(name: str | None) -> Stack:
@@ -90,8 +74,8 @@ def find(name: str | None) -> Stack:
     """
     if name is not None:
         return Stack.on_aws(name)
-    if now := running():
-        return now.stack
+    if stack := running():
+        return stack
     raise NotPossible("Nothing is up. Run `make up` first, or name a stack on AWS with --stack")
 
 
@@ -114,35 +98,24 @@ def _start_partners(aws: Emulator) -> list[SystemConfiguration]:
     return [SystemConfiguration(**system) for system in json.loads(said)]
 
 
-def _remember(state: Running) -> None:
-    written = {
-        "emulator": {"port": state.emulator.port, "folder": str(state.emulator.folder)},
-        "partners": dict(state.partners),
-    }
-    STATE.write_text(json.dumps(written), encoding="utf-8")
-
-
-def _explain(state: Running, console: Console) -> None:
-    stack = state.stack
+def _explain(stack: EmulatorStack, partners: Mapping[str, str], console: Console) -> None:
+    api = f"{stack.api_url}/api/customers"
     customer = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com"}
-    curl = f"curl -i {stack.api_url}/api/customers -H 'Content-Type: application/json' -d '{json.dumps(customer)}'"
-    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in state.emulator.credentials().items())
     faults = json.dumps({"customer": customer["email"], "faults": [{"kind": "refuse"}]})
-    partners = [
-        f"{name:<8} {url}, its accounts are in {state.emulator.folder / name}.sqlite\n"
-        f"         fails after: curl -X PUT {url}/faults -d '{faults}'"
-        for name, url in state.partners.items()
+    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in stack.emulator.credentials().items())
+    lines = [
+        ("API", api),
+        ("try", f"curl -i {api} -H 'Content-Type: application/json' -d '{json.dumps(customer)}'"),
+        ("status", f"curl -i {api}/CUSTOMER_ID/onboarding"),
+        ("logs", "make logs"),
+        ("report", ".venv/bin/onboarding report"),
+        ("outbox", f"curl {stack.emulator.endpoint_url}/_ministack/ses/messages"),
+        ("AWS CLI", f"export {exports}"),
+        ("update", "make up, again"),
+        ("end", "make down"),
     ]
-    for line in (
-        f"API      {stack.api_url}/api/customers",
-        f"try      {curl}",
-        *partners,
-        f"status   curl -i {stack.api_url}/api/customers/CUSTOMER_ID/onboarding",
-        "logs     make logs",
-        "report   .venv/bin/onboarding report",
-        f"outbox   curl {state.emulator.endpoint_url}/_ministack/ses/messages",
-        f"AWS CLI  export {exports}",
-        "update   make up, again",
-        "end      make down",
-    ):
-        console.print(line, markup=False, soft_wrap=True)
+    for name, url in partners.items():
+        lines.append((name, f"{url}, its accounts are in {stack.emulator.folder / name}.sqlite"))
+        lines.append(("", f"fails after: curl -X PUT {url}/faults -d '{faults}'"))
+    for label, text in lines:
+        console.print(f"{label:<8} {text}", markup=False, soft_wrap=True)

@@ -35,53 +35,35 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-@pytest.fixture
-def console() -> Console:
-    return Console(file=io.StringIO(), width=100)
-
-
-def said(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
-def a_state(folder: Path) -> str:
-    noted = {"port": 1, "folder": str(folder)}
-    return json.dumps({"emulator": noted, "partners": {}})
-
-
-def test_down_has_nothing_to_end_where_nothing_is_up(state: Path, console: Console) -> None:
-    down(console)
-
-    assert said(console) == "Nothing is up.\n"
+def down_says(state: Path) -> str:
+    """What `down` says, which leaves no state file."""
+    said = io.StringIO()
+    down(Console(file=said, width=100))
     assert not state.exists()
+    return said.getvalue()
 
 
-def test_down_after_a_restart_of_the_machine_spares_who_has_the_pid_now(
-    state: Path, console: Console, tmp_path: Path
-) -> None:
+def test_down_gets_over_a_missing_or_broken_state_file(state: Path) -> None:
+    assert down_says(state) == "Nothing is up.\n"
+
+    state.write_text('{"emulator": ', encoding="utf-8")
+
+    assert down_says(state) == "Nothing is up.\n"
+
+
+def test_down_spares_a_stranger_with_the_old_pid(state: Path, tmp_path: Path) -> None:
+    """After a restart of the machine, say."""
     folder = tmp_path / "left-over"
     folder.mkdir()
+    state.write_text(json.dumps({"emulator": {"port": 1, "folder": str(folder)}, "partners": {}}), encoding="utf-8")
     with subprocess.Popen(["/bin/sleep", "60"], process_group=0) as stranger:
         (folder / LOCK).write_bytes(b"%d" % stranger.pid)
-        state.write_text(a_state(folder), encoding="utf-8")
 
-        down(console)
+        assert down_says(state) == "Nothing is up.\n"
 
         assert stranger.poll() is None
         stranger.kill()
-    assert said(console) == "Nothing is up.\n"
-    assert not state.exists()
     assert not folder.exists()
-
-
-def test_down_gets_over_a_state_file_that_was_half_written(state: Path, console: Console) -> None:
-    state.write_text('{"emulator": ', encoding="utf-8")
-
-    down(console)
-
-    assert said(console) == "Nothing is up.\n"
-    assert not state.exists()
 
 
 @pytest.fixture
@@ -95,11 +77,10 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 
 def command(checkout: Path, name: str, status: int = 0) -> str:
     """What `python -m cli` says, which exits with this status."""
-    environment = os.environ | {"PYTHONPATH": str(checkout / "functions")}  # rather than those of this environment
     done = subprocess.run(
         [sys.executable, "-m", "cli", name],
         cwd=checkout,
-        env=environment,
+        env=os.environ | {"PYTHONPATH": str(checkout / "functions")},  # rather than those of this environment
         capture_output=True,
         encoding="utf-8",
         check=False,
@@ -114,7 +95,7 @@ def change(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def test_up_again_deploys_what_changed_and_keeps_the_data(checkout: Path) -> None:
+def test_up_again_deploys_what_changed_and_keeps_data(checkout: Path) -> None:
     api = re.search(r"^API +(\S+)$", command(checkout, "up"), re.MULTILINE)
     assert api
     customers = httpx.Client(base_url=api[1], trust_env=False, timeout=PATIENCE_SECONDS)
@@ -122,26 +103,33 @@ def test_up_again_deploys_what_changed_and_keeps_the_data(checkout: Path) -> Non
     def register() -> str:
         return str(customers.post("", json=a_customer()).json()["customerId"])
 
-    def await_status(customer_id: str, status: str) -> dict[str, Any]:
+    def await_status(customer_id: str, status: str) -> None:
         answer: dict[str, Any] = {}
         for _ in back_off(PATIENCE_SECONDS):
             answer = customers.get(f"/{customer_id}/onboarding").json()
             if answer.get("status") == status:
-                return answer
+                return
         raise AssertionError(answer)
 
     first = register()
     await_status(first, "ONBOARDED")
-
     assert "It is up, and up to date." in command(checkout, "up")
 
-    change(checkout / "functions/get_onboarding/app.py", "No such onboarding", "Nobody of that name")
+    # An update that fails is done again.
+    handler = checkout / "functions/get_onboarding/app.py"
+    sound = handler.read_text(encoding="utf-8")
+    handler.write_text("import nothing_of_that_name\n", encoding="utf-8")
+    assert "nothing_of_that_name" in command(checkout, "up", status=1)
+    handler.write_text(sound, encoding="utf-8")
+    assert "sam deploy" in command(checkout, "up")
+    assert customers.get(f"/{uuid4()}/onboarding").status_code == httpx.codes.NOT_FOUND
+
+    change(handler, "No such onboarding", "Nobody of that name")
     assert "sam deploy" in command(checkout, "up")
     assert "Nobody of that name" in customers.get(f"/{uuid4()}/onboarding").json()["detail"]
 
-    change(
-        checkout / "statemachine/customer_onboarding.asl.yaml", "DetailType: WelcomeEmailSent", "DetailType: MailSent"
-    )
+    definition = checkout / "statemachine/customer_onboarding.asl.yaml"
+    change(definition, "DetailType: WelcomeEmailSent", "DetailType: MailSent")
     assert "sam deploy" in command(checkout, "up")
     await_status(register(), "ACCOUNT_CREATED")
 
@@ -150,18 +138,3 @@ def test_up_again_deploys_what_changed_and_keeps_the_data(checkout: Path) -> Non
     await_status(first, "ONBOARDED")
     await_status(register(), "ACCOUNT_CREATED")
     assert "Nobody of that name" in customers.get(f"/{uuid4()}/onboarding").json()["detail"]
-
-
-def test_failed_update_is_done_again(checkout: Path) -> None:
-    api = re.search(r"^API +(\S+)$", command(checkout, "up"), re.MULTILINE)
-    assert api
-    handler = checkout / "functions/get_onboarding/app.py"
-    sound = handler.read_text(encoding="utf-8")
-
-    handler.write_text("import nothing_of_that_name\n", encoding="utf-8")
-    assert "nothing_of_that_name" in command(checkout, "up", status=1)
-    handler.write_text(sound, encoding="utf-8")
-    assert "sam deploy" in command(checkout, "up")
-
-    status = httpx.get(f"{api[1]}/{uuid4()}/onboarding", trust_env=False, timeout=PATIENCE_SECONDS)
-    assert status.status_code == httpx.codes.NOT_FOUND
