@@ -21,18 +21,16 @@ GLOBAL = {"query", "output", "region", "profile"}
 SERVICES = {"deploy": "codedeploy"}
 # Commands of `aws` itself, which stand for no single operation.
 CUSTOM = {("logs", "tail"): {"since", "filter-pattern", "follow", "format"}}
-OPERATORS = {"|", "||", "&&", ";", "(", ")", "{", "}"}
+# The commands for this machine alone.
+HERE = {"up", "down", "demo", "report"}
 SUBSTITUTED = "substituted"
-
-
-def page_of(name: str) -> str:
-    return (PROJECT / name).read_text(encoding="utf-8")
 
 
 def commands() -> Iterator[tuple[str, ...]]:
     """The commands in the pages' code blocks, and in their substitutions, as the shell takes them apart."""
     for page in PAGES:
-        blocks = "\n".join(re.findall(r"```sh\n(.*?)```", page_of(page), re.DOTALL)).replace("\\\n", " ")
+        text = (PROJECT / page).read_text(encoding="utf-8")
+        blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")
         for line in blocks.splitlines():
             yield from commands_in(line)
 
@@ -44,23 +42,20 @@ def commands_in(line: str) -> Iterator[tuple[str, ...]]:
     words = shlex.shlex(line, posix=True, punctuation_chars=True)
     words.whitespace_split, command = True, list[str]()
     for word in [*words, ";"]:
-        if word in OPERATORS:
-            if command:
-                yield tuple(command)
-            command = []
-        else:
+        if word not in {"|", "||", "&&", ";", "(", ")", "{", "}"}:
             command.append(word)
+        elif command:
+            yield tuple(command)
+            command = []
 
 
 COMMANDS = sorted({*commands()})
 AWS = [command for command in COMMANDS if command[0] == "aws"]
 OURS = [command for command in COMMANDS if command[0] == ".venv/bin/onboarding"]
-# The commands for this machine alone.
-HERE = {"up", "down", "demo", "report"}
 
 
 @pytest.mark.parametrize("command", AWS, ids=" ".join)
-def test_a_command_of_aws_is_in_its_api_and_has_all_that_it_needs(command: tuple[str, ...]) -> None:
+def test_aws_command_is_in_its_api(command: tuple[str, ...]) -> None:
     _, service, operation, *rest = command
     given = {found[1] for word in rest if (found := re.fullmatch(r"--([a-z-]+)", word))} - GLOBAL
     if (service, operation) in CUSTOM:
@@ -76,22 +71,18 @@ def test_a_command_of_aws_is_in_its_api_and_has_all_that_it_needs(command: tuple
     assert given >= {xform_name(name, "-") for name in shape.required_members}
 
 
-@pytest.mark.parametrize("command", OURS, ids=" ".join)
-def test_a_command_of_ours_is_one_that_there_is(command: tuple[str, ...]) -> None:
-    _, name, *arguments = command
+def test_our_commands_can_be_parsed() -> None:
+    for _, name, *arguments in OURS:
+        onboarding.commands[name].make_context(name, arguments)  # raises click.UsageError
 
-    onboarding.commands[name].make_context(name, arguments)  # raises click.UsageError
-
-
-def test_each_command_of_ours_is_in_the_runbook() -> None:
     assert {name for _, name, *_ in OURS} == onboarding.commands.keys() - HERE
     assert len(AWS) > 15
 
 
-def test_the_resources_that_are_asked_for_are_in_the_template() -> None:
-    asked = {command[1] for command in COMMANDS if command[0] == "resource"}
-    queues = {re.search(r"dead-letters (\w+)", it)[1] for it in map(" ".join, OURS) if "dead-letters " in it}  # type: ignore[index]
-    own = {name for name in asked if name.isidentifier()}
+def test_resources_asked_for_are_in_the_template() -> None:
+    asked = {command[1] for command in COMMANDS if command[0] == "resource" and command[1].isidentifier()}
+    queues = {queue for _, name, queue, *_ in (it for it in OURS if len(it) > 2) if name == "dead-letters"}
 
-    assert len(own) > 3
-    assert own | {f"{name}DeadLetterQueue" for name in queues} <= set(template.deployed()["Resources"])
+    assert len(asked) > 3
+    assert queues
+    assert asked | {f"{queue}DeadLetterQueue" for queue in queues} <= template.deployed()["Resources"].keys()
