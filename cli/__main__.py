@@ -17,12 +17,13 @@ from types import FrameType
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.progress import track
+from rich.text import Text
 
 from cli import NotPossible, background, terminal
 from cli.aws.stack import Stack
 from cli.background import find
 from cli.demo.run import run as run_demo
-from cli.operate import customers, dead_letters, logs, redrive, trace
+from cli.operate import customers, dead_letters, execution, logs, trace
 from cli.report import source, table
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -30,6 +31,7 @@ INTERRUPTED = 130  # as a shell says it
 # How long Step Functions redrives an execution.
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html
 REDRIVABLE = timedelta(days=14)
+SECONDS = "%Y-%m-%d %H:%M:%S"
 LOGGED_LATELY = timedelta(minutes=10)
 
 
@@ -144,18 +146,20 @@ def redrive_failed(stack: Stack, since: datetime | None, *, dry_run: bool) -> No
     """Redrive failed executions from where they failed."""
     console = terminal.console()
     # All are listed before the first is redriven, which takes it off the list.
-    found = list(redrive.failures(stack, since or datetime.now(UTC) - REDRIVABLE))
-    ready = [failure for failure in found if not failure.obstacle]
-    done = [failure for failure in found if failure.obstacle]
-    if dry_run:
-        done += ready
+    found = sorted(execution.failures(stack, since or datetime.now(UTC) - REDRIVABLE), key=lambda it: it["stopDate"])
+    remarks = {it["name"]: execution.obstacle(it) or "can be redriven" for it in found}
+    ready = [it for it in found if not execution.obstacle(it) and not dry_run]
     try:
-        for failure in track([] if dry_run else ready, "redriving", console=console, disable=not console.is_terminal):
-            done.append(redrive.redrive(stack, failure))
+        for failed in track(ready, "redriving", console=console, disable=not console.is_terminal):
+            remarks[failed["name"]] = execution.redrive(stack, failed) or "redriven"
     finally:  # where Step Functions refuses, what was done is shown all the same
+        rows = [
+            (it["name"], f"{it['stopDate']:{SECONDS}}", it["status"], it.get("error", ""), remarks[it["name"]])
+            for it in found
+        ]
+        console.print(terminal.listing("customer", "ended", "status", "error", "", rows=rows))
         success = "can be redriven" if dry_run else "redriven"
-        console.print(redrive.table(done, success))
-        console.print(f"{sum(not failure.obstacle for failure in done)} of {len(done)} {success}")
+        console.print(f"{[*remarks.values()].count(success)} of {len(found)} {success}")
 
 
 @commands.command()
@@ -196,12 +200,15 @@ def show_dead_letters(stack: Stack, queue: str | None, *, move: bool) -> None:
     console = terminal.console()
     if queue is None:
         if move:
-            raise NotPossible("Say which queue's messages to move back, such as: dead-letters Registration --move")
-        console.print(dead_letters.counted(dead_letters.counts(stack)))
+            raise click.UsageError("Say which queue's messages to move back, such as: dead-letters Registration --move")
+        counts = ((name, Text(str(count), "red" if count else "")) for name, count in dead_letters.counts(stack))
+        console.print(terminal.listing("queue", "messages", rows=counts))
     elif move:
         console.print(f"moving, as {dead_letters.move_back(stack, queue)}", soft_wrap=True)
     else:
-        console.print(dead_letters.listed(dead_letters.look(stack, queue)))
+        letters = dead_letters.look(stack, queue)
+        rows = [(it.message_id, f"{it.sent:{SECONDS}}", str(it.received)) for it in letters]
+        console.print(terminal.listing("message", "first sent", "received", rows=rows))
 
 
 def main() -> None:

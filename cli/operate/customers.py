@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from cli import NotPossible
+from cli.aws.stack import Stack
 from cli.operate import execution
 from cli.operate.execution import NOT_PROVISIONED
 from onboarding.adapters import accounts, fraud, registrations, timelines
 from onboarding.domain.registration import RegistrationRequest, customer_id_for
-
-if TYPE_CHECKING:
-    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
-
-    from cli.aws.stack import Stack
 
 
 def reregister(stack: Stack, customer_id: str) -> str:
@@ -27,8 +22,8 @@ def reregister(stack: Stack, customer_id: str) -> str:
     closed = execution.closed(stack, customer_id)
     if json.loads(closed.get("output", "{}")).get("status", "").startswith("ONBOARDED"):
         raise NotPossible(f"The customer {customer_id} is onboarded")
-    if execution.can_be_redriven(closed):
-        raise NotPossible(f"The onboarding of {customer_id} can be taken up where it failed: redrive it instead")
+    if not execution.obstacle(closed):
+        raise NotPossible(f"The onboarding of {customer_id} can be redriven: do that instead")
     account = _account(stack, customer_id)
     is_held = account is not None and account.status != "CANCELLED"
     if is_held and closed["status"] != "SUCCEEDED" and closed.get("error") != NOT_PROVISIONED:
@@ -52,14 +47,13 @@ def release(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]
     Raises:
         NotPossible: it is unknown, is running, is onboarded, can be redriven (unless by `force`), or a system refused.
     """
-    closed = _closed(stack, customer_id, force=force)
+    task = _task(stack, customer_id, force=force)
     account = _account(stack, customer_id)
     if account is None or account.status == "CANCELLED":
         return []
     if account.status != "PENDING":
         raise NotPossible(f"The customer {customer_id} has an active account, which is not released but erased")
-    task = _task(customer_id, closed)
-    done = [_deprovision(stack, system, task) for system in stack.systems]
+    done = _deprovision(stack, task)
     execution.call(stack, "CancelAccount", task | {"customerData": account.customer_data})
     return [*done, "cancelled the account, and freed the e-mail address"]
 
@@ -73,20 +67,16 @@ def erase(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]:
         NotPossible: the customer is unknown, the onboarding is running or can be redriven (unless by `force`), or a
             system refused.
     """
-    closed = _closed(stack, customer_id, force=force)
-    task = _task(customer_id, closed)
-    done = [_deprovision(stack, system, task) for system in stack.systems]
-    dynamodb = stack.session.client("dynamodb")
+    done = _deprovision(stack, _task(stack, customer_id, force=force))
     tables = dict(stack.resources("AWS::DynamoDB::Table"))
-    erased = {
-        "the timeline": ("TimelinesTable", timelines.erase),
-        "what fraud detection has seen": ("FraudTable", fraud.erase),
+    for what, table, erase_from in (
+        ("the timeline", "TimelinesTable", timelines.erase),
+        ("what fraud detection has seen", "FraudTable", fraud.erase),
         # Last: while the customer is there, what failed half-way can be done again.
-        "the customer and the e-mail address": ("CustomersTable", accounts.erase),
-    }
-    for what, (table, erase_from) in erased.items():
+        ("the customer and the e-mail address", "CustomersTable", accounts.erase),
+    ):
         if table in tables:  # a consumer may have been deleted from the template
-            count = erase_from(customer_id, dynamodb=dynamodb, table_name=tables[table])
+            count = erase_from(customer_id, dynamodb=stack.session.client("dynamodb"), table_name=tables[table])
             done.append(f"erased {what}: {count} items")
     return done
 
@@ -97,32 +87,26 @@ def _account(stack: Stack, customer_id: str) -> accounts.Customer | None:
     )
 
 
-def _closed(stack: Stack, customer_id: str, *, force: bool) -> DescribeExecutionOutputTypeDef | None:
-    """Return the description of the customer's execution; None once Step Functions has forgotten it, after 90 days.
+def _task(stack: Stack, customer_id: str, *, force: bool) -> dict[str, object]:
+    """What the workflow hands to each of its functions, for a customer whose execution is over.
 
     Raises:
         NotPossible: it is running, can be redriven (unless by `force`), or there is neither it nor a customer.
     """
     try:
         closed = execution.closed(stack, customer_id)
-    except execution.NoExecution:
+    except execution.NoExecution:  # Step Functions forgets it after 90 days
         if _account(stack, customer_id) is None:
             raise
-        return None
-    if execution.can_be_redriven(closed) and not force:
+        return {"customerId": customer_id, "correlationId": str(uuid4())}
+    if not execution.obstacle(closed) and not force:
         raise NotPossible(
-            f"The onboarding of {customer_id} can be taken up where it failed: "
-            "redrive it first, or use --force and never redrive it"
+            f"The onboarding of {customer_id} can be redriven: redrive it first, or use --force and never redrive it"
         )
-    return closed
+    return {"customerId": customer_id, "correlationId": execution.registration_of(closed).correlation_id}
 
 
-def _task(customer_id: str, closed: DescribeExecutionOutputTypeDef | None) -> dict[str, object]:
-    """What the workflow hands to each of its functions."""
-    correlation_id = execution.registration_of(closed).correlation_id if closed else str(uuid4())
-    return {"customerId": customer_id, "correlationId": correlation_id}
-
-
-def _deprovision(stack: Stack, system: str, task: dict[str, object]) -> str:
-    execution.call(stack, "DeprovisionAccount", task | {"system": system})
-    return f"deleted the account in {system}"
+def _deprovision(stack: Stack, task: dict[str, object]) -> list[str]:
+    for system in stack.systems:
+        execution.call(stack, "DeprovisionAccount", task | {"system": system})
+    return [f"deleted the account in {system}" for system in stack.systems]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich.table import Table
-
 from cli import NotPossible
 from cli.aws.queues import messages
-from cli.operate.columns import columns
 
 if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
     from cli.aws.stack import Stack
 
 QUEUE = "Queue"
@@ -38,14 +37,14 @@ def counts(stack: Stack) -> Iterator[tuple[str, int]]:
 
 
 def look(stack: Stack, name: str) -> list[DeadLetter]:
-    """Return what waits in a dead-letter queue, the oldest first, at most 100; each stays where it is.
+    """Return what waits in a dead-letter queue, the oldest first, about 100 at most; each stays where it is.
 
     Raises:
         NotPossible: there is no such queue.
     """
     url, _ = _urls(stack, name)
     sqs = stack.session.client("sqs")
-    found, handles = list[DeadLetter](), list[str]()
+    found: list[MessageTypeDef] = []
     try:
         while len(found) < MOST:
             answer = sqs.receive_message(
@@ -57,31 +56,16 @@ def look(stack: Stack, name: str) -> list[DeadLetter]:
             )
             if not answer.get("Messages"):
                 break
-            for message in answer["Messages"]:
-                handles.append(message["ReceiptHandle"])
-                attributes = message["Attributes"]
-                sent = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
-                found.append(DeadLetter(message["MessageId"], sent, int(attributes["ApproximateReceiveCount"])))
+            found += answer["Messages"]
     finally:
-        for handle in handles:
-            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
-    return sorted(found, key=lambda letter: letter.sent)
+        for message in found:
+            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
+    return sorted((_dead_letter(message) for message in found), key=lambda letter: letter.sent)
 
 
-def counted(counts: Iterable[tuple[str, int]]) -> Table:
-    """Lay out what `counts` yields."""
-    table = columns("queue", "messages")
-    for name, count in counts:
-        table.add_row(name, str(count), style="red" if count else "")
-    return table
-
-
-def listed(letters: Iterable[DeadLetter]) -> Table:
-    """Lay messages out, a line each."""
-    table = columns("message", "first sent", "received")
-    for letter in letters:
-        table.add_row(letter.message_id, f"{letter.sent:%Y-%m-%d %H:%M:%S}", str(letter.received))
-    return table
+def _dead_letter(message: MessageTypeDef) -> DeadLetter:
+    sent, received = (int(message["Attributes"][name]) for name in ("SentTimestamp", "ApproximateReceiveCount"))
+    return DeadLetter(message["MessageId"], datetime.fromtimestamp(sent / 1000, UTC), received)
 
 
 def move_back(stack: Stack, name: str) -> str:

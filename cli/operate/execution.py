@@ -1,9 +1,11 @@
-"""A customer's execution: its state, its history, and what the definition that is deployed calls."""
+"""Customers' executions: their state, how failed ones are redriven, and what the deployed definition calls."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -14,8 +16,12 @@ from cli.aws.stack import Stack
 from onboarding.domain.registration import Registration
 
 if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.literals import ExecutionStatusType
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
+UNSUCCESSFUL: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
+# RedriveExecution shares its rate with StartExecution, and what failed together would fail together again.
+PAUSE_SECONDS = 0.1
 # The error of an execution whose account was undone in every system: there is nothing to redrive.
 NOT_PROVISIONED = "DownstreamFailed"
 
@@ -40,13 +46,6 @@ def describe(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
         ) from None
 
 
-def definition_of(stack: Stack, arn: str) -> dict[str, Any]:
-    """Return the definition by which an execution runs, which may be older than the one that is deployed."""
-    sfn = stack.session.client("stepfunctions")
-    machine = sfn.describe_state_machine_for_execution(executionArn=arn)
-    return dict(json.loads(machine["definition"]))
-
-
 def closed(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
     """Return the description of an execution that has ended.
 
@@ -60,9 +59,39 @@ def closed(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
     return execution
 
 
-def can_be_redriven(execution: DescribeExecutionOutputTypeDef) -> bool:
-    """Whether it can be taken up where it failed, to the customer's good."""
-    return execution.get("redriveStatus") == "REDRIVABLE" and execution.get("error") != NOT_PROVISIONED
+def obstacle(execution: DescribeExecutionOutputTypeDef) -> str:
+    """Return why a redrive is not possible, or of no use; empty where neither."""
+    if execution.get("error") == NOT_PROVISIONED:
+        return "its account was undone: reregister it"
+    if execution.get("redriveStatus") != "REDRIVABLE":
+        return execution.get("redriveStatusReason", "Step Functions doesn't say that it can")
+    return ""
+
+
+def failures(stack: Stack, since: datetime) -> Iterator[DescribeExecutionOutputTypeDef]:
+    """The executions that failed, timed out or were aborted since then."""
+    sfn = stack.session.client("stepfunctions")
+    for status in UNSUCCESSFUL:
+        pages = sfn.get_paginator("list_executions")
+        for page in pages.paginate(stateMachineArn=stack.outputs["StateMachineArn"], statusFilter=status):
+            for listed in page["executions"]:
+                if listed["stopDate"] >= since:
+                    yield sfn.describe_execution(executionArn=listed["executionArn"])
+
+
+def redrive(stack: Stack, failed: DescribeExecutionOutputTypeDef) -> str:
+    """Redrive one from the state that failed; return the obstacle, if another was faster or its days are over.
+
+    Raises:
+        botocore.exceptions.ClientError: Step Functions refused this one, and would refuse all others.
+    """
+    sfn = stack.session.client("stepfunctions")
+    try:
+        sfn.redrive_execution(executionArn=failed["executionArn"])
+    except (sfn.exceptions.ExecutionNotRedrivable, sfn.exceptions.ExecutionDoesNotExist) as error:
+        return error.response["Error"]["Message"]
+    time.sleep(PAUSE_SECONDS)
+    return ""
 
 
 def registration_of(execution: DescribeExecutionOutputTypeDef) -> Registration:
@@ -84,20 +113,13 @@ def call(stack: Stack, state: str, payload: Mapping[str, Any]) -> None:
     Raises:
         NotPossible: the function failed; the message names the error.
     """
-    machine = stack.session.client("stepfunctions").describe_state_machine(
-        stateMachineArn=stack.outputs["StateMachineArn"]
-    )
-    function = _states(json.loads(machine["definition"]))[state]["Arguments"]["FunctionName"]
+    sfn = stack.session.client("stepfunctions")
+    machine = sfn.describe_state_machine(stateMachineArn=stack.outputs["StateMachineArn"])
+    states = json.loads(machine["definition"])["States"]
+    for it in [*states.values()]:
+        states |= it.get("ItemProcessor", {}).get("States", {})
+    function = states[state]["Arguments"]["FunctionName"]
     answer = stack.session.client("lambda").invoke(FunctionName=function, Payload=json.dumps(payload))
     if "FunctionError" in answer:
         error = json.load(answer["Payload"])
         raise NotPossible(f"{state} failed with {error.get('errorType')}: {error.get('errorMessage')}. Try again later")
-
-
-def _states(machine: Mapping[str, Any]) -> dict[str, Any]:
-    """The states of a machine and of its Maps, by name."""
-    found = dict(machine["States"])
-    for state in machine["States"].values():
-        if "ItemProcessor" in state:
-            found |= _states(state["ItemProcessor"])
-    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ OF_STEP_FUNCTIONS = "/aws/vendedlogs/"
 # What Lambda itself says of each invocation.
 PLATFORM = ("START ", "END ", "REPORT ", "INIT_START ")
 # What Powertools adds to each line. https://docs.aws.amazon.com/powertools/python/latest/core/logger/
-ADDED = {"level", "location", "message", "timestamp", "service", "cold_start", "xray_trace_id"}
+ADDED = re.compile(r"level|location|message|timestamp|service|cold_start|xray_trace_id|function_\w+")
 STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
@@ -82,15 +83,13 @@ def _line(function: str, event: FilteredLogEventTypeDef) -> Line | None:
     try:
         logged = json.loads(message)
     except ValueError:
-        return None if message.startswith(PLATFORM) else Line(at, function, message)
-    if not isinstance(logged, dict):
-        return Line(at, function, message)
-    if "errorType" in logged:  # the runtime's line on an exception
-        return Line(at, function, f"{logged['errorType']}: {logged.get('errorMessage')}", "ERROR")
-    if "level" in logged:  # Powertools'
-        # As text, since a value may be a list.
-        keys = tuple((name, str(it)) for name, it in logged.items() if name not in ADDED and "function_" not in name)
-        return Line(at, function, str(logged.get("message")), str(logged["level"]), keys)
-    if str(logged.get("type")).startswith("platform.") and logged["record"].get("status", "success") == "success":
-        return None
-    return Line(at, function, message)
+        logged = None
+    match logged:
+        case {"errorType": error}:  # the runtime's line on an exception
+            return Line(at, function, f"{error}: {logged.get('errorMessage')}", "ERROR")
+        case {"level": level}:  # Powertools'; a value may be a list, and is shown as text
+            keys = tuple((name, str(it)) for name, it in logged.items() if not ADDED.fullmatch(name))
+            return Line(at, function, str(logged.get("message")), str(level), keys)
+        case {"type": str(kind), "record": dict(record)} if kind.startswith("platform."):
+            return None if record.get("status", "success") == "success" else Line(at, function, message)
+    return None if logged is None and message.startswith(PLATFORM) else Line(at, function, message)

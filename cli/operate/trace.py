@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.table import Table
+from rich.text import Text
 
 from cli.aws.executions import history
 from cli.aws.stack import Stack
 from cli.operate import execution
-from cli.operate.columns import columns
+from cli.terminal import listing
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import HistoryEventTypeDef
@@ -84,10 +85,13 @@ def trace(stack: Stack, customer_id: str) -> Trace:
     output = json.loads(described.get("output", "{}"))
     registered = json.loads(described.get("input", "{}"))
     registered = registered if isinstance(registered, dict) else {"data": registered}
-    events = history(stack.session.client("stepfunctions"), described["executionArn"])
+    sfn = stack.session.client("stepfunctions")
+    events = history(sfn, described["executionArn"])
+    # The definition by which it runs, which may be older than the one that is deployed.
+    definition = sfn.describe_state_machine_for_execution(executionArn=described["executionArn"])["definition"]
     published = {
         name: f"published {entries[0]['DetailType']}"
-        for name, state in execution.definition_of(stack, described["executionArn"])["States"].items()
+        for name, state in json.loads(definition)["States"].items()
         if (entries := state.get("Arguments", {}).get("Entries"))
     }
     return Trace(
@@ -109,17 +113,19 @@ def table(traced: Trace) -> Table:
         f"{': '.join(filter(None, [ended, traced.outcome]))}\n"
         f"correlation id {traced.correlation_id}, ids of events {traced.customer_id}:…"
     )
-    laid_out = columns("after", "state", "tries", "took", "what came of it", right=("after", "tries", "took"))
-    laid_out.title, laid_out.title_justify, laid_out.title_style = title, "left", ""
+    names, numbers = ("after", "state", "tries", "took", "what came of it"), ("after", "tries", "took")
+    return listing(*names, rows=_rows(traced), right=numbers, title=title)
+
+
+def _rows(traced: Trace) -> Iterator[tuple[str | Text, ...]]:
     for visit in traced.visits:
         name = f"{visit.state} ({visit.subject})" if visit.subject else visit.state
         after, took = _times(traced, visit.entered, visit.exited)
-        laid_out.add_row(after, name, str(len(visit.tries) or ""), took, visit.result)
+        yield after, name, str(len(visit.tries) or ""), took, visit.result
         for failed in (it for it in visit.tries if it.error):
-            after, took = _times(traced, failed.at, failed.ended)
             said = ": ".join(filter(None, [failed.error, failed.message]))
-            laid_out.add_row(after, "", "", took, said, style="red")
-    return laid_out
+            after, took = _times(traced, failed.at, failed.ended)
+            yield after, "", "", took, Text(said, "red")
 
 
 def _times(traced: Trace, begin: datetime, end: datetime | None) -> tuple[str, str]:

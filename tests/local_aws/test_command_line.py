@@ -1,21 +1,46 @@
-"""`onboarding`: what it writes where, and its exit status."""
+"""`onboarding`: what it writes where, its exit status, and what it asks AWS for that the emulator lacks."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import boto3
 import pytest
-from click.testing import CliRunner
+from botocore.stub import Stubber
+from click.testing import CliRunner, Result
 
 from cli import background
 from cli.__main__ import commands as onboarding
 
+MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:onboarding"
+QUEUES = {"RegistrationQueue": "https://queue", "RegistrationDeadLetterQueue": "https://dead"}
+ARNS = {url: f"arn:aws:sqs:us-east-1:000000000000:{name}" for name, url in QUEUES.items()}
 
-@pytest.fixture
+
+@pytest.fixture(autouse=True)
 def nothing_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "STATE", tmp_path / "up.json")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner(mix_stderr=False).invoke(onboarding, arguments)
+
+
+def stubbed(service: Any, monkeypatch: pytest.MonkeyPatch) -> Stubber:
+    """The client of a service that holds each request against AWS's model of the API, in a stack that is found."""
+    client = boto3.Session("key", "secret", region_name="us-east-1").client(service)
+    stack = SimpleNamespace(
+        session=SimpleNamespace(client=lambda _: client),
+        outputs={"StateMachineArn": MACHINE},
+        resources=lambda _: QUEUES.items(),
+    )
+    monkeypatch.setattr("cli.__main__.find", lambda _: stack)
+    return Stubber(client)
 
 
 def test_setup_puts_the_command_in_place_for_any_folder(tmp_path: Path) -> None:
@@ -28,17 +53,57 @@ def test_setup_puts_the_command_in_place_for_any_folder(tmp_path: Path) -> None:
     assert done.stdout.startswith("Usage: onboarding [OPTIONS] COMMAND [ARGS]...")
 
 
-@pytest.mark.usefixtures("nothing_is_up")
-def test_what_cannot_be_done_is_said_on_standard_error() -> None:
-    done = CliRunner(mix_stderr=False).invoke(onboarding, ["trace", "5f0c0b4e"])
+def test_failure_is_said_on_standard_error() -> None:
+    done = run("trace", "5f0c0b4e")
 
-    assert done.exit_code == 1
-    assert (done.stdout, done.stderr.startswith("Error: Nothing is up.")) == ("", True)
+    assert (done.exit_code, done.stdout, done.stderr.startswith("Error: Nothing is up.")) == (1, "", True)
 
 
-@pytest.mark.usefixtures("nothing_is_up")
-def test_wrong_usage_is_said_before_anything_is_done() -> None:
-    done = CliRunner(mix_stderr=False).invoke(onboarding, ["redrive", "--since", "yesterday"])
+def test_wrong_usage_exits_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    yesterday = run("redrive", "--since", "yesterday")
+    with stubbed("sqs", monkeypatch):
+        any_queue = run("dead-letters", "--move")
+        no_queue = run("dead-letters", "Nothing", "--move")
 
-    assert done.exit_code == 2
-    assert "'yesterday' is not a time such as 2026-11-17T09:00" in done.stderr
+    assert (yesterday.exit_code, any_queue.exit_code, no_queue.exit_code) == (2, 2, 1)
+    assert "'yesterday' is not a time such as 2026-11-17T09:00" in yesterday.stderr
+    assert "Say which queue" in any_queue.stderr
+    assert "There is no dead-letter queue of Nothing, but of: Registration" in no_queue.stderr
+
+
+def test_redrive_goes_on_where_one_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = datetime(2026, 11, 17, 9, tzinfo=UTC)
+    with stubbed("stepfunctions", monkeypatch) as sfn:
+        machine: dict[str, Any] = {"stateMachineArn": MACHINE, "startDate": ended, "stopDate": ended}
+        failed = [
+            machine | {"executionArn": f"{MACHINE}:{name}", "name": name, "status": "FAILED"}
+            for name in ("first", "second")
+        ]
+        for status, found in (("FAILED", failed), ("TIMED_OUT", []), ("ABORTED", [])):
+            asked = {"stateMachineArn": MACHINE, "statusFilter": status}
+            sfn.add_response("list_executions", {"executions": found}, asked)
+            for it in found:
+                sfn.add_response("describe_execution", it | {"redriveStatus": "REDRIVABLE"})
+        sfn.add_client_error("redrive_execution", "ExecutionNotRedrivable", "It is running")
+        sfn.add_response("redrive_execution", {"redriveDate": ended}, {"executionArn": f"{MACHINE}:second"})
+
+        done = run("redrive", "--since", "2026-11-01")
+
+        sfn.assert_no_pending_responses()
+    _, first, second, summary = (line.rstrip() for line in done.stdout.splitlines())
+    assert first.endswith("It is running")
+    assert second.endswith("redriven")
+    assert summary == "1 of 2 redriven"
+
+
+def test_dead_letters_are_moved_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    with stubbed("sqs", monkeypatch) as sqs:
+        for url in (QUEUES["RegistrationDeadLetterQueue"], QUEUES["RegistrationQueue"]):
+            asked = {"QueueUrl": url, "AttributeNames": ["QueueArn"]}
+            sqs.add_response("get_queue_attributes", {"Attributes": {"QueueArn": ARNS[url]}}, asked)
+        move = {"SourceArn": ARNS["https://dead"], "DestinationArn": ARNS["https://queue"]}
+        sqs.add_response("start_message_move_task", {"TaskHandle": "handle"}, move)
+
+        assert run("dead-letters", "Registration", "--move").stdout == "moving, as handle\n"
+
+        sqs.assert_no_pending_responses()
