@@ -115,14 +115,12 @@ def test_up_again_deploys_what_changed_and_keeps_data(checkout: Path) -> None:
     await_status(first, "ONBOARDED")
     assert "It is up, and up to date." in command(checkout, "up")
 
-    # An update that fails is done again.
     handler = checkout / "functions/get_onboarding/app.py"
     sound = handler.read_text(encoding="utf-8")
     handler.write_text("import nothing_of_that_name\n", encoding="utf-8")
     assert "nothing_of_that_name" in command(checkout, "up", status=1)
     handler.write_text(sound, encoding="utf-8")
-    assert "sam deploy" in command(checkout, "up")
-    assert customers.get(f"/{uuid4()}/onboarding").status_code == httpx.codes.NOT_FOUND
+    assert "sam deploy" in command(checkout, "up")  # an update that failed is done again
 
     change(handler, "No such onboarding", "Nobody of that name")
     assert "sam deploy" in command(checkout, "up")

@@ -34,14 +34,6 @@ def one_after_another(*events: tuple[str, dict[str, Any]]) -> list[Any]:
     return history(*((number, *event) for number, event in enumerate(events)))
 
 
-def entered(name: str) -> tuple[str, dict[str, Any]]:
-    return "TaskStateEntered", {"name": name}
-
-
-def exited(name: str) -> tuple[str, dict[str, Any]]:
-    return "TaskStateExited", {"name": name}
-
-
 def scheduled(**payload: str) -> tuple[str, dict[str, Any]]:
     return "TaskScheduled", {"parameters": json.dumps({"FunctionName": "f", "Payload": payload})}
 
@@ -54,20 +46,20 @@ def seconds(visit: Visit) -> tuple[float, float]:
 def test_parallel_iterations_are_told_apart() -> None:
     cause = json.dumps({"errorType": "DownstreamUnavailable", "errorMessage": "HTTP 503"})
     events = history(
-        (0, *entered("ProvisionAccounts")),
+        (0, "TaskStateEntered", {"name": "ProvisionAccounts"}),
         (1, "MapIterationStarted", {"name": "ProvisionAccounts", "index": 0}),
-        (2, *entered("ProvisionAccount")),
+        (2, "TaskStateEntered", {"name": "ProvisionAccount"}),
         (1, "MapIterationStarted", {"name": "ProvisionAccounts", "index": 1}),
-        (4, *entered("ProvisionAccount")),
+        (4, "TaskStateEntered", {"name": "ProvisionAccount"}),
         (3, *scheduled(system="crm")),
         (5, *scheduled(system="ledger")),
         (6, "TaskFailed", {"error": "DownstreamUnavailable", "cause": cause}),
         (7, *DONE),
-        (9, *exited("ProvisionAccount")),
+        (9, "TaskStateExited", {"name": "ProvisionAccount"}),
         (8, *scheduled(system="crm")),
         (11, *DONE),
-        (12, *exited("ProvisionAccount")),
-        (13, *exited("ProvisionAccounts")),
+        (12, "TaskStateExited", {"name": "ProvisionAccount"}),
+        (13, "TaskStateExited", {"name": "ProvisionAccounts"}),
     )
 
     outer, crm, ledger = visits(events, {})
@@ -79,10 +71,12 @@ def test_parallel_iterations_are_told_apart() -> None:
 
 def test_event_is_shown_once_published() -> None:
     state = "PublishCustomerRegistered"
-    timed_out = [entered(state), scheduled(), ("TaskTimedOut", {"error": "States.Timeout"})]
+    timed_out = [("TaskStateEntered", {"name": state}), scheduled(), ("TaskTimedOut", {"error": "States.Timeout"})]
 
     (unpublished,) = visits(one_after_another(*timed_out), PUBLISHED)
-    (published,) = visits(one_after_another(*timed_out, scheduled(), DONE, exited(state)), PUBLISHED)
+    (published,) = visits(
+        one_after_another(*timed_out, scheduled(), DONE, ("TaskStateExited", {"name": state})), PUBLISHED
+    )
 
     assert (unpublished.result, unpublished.exited) == ("", None)
     assert published.result == "published CustomerRegistered"
@@ -91,14 +85,14 @@ def test_event_is_shown_once_published() -> None:
 
 def test_redriven_execution_goes_on_in_its_state() -> None:
     events = one_after_another(
-        entered("ActivateAccount"),
+        ("TaskStateEntered", {"name": "ActivateAccount"}),
         scheduled(),
         ("TaskFailed", THROTTLED),
         ("ExecutionFailed", THROTTLED),
         ("ExecutionRedriven", {"redriveCount": 1}),
         scheduled(),
         DONE,
-        exited("ActivateAccount"),
+        ("TaskStateExited", {"name": "ActivateAccount"}),
         ("ExecutionSucceeded", {"output": "{}"}),
     )
 
@@ -114,7 +108,9 @@ def test_redriven_execution_goes_on_in_its_state() -> None:
 def test_failed_expression_counts_as_a_try() -> None:
     failed = {"error": "States.QueryEvaluationError", "cause": "undefined"}
 
-    (visit,) = visits(one_after_another(entered("ValidateCustomer"), ("EvaluationFailed", failed)), {})
+    (visit,) = visits(
+        one_after_another(("TaskStateEntered", {"name": "ValidateCustomer"}), ("EvaluationFailed", failed)), {}
+    )
 
     assert [(it.error, it.message) for it in visit.tries] == [("States.QueryEvaluationError", "undefined")]
 

@@ -25,25 +25,26 @@ NOT_DELETED = Fault(FaultKind.REFUSE, methods=frozenset({"DELETE"}))
 DESCRIBE = "cli.operate.execution.describe"
 
 
+def failed(onboardings: Onboardings, partners: Mapping[str, Partner], error: str, **faults: Fault) -> dict[str, Any]:
+    """A customer, registered under `customerId`, whose onboarding failed with this error."""
+    customer = a_customer()
+    for partner, fault in faults.items():
+        partners[partner].plan(customer["email"], fault)
+    customer_id = onboardings.register(customer)
+    assert onboardings.await_end(customer_id)["error"] == error
+    return {"customerId": customer_id, **customer}
+
+
 @pytest.fixture
 def undone(onboardings: Onboardings, partners: Mapping[str, Partner]) -> str:
     """A customer whose account one partner refused, so that it was undone in all systems."""
-    customer = a_customer()
-    partners["crm"].plan(customer["email"], REFUSED)
-    customer_id = onboardings.register(customer)
-    assert onboardings.await_end(customer_id)["error"] == execution.NOT_PROVISIONED
-    return customer_id
+    return str(failed(onboardings, partners, execution.NOT_PROVISIONED, crm=REFUSED)["customerId"])
 
 
 @pytest.fixture
 def stranded(onboardings: Onboardings, partners: Mapping[str, Partner]) -> dict[str, Any]:
-    """A customer, registered under `customerId`, whose account one partner refused and another would not delete."""
-    customer = a_customer()
-    partners["crm"].plan(customer["email"], REFUSED)
-    partners["billing"].plan(customer["email"], NOT_DELETED)
-    customer_id = onboardings.register(customer)
-    assert onboardings.await_end(customer_id)["error"] == "DownstreamRefused"
-    return {"customerId": customer_id, **customer}
+    """A customer whose account one partner refused and another would not delete."""
+    return failed(onboardings, partners, "DownstreamRefused", crm=REFUSED, billing=NOT_DELETED)
 
 
 def run(stack: Stack, *arguments: str) -> None:
@@ -139,16 +140,6 @@ def test_undone_customer_is_registered_again_once(stack: Stack, onboardings: Onb
     assert customers.reregister(stack, undone) == new_id
 
 
-def test_active_account_is_not_released(stack: Stack, onboardings: Onboardings) -> None:
-    customer_id = onboardings.register(a_customer())
-    onboardings.ended(customer_id)
-
-    with pytest.raises(NotPossible, match="is onboarded"):
-        customers.reregister(stack, customer_id)
-    with pytest.raises(NotPossible, match="active account"):
-        customers.release(stack, customer_id)
-
-
 def test_release_undoes_the_account_everywhere(
     stack: Stack, onboardings: Onboardings, partners: Mapping[str, Partner], stranded: dict[str, Any]
 ) -> None:
@@ -191,7 +182,12 @@ def test_erased_customer_is_nowhere(stack: Stack, onboardings: Onboardings, part
     customer = a_customer(firstName="Zephyrine", phone="+442079460999")
     customer_id = onboardings.register(customer)
     onboardings.await_status(customer_id, "ONBOARDED")
+    onboardings.await_end(customer_id)
     onboardings.await_consumers()
+    with pytest.raises(NotPossible, match="is onboarded"):
+        customers.reregister(stack, customer_id)
+    with pytest.raises(NotPossible, match="active account"):
+        customers.release(stack, customer_id)
 
     done = customers.erase(stack, customer_id)
 
