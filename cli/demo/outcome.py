@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from itertools import groupby
 from typing import Any
@@ -27,7 +27,7 @@ class Outcome:
 
     customer: Customer
     answers: Sequence[httpx.Response]
-    status: Mapping[str, Any]
+    status: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def customer_id(self) -> str | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from uuid import uuid4
 
 import httpx
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.rule import Rule
 
 from cli import NotPossible
@@ -44,8 +43,7 @@ def run(console: Console) -> bool:
 def demonstrate(stack: EmulatorStack, downstream: Systems, customers: Sequence[Customer], console: Console) -> bool:
     """Onboard the customers by a stack and show each; whether each ended as expected and nothing is stuck."""
     recorder = record_events(stack)
-    outcomes = onboard(stack.api_url, downstream, customers, console)
-    await_rest(stack)
+    outcomes = onboard(stack, downstream, customers, console)
     world = World(stack, downstream, recorder.events(), stack.emulator.mails())
     for outcome in outcomes:
         show(outcome, world, console)
@@ -61,60 +59,70 @@ def demonstrate(stack: EmulatorStack, downstream: Systems, customers: Sequence[C
     return not wrong and not dead
 
 
-def onboard(api_url: str, downstream: Systems, customers: Sequence[Customer], console: Console) -> list[Outcome]:
-    """Register the customers side by side, each after the one that it waits for, and follow each to its end."""
-    ended: dict[str, Future[Outcome]] = {}
-
-    def follow(customer: Customer) -> Outcome:
-        if customer.after:
-            ended[customer.after].result()
-        for partner in downstream.partners:
-            partner.plan(customer.customer["email"], *customer.faults.get(partner.name, ()))
-        return register(http, api_url, customer)
-
-    # On an interruption the client is closed first, which ends the threads at their next request.
-    with ThreadPoolExecutor(len(customers)) as pool, httpx.Client(trust_env=False, timeout=60) as http:
-        for customer in customers:
-            ended[customer.name] = pool.submit(follow, customer)
-        for _ in track(as_completed(ended.values()), "onboarding", total=len(ended), console=console):
-            pass
-    return [outcome.result() for outcome in ended.values()]
-
-
-def register(http: httpx.Client, api_url: str, customer: Customer) -> Outcome:
-    """Register a customer as a good client does, and ask for the status until there is nothing more to wait for."""
-    url, headers = f"{api_url}/api/customers", {"Idempotency-Key": customer.idempotency_key or str(uuid4())}
-    accepted = Outcome(customer, persist(lambda: http.post(url, json=customer.customer, headers=headers)), {})
-    if accepted.customer_id is None:
-        return accepted
-    *_, answer = persist(lambda: http.get(f"{url}/{accepted.customer_id}/onboarding"))
-    return replace(accepted, status=answer.json() if answer.is_success else {})
-
-
-def persist(request: Callable[[], httpx.Response]) -> list[httpx.Response]:
-    """Send a request again while its answer asks for that, as slowly as it asks; return all answers."""
-    answers: list[httpx.Response] = []
-    for _ in back_off(PATIENCE_SECONDS):
-        answer = request()
-        answers.append(answer)
-        if "Retry-After" not in answer.headers and answer.status_code not in COME_AGAIN:
-            break
-        time.sleep(float(answer.headers.get("Retry-After", 1)))
-    return answers
-
-
-def await_rest(stack: Stack) -> None:
-    """Wait until nothing moves any more: no execution runs, and no message is in a queue other than for dead letters.
+def onboard(stack: Stack, downstream: Systems, customers: Sequence[Customer], console: Console) -> list[Outcome]:
+    """Register the customers, each after the one that it waits for, and wait until all is over.
 
     Raises:
         NotPossible: something is stuck.
     """
-    sfn, busy, rests = stack.session.client("stepfunctions"), list[str](), 0
+    registered: dict[str, Outcome] = {}
+    done: set[str] = set()
+    with httpx.Client(trust_env=False, timeout=60) as http, Progress(console=console) as bar:
+        task = bar.add_task("onboarding", total=len(customers))
+        for ended in _ended_executions(stack):
+            done = {name for name, outcome in registered.items() if outcome.customer_id in {None, *ended}}
+            bar.update(task, completed=len(done))
+            if len(done) == len(customers):
+                break
+            for customer in sorted(customers, key=lambda it: not it.faults):  # whose systems fail, takes longest
+                if customer.name not in registered and customer.after in {None, *done}:
+                    for partner in downstream.partners:
+                        partner.plan(customer.customer["email"], *customer.faults.get(partner.name, ()))
+                    registered[customer.name] = register(http, stack.api_url, customer)
+        else:
+            raise NotPossible(f"Not over: {', '.join(it.name for it in customers if it.name not in done)}")
+        await_rest(stack)
+        return [with_status(http, stack.api_url, registered[customer.name]) for customer in customers]
+
+
+def register(http: httpx.Client, api_url: str, customer: Customer) -> Outcome:
+    """Register the customer as a good client does: asked to come again later, it does, with the same key."""
+    headers = {"Idempotency-Key": customer.idempotency_key or str(uuid4())}
+    answers: list[httpx.Response] = []
     for _ in back_off(PATIENCE_SECONDS):
-        running = sfn.list_executions(stateMachineArn=stack.outputs["StateMachineArn"], statusFilter="RUNNING")
-        busy = [execution["name"] for execution in running["executions"]]
-        busy += [name for name, count in messages(stack) if count and not name.endswith(DEAD_LETTER_QUEUE)]
+        answers.append(http.post(f"{api_url}/api/customers", json=customer.customer, headers=headers))
+        if answers[-1].status_code not in COME_AGAIN:
+            break
+        time.sleep(float(answers[-1].headers.get("Retry-After", 1)))
+    return Outcome(customer, answers)
+
+
+def with_status(http: httpx.Client, api_url: str, outcome: Outcome) -> Outcome:
+    """The outcome with what the API says of the onboarding, where there is one."""
+    if outcome.customer_id is None:
+        return outcome
+    answer = http.get(f"{api_url}/api/customers/{outcome.customer_id}/onboarding")
+    return replace(outcome, status=answer.json() if answer.is_success else {})
+
+
+def _ended_executions(stack: Stack) -> Iterator[set[str]]:
+    """The names of the executions that have ended, again and again until the time is up."""
+    pages = stack.session.client("stepfunctions").get_paginator("list_executions")
+    for _ in back_off(PATIENCE_SECONDS):
+        found = pages.paginate(stateMachineArn=stack.outputs["StateMachineArn"]).search("executions[]")
+        yield {execution["name"] for execution in found if execution["status"] != "RUNNING"}
+
+
+def await_rest(stack: Stack) -> None:
+    """Wait until no message is in a queue, other than for dead letters.
+
+    Raises:
+        NotPossible: something is stuck.
+    """
+    busy, rests = list[str](), 0
+    for _ in back_off(PATIENCE_SECONDS):
+        busy = [name for name, count in messages(stack) if count and not name.endswith(DEAD_LETTER_QUEUE)]
         rests = 0 if busy else rests + 1
         if rests > 1:  # seen twice, since what one consumer publishes may be on its way to another
             return
-    raise NotPossible(f"Still busy after {PATIENCE_SECONDS} s: {', '.join(busy)}")
+    raise NotPossible(f"Messages are stuck in {', '.join(busy)}")
