@@ -115,7 +115,7 @@ def _explain(stack: EmulatorStack, partners: Mapping[str, str], console: Console
         ("end", "make down"),
     ]
     for name, url in partners.items():
-        lines.append((name, f"{url}, its accounts are in {stack.emulator.folder / name}.sqlite"))
+        lines.append((name, f"{url}, its accounts: curl {url}/accounts"))
         lines.append(("", f"fails after: curl -X PUT {url}/faults -d '{faults}'"))
     for label, text in lines:
         console.print(f"{label:<8} {text}", markup=False, soft_wrap=True)

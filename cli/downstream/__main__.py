@@ -21,7 +21,7 @@ def main(folder: Path) -> None:
     logging.basicConfig(
         filename=folder / "partners.log", encoding="utf-8", level=logging.INFO, format="%(asctime)s %(message)s"
     )
-    with partners(folder) as started:
+    with partners() as started:
         print(json.dumps([dataclasses.asdict(partner.configuration) for partner in started]), flush=True)
         os.close(sys.stdout.fileno())
         await_end(folder)

@@ -41,13 +41,10 @@ class QueueSystem:
 
     def _obey(self) -> None:
         for body in take(self._sqs, self._queue_url):
-            self._carry_out(json.loads(body))
-
-    def _carry_out(self, command: dict[str, Any]) -> None:
-        customer_id = command["customerId"]
-        match command["command"]:
-            case "DeleteAccount":
+            command = json.loads(body)
+            customer_id = command["customerId"]
+            if command["command"] == "DeleteAccount":
                 self._documents.pop(customer_id, None)
                 self._tombstones.add(customer_id)
-            case "CreateAccount" if customer_id not in self._tombstones:
+            elif customer_id not in self._tombstones:
                 self._documents[customer_id] = command["account"]

@@ -5,29 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TypeAlias
 
 from cli.downstream.partner import ApiKeys, ClientCredentials, Partner
 from cli.downstream.queue_system import QueueSystem
 from cli.machine.emulator import Emulator
-from cli.machine.system_configuration import SystemConfiguration
 
-
-class DownstreamSystem(Protocol):
-    """A downstream system, as the demo and the tests see it."""
-
-    name: str
-
-    @property
-    def configuration(self) -> SystemConfiguration:
-        """How the stack reaches it."""
-
-    def accounts(self) -> dict[str, dict[str, Any]]:
-        """The accounts that there are, by customerId."""
-
-    def tombstones(self) -> set[str]:
-        """The customers whose account was deleted, or barred before there was one."""
+DownstreamSystem: TypeAlias = Partner | QueueSystem
 
 
 @dataclass(frozen=True)
@@ -43,17 +27,14 @@ class Systems:
 
 
 @contextmanager
-def partners(folder: Path) -> Iterator[tuple[Partner, Partner]]:
-    """Run the two partners, with their accounts in a folder."""
-    with (
-        Partner("crm", folder / "crm.sqlite", ApiKeys()) as crm,
-        Partner("billing", folder / "billing.sqlite", ClientCredentials()) as billing,
-    ):
+def partners() -> Iterator[tuple[Partner, ...]]:
+    """Run the two partners."""
+    with Partner("crm", ApiKeys()) as crm, Partner("billing", ClientCredentials()) as billing:
         yield crm, billing
 
 
 @contextmanager
 def start(emulator: Emulator) -> Iterator[Systems]:
     """Run all of them, the partners in this process, the ledger's queue in the emulator."""
-    with partners(emulator.folder) as running:
+    with partners() as running:
         yield Systems(running, QueueSystem(emulator.session))

@@ -26,9 +26,9 @@ def aws() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def partners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Partner]]:
+def partners() -> Iterator[Mapping[str, Partner]]:
     """The downstream systems that speak HTTP; each authenticates in another way."""
-    with downstream.partners(tmp_path_factory.mktemp("partners")) as running:
+    with downstream.partners() as running:
         yield {partner.name: partner for partner in running}
 
 

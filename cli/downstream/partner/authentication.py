@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hmac
+import json
 import secrets
 import time
-from email.message import Message
-from http import HTTPStatus
-from threading import Lock
-from typing import Any, Protocol
-from urllib.parse import parse_qs, unquote_plus
+from urllib.parse import unquote_plus
 
-HEADER = "X-Api-Key"
+from werkzeug import Request, Response
 
-
-class Authentication(Protocol):
-    """Who is let in; `challenge` is what a refusal answers in WWW-Authenticate."""
-
-    challenge: str
-
-    def settings(self, url: str) -> dict[str, str]:
-        """How to authenticate, for the system's settings."""
-
-    def credentials(self) -> dict[str, str]:
-        """The credentials, for the system's secret."""
-
-    def rotate(self) -> None:
-        """Make up other credentials, and let nobody in with the former."""
-
-    def admits(self, headers: Message) -> bool:
-        """Whether a request with these headers is let in."""
+TOKEN_SECONDS = 60
 
 
 class ApiKeys:
@@ -41,76 +20,57 @@ class ApiKeys:
     def __init__(self) -> None:
         self.rotate()
 
-    def settings(self, url: str) -> dict[str, str]:  # noqa: ARG002 - the other way needs it
-        return {"type": "apiKey"}
+    def rotate(self) -> None:
+        """Make up another key, and let nobody in with the former."""
+        self._key = secrets.token_urlsafe()
 
     def credentials(self) -> dict[str, str]:
         return {"apiKey": self._key}
 
-    def rotate(self) -> None:
-        self._key = secrets.token_urlsafe()
+    def settings(self, url: str) -> dict[str, str]:  # noqa: ARG002 - the other way needs it
+        return {"type": "apiKey"}
 
-    def admits(self, headers: Message) -> bool:
-        return _same(headers.get(HEADER, ""), self._key)
+    def admits(self, request: Request) -> bool:
+        return request.headers.get("X-Api-Key") == self._key
 
 
 class ClientCredentials:
-    """OAuth 2 client credentials (RFC 6749, 4.4), exchanged for bearer tokens that live for so many seconds."""
+    """OAuth 2 client credentials (RFC 6749, 4.4), exchanged for bearer tokens."""
 
     challenge = "Bearer"
 
-    def __init__(self, token_seconds: float = 60) -> None:
-        self._token_seconds = token_seconds
-        self._tokens: dict[str, float] = {}
-        self._lock = Lock()
+    def __init__(self) -> None:
         self.rotate()
+
+    def rotate(self) -> None:
+        """Make up other credentials, and let nobody in with the former, nor with their tokens."""
+        self._client = secrets.token_urlsafe(8), secrets.token_urlsafe()
+        self._tokens: dict[str, float] = {}  # each with the time until which it lets in
+
+    def credentials(self) -> dict[str, str]:
+        return dict(zip(("clientId", "clientSecret"), self._client, strict=True))
 
     def settings(self, url: str) -> dict[str, str]:
         return {"type": "oauth2", "tokenUrl": f"{url}/token"}
 
-    def credentials(self) -> dict[str, str]:
-        return {"clientId": self._client_id, "clientSecret": self._client_secret}
+    def admits(self, request: Request) -> bool:
+        given = request.authorization
+        until = self._tokens.get(given.token or "", 0) if given and given.type == "bearer" else 0
+        return time.monotonic() < until
 
-    def rotate(self) -> None:
-        self._client_id, self._client_secret = secrets.token_urlsafe(8), secrets.token_urlsafe()
-        self.revoke()
-
-    def revoke(self) -> None:
-        """Let nobody in with the tokens that were granted up to now."""
-        with self._lock:
-            self._tokens.clear()
-
-    def admits(self, headers: Message) -> bool:
-        scheme, _, token = headers.get("Authorization", "").partition(" ")
-        with self._lock:
-            return scheme.lower() == "bearer" and self._tokens.get(token, 0) > time.monotonic()
-
-    def grant(self, headers: Message, form: str) -> tuple[HTTPStatus, dict[str, Any]]:
+    def grant(self, request: Request) -> Response:
         """Answer a token request: a token, or the error of RFC 6749, 5.2."""
-        if not self._knows_client(headers.get("Authorization", "")):
-            return HTTPStatus.UNAUTHORIZED, {"error": "invalid_client"}
-        if parse_qs(form).get("grant_type") != ["client_credentials"]:
-            return HTTPStatus.BAD_REQUEST, {"error": "unsupported_grant_type"}
-        token = secrets.token_urlsafe()
-        with self._lock:
-            self._tokens[token] = time.monotonic() + self._token_seconds
-        return HTTPStatus.OK, {
-            "access_token": token,
-            "token_type": "Bearer",
-            "expires_in": int(self._token_seconds),
-        }
-
-    def _knows_client(self, authorization: str) -> bool:
-        scheme, _, encoded = authorization.partition(" ")
-        try:
-            given = base64.b64decode(encoded, validate=True).decode()
-        except ValueError:
-            return False
+        given = request.authorization
         # Both parts come form-encoded: RFC 6749, 2.3.1.
-        client_id, _, client_secret = (unquote_plus(part) for part in given.partition(":"))
-        known = _same(client_id, self._client_id) & _same(client_secret, self._client_secret)
-        return scheme.lower() == "basic" and known
+        if not given or (unquote_plus(given.username or ""), unquote_plus(given.password or "")) != self._client:
+            return _json({"error": "invalid_client"}, 401, {"WWW-Authenticate": "Basic"})
+        if request.form.get("grant_type") != "client_credentials":
+            return _json({"error": "unsupported_grant_type"}, 400)
+        token = secrets.token_urlsafe()
+        self._tokens[token] = time.monotonic() + TOKEN_SECONDS
+        granted = {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS}
+        return _json(granted, 200, {"Cache-Control": "no-store"})
 
 
-def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode(), expected.encode())
+def _json(document: object, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(document), status, headers, mimetype="application/json")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from enum import StrEnum
 from threading import Lock
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -15,26 +15,13 @@ from pydantic.dataclasses import dataclass
 class FaultKind(StrEnum):
     """Ways to fail. Before the work, unless the name says otherwise."""
 
-    REFUSE = "refuse"
-    """422: not this one, however often it is asked."""
-
-    UNAVAILABLE = "unavailable"
-    """503, with Retry-After where the fault says so."""
-
-    THROTTLE = "throttle"
-    """429, with Retry-After: 1 unless the fault says otherwise."""
-
-    HANG = "hang"
-    """No answer until the partner stops."""
-
-    HANG_AFTER = "hang-after"
-    """Do the work, and then no answer until the partner stops."""
-
-    RESET = "reset"
-    """Reset the connection (TCP RST)."""
-
-    RESET_AFTER = "reset-after"
-    """Do the work, and then reset the connection."""
+    REFUSE = "refuse"  # 422: not this one, however often it is asked
+    UNAVAILABLE = "unavailable"  # 503, with Retry-After where the fault says so
+    THROTTLE = "throttle"  # 429, with Retry-After: 1 unless the fault says otherwise
+    HANG = "hang"  # no answer until the partner stops
+    HANG_AFTER = "hang-after"  # the work, and then no answer until the partner stops
+    RESET = "reset"  # a reset of the connection (TCP RST)
+    RESET_AFTER = "reset-after"  # the work, and then a reset of the connection
 
 
 @dataclass(frozen=True, config=ConfigDict(alias_generator=to_camel, validate_by_name=True, extra="forbid"))
@@ -44,7 +31,7 @@ class Fault:
     kind: FaultKind
     times: int = Field(default=1, ge=1)
     methods: frozenset[str] = frozenset({"PUT"})
-    retry_after_seconds: int | None = Field(default=None, ge=0)
+    retry_after_seconds: int | None = Field(default=None, ge=1)
 
 
 class Plan(BaseModel):
@@ -61,25 +48,22 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._left: dict[str, list[Fault]] = {}
+        self._planned: dict[str, list[Fault]] = {}
+        self._emails: dict[str, str] = {}
 
-    def plan(self, customer: str, faults: Sequence[Fault]) -> None:
-        """Plan a customer's faults in place of those that were planned before."""
+    def plan(self, customer: str, *faults: Fault) -> None:
+        """Have a customer's requests fail, in this order, and in place of what was planned before."""
         with self._lock:
-            self._left[customer] = list(faults)
+            self._planned[customer] = [fault for fault in faults for _ in range(fault.times)]
 
-    def left(self, customer: str) -> int:
-        """How many times the customer's requests will fail yet."""
+    def take(self, method: str, customer_id: str, account: Mapping[str, Any]) -> Fault | None:
+        """The fault that a request about a customer meets, if any; it is met this once."""
         with self._lock:
-            return sum(fault.times for fault in self._left.get(customer, ()))
-
-    def take(self, customers: Collection[str], method: str) -> Fault | None:
-        """The fault that a request meets, if any, counted down; `customers` are the names of the one it is about."""
-        with self._lock:
-            for customer in customers:
-                left = self._left.get(customer, [])
-                for index, fault in enumerate(left):
+            if isinstance(account.get("email"), str):  # a deletion has none, and is known by the creation's
+                self._emails[customer_id] = account["email"]
+            for customer in (customer_id, self._emails.get(customer_id, "")):
+                for fault in self._planned.get(customer, []):
                     if method in fault.methods:
-                        left[index : index + 1] = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
+                        self._planned[customer].remove(fault)
                         return fault
         return None

@@ -1,0 +1,137 @@
+"""A partner: the contract's answers, and the control path that makes it fail."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPMethod, HTTPStatus
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+from werkzeug import Request, Response
+from werkzeug import exceptions as http
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.routing import Map, Rule
+
+from cli.downstream.partner.accounts import Accounts
+from cli.downstream.partner.authentication import ApiKeys, ClientCredentials
+from cli.downstream.partner.faults import Fault, FaultKind, Faults, Plan
+from cli.downstream.server import Server
+from cli.machine.system_configuration import SystemConfiguration
+
+# A partner that hangs costs a demo this much; one that works needs thousandths of it.
+CONNECT_SECONDS = 1
+READ_SECONDS = 2
+# What every account has; a partner may want more, and ignores what it doesn't know.
+REQUIRED = ("accountId", "firstName", "lastName", "email")
+logger = logging.getLogger(__name__)
+
+
+class Partner(Server):
+    """A partner, running on a free port of this machine as soon as it is made; stopped on leaving its context.
+
+    `url` is the contract's base URL. Beside the contract it has /token and, to control it, /accounts and /faults.
+    """
+
+    def __init__(self, name: str, authentication: ApiKeys | ClientCredentials) -> None:
+        self.name = name
+        self.authentication = authentication
+        self._accounts, self._faults = Accounts(), Faults()
+        self._answers: dict[str, list[str]] = {}
+        self.accounts, self.tombstones = self._accounts.documents, self._accounts.tombstones
+        self.plan = self._faults.plan
+        routes = [
+            Rule(
+                "/accounts/<string(maxlength=80):customer_id>", methods=["PUT", "DELETE"], endpoint=self._answer_account
+            ),
+            Rule("/accounts", methods=["GET"], endpoint=lambda _: Response(json.dumps(self.accounts()))),
+            Rule("/faults", methods=["PUT"], endpoint=self._answer_plan),
+        ]
+        if isinstance(authentication, ClientCredentials):
+            routes.append(Rule("/token", methods=["POST"], endpoint=authentication.grant))
+        self._routes = Map(routes)
+        super().__init__(Request.application(self._answer))
+
+    @property
+    def configuration(self) -> SystemConfiguration:
+        """How the stack reaches it."""
+        settings = {
+            "kind": "http",
+            "url": self.url,
+            "connectTimeoutSeconds": CONNECT_SECONDS,
+            "readTimeoutSeconds": READ_SECONDS,
+            "authentication": self.authentication.settings(self.url),
+        }
+        return SystemConfiguration(self.name, settings, self.authentication.credentials())
+
+    def answers(self, customer_id: str) -> list[str]:
+        """What was answered to each request about a customer, in order, such as "PUT 503", "PUT hang", "DELETE 204"."""
+        return self._answers.get(customer_id, []).copy()
+
+    def _answer(self, request: Request) -> Response:
+        about: Mapping[str, str] = {}
+        try:
+            endpoint, about = self._routes.bind_to_environ(request.environ).match()
+            response: Response = endpoint(request, **about)
+        except http.HTTPException as error:
+            response = _problem(error, request)
+        if customer_id := about.get("customer_id"):
+            self._note(request, customer_id, str(response.status_code))
+        return response
+
+    def _answer_plan(self, request: Request) -> Response:
+        try:
+            plan = Plan.model_validate_json(request.data)
+        except ValidationError as error:
+            raise http.BadRequest(str(error.errors(include_input=False, include_url=False))) from None
+        self.plan(plan.customer, *plan.faults)
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+    def _answer_account(self, request: Request, customer_id: str) -> Response:
+        if not self.authentication.admits(request):
+            challenge = WWWAuthenticate(self.authentication.challenge)
+            raise http.Unauthorized("The credentials are not valid, or no longer", www_authenticate=challenge)
+        document = request.get_json(force=True, silent=True)
+        account = document if isinstance(document, dict) else {}
+        fault = self._faults.take(request.method, customer_id, account)
+        if fault and fault.kind not in {FaultKind.HANG_AFTER, FaultKind.RESET_AFTER}:
+            self._fail(request, customer_id, fault)
+        status = self._work(request, customer_id, account)
+        if fault:
+            self._fail(request, customer_id, fault)
+        return Response(status=status)
+
+    def _work(self, request: Request, customer_id: str, account: dict[str, Any]) -> HTTPStatus:
+        key = request.headers.get("Idempotency-Key")
+        if not key:
+            raise http.BadRequest("An Idempotency-Key is needed")
+        if request.method == HTTPMethod.DELETE:
+            return self._accounts.delete(customer_id)
+        if not all(isinstance(account.get(field), str) for field in REQUIRED):
+            raise http.BadRequest("An account as JSON is needed")
+        return self._accounts.put(customer_id, key, account)
+
+    def _fail(self, request: Request, customer_id: str, fault: Fault) -> NoReturn:
+        match fault.kind:
+            case FaultKind.REFUSE:
+                raise http.UnprocessableEntity("The account is refused")
+            case FaultKind.UNAVAILABLE:
+                raise http.ServiceUnavailable(retry_after=fault.retry_after_seconds)
+            case FaultKind.THROTTLE:
+                raise http.TooManyRequests(retry_after=fault.retry_after_seconds or 1)
+        self._note(request, customer_id, fault.kind)
+        if fault.kind in {FaultKind.HANG, FaultKind.HANG_AFTER}:
+            self.hang()
+        raise ConnectionResetError
+
+    def _note(self, request: Request, customer_id: str, answer: str) -> None:
+        self._answers.setdefault(customer_id, []).append(f"{request.method} {answer}")
+        logger.info("%s: %s %s %s", self.name, request.method, customer_id, answer)
+
+
+def _problem(error: http.HTTPException, request: Request) -> Response:
+    """RFC 9457's document."""
+    problem = {"title": error.name, "status": error.code, "detail": error.description}
+    headers = dict(error.get_headers(request.environ)) | {"Content-Type": "application/problem+json"}
+    return Response(json.dumps(problem), error.code, headers)
