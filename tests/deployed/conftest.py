@@ -41,10 +41,10 @@ def systems(aws: Emulator, partners: Mapping[str, Partner]) -> Mapping[str, Down
 
 @pytest.fixture(scope="session")
 def stack(aws: Emulator, systems: Mapping[str, DownstreamSystem]) -> EmulatorStack:
-    """The template as `sam deploy` deploys it. A partner that hangs costs 1 s."""
+    """The template as `sam deploy` deploys it. A partner that hangs costs 3 s: none answers as late."""
     configured = [system.configuration for system in systems.values()]
     impatient = [
-        replace(system, settings={**system.settings, "readTimeoutSeconds": 1})
+        replace(system, settings={**system.settings, "readTimeoutSeconds": 3})
         if system.settings["kind"] == "http"
         else system
         for system in configured

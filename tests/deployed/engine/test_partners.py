@@ -1,8 +1,12 @@
-"""Partners that fail, by HTTP: the deployed machine and its own functions, against servers that do as they are told."""
+"""Partners that fail, by HTTP: the deployed machine and its own functions, against servers that do as planned.
+
+The failure matrix has the errors of each task. What is left is what a partner's answer becomes on its way, how often a
+partner is asked, and what partners keep of work whose answer was lost.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,119 +43,49 @@ class Case:
     """
 
     what: str
-    faults: Mapping[str, Sequence[Fault]]
+    faults: Mapping[str, Fault]
     at: str
     answers: Sequence[str]
     failing: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None
 
-    def __str__(self) -> str:
-        return self.what
-
-    @property
-    def leaves(self) -> World:
-        """What is there of the customer afterwards."""
-        if self.error:
-            return COMPENSATED.leaves("DeprovisionAccount")
-        return COMPENSATED.leaves() if self.failing else ONBOARDED.leaves()
-
-
-def _creating(what: str, fault: Fault, answers: Sequence[str], status: str | None = None) -> Case:
-    """Partner crm fails at creating the account."""
-    return Case(f"creating {what}", {"crm": [fault]}, "crm", answers, {"crm": status} if status else {})
-
 
 def _deleting(what: str, fault: Fault, answers: Sequence[str], error: str | None = None) -> Case:
     """Partner crm refuses, and then billing fails at deleting the account."""
-    faults = {"crm": [REFUSED], "billing": [fault]}
+    faults = {"crm": REFUSED, "billing": fault}
     return Case(f"deleting {what}", faults, "billing", ["PUT 201", *answers], {"crm": "REFUSED"}, error)
 
 
 CASES = [
-    _creating("refuses", REFUSED, ["PUT 422", "DELETE 204"], "REFUSED"),
-    _creating("is unavailable for a while", Fault(FaultKind.UNAVAILABLE, times=3), [*["PUT 503"] * 3, "PUT 201"]),
-    _creating(
-        "is unavailable for good",
-        Fault(FaultKind.UNAVAILABLE, times=FOR_GOOD),
-        [*["PUT 503"] * PUTS, "DELETE 204"],
-        "UNAVAILABLE",
-    ),
-    _creating("throttles", Fault(FaultKind.THROTTLE, retry_after_seconds=1), ["PUT 429", "PUT 201"]),
-    _creating(
-        "throttles for good",
-        Fault(FaultKind.THROTTLE, times=FOR_GOOD, retry_after_seconds=60),
-        [*["PUT 429"] * PUTS, "DELETE 204"],
-        "UNAVAILABLE",
-    ),
-    _creating("hangs", Fault(FaultKind.HANG), ["PUT hang", "PUT 201"]),
-    _creating(
-        "hangs for good",
-        Fault(FaultKind.HANG, times=FOR_GOOD),
-        [*["PUT hang"] * PUTS, "DELETE 204"],
-        "UNAVAILABLE",
-    ),
-    _creating("hangs after the work", Fault(FaultKind.HANG_AFTER), ["PUT hang-after", "PUT 200"]),
-    _creating(
-        "hangs after the work for good",
-        Fault(FaultKind.HANG_AFTER, times=FOR_GOOD),
-        [*["PUT hang-after"] * PUTS, "DELETE 204"],
-        "UNAVAILABLE",
-    ),
-    _creating("resets", Fault(FaultKind.RESET), ["PUT reset", "PUT 201"]),
-    _creating(
-        "resets for good",
-        Fault(FaultKind.RESET, times=FOR_GOOD),
-        [*["PUT reset"] * PUTS, "DELETE 204"],
-        "UNAVAILABLE",
-    ),
-    _creating("resets after the work", Fault(FaultKind.RESET_AFTER), ["PUT reset-after", "PUT 200"]),
-    _creating(
-        "resets after the work for good",
-        Fault(FaultKind.RESET_AFTER, times=FOR_GOOD),
-        [*["PUT reset-after"] * PUTS, "DELETE 204"],
-        "UNAVAILABLE",
-    ),
+    Case("creating throttles", {"crm": Fault(FaultKind.THROTTLE)}, "crm", ["PUT 429", "PUT 201"]),
+    Case("creating hangs", {"crm": Fault(FaultKind.HANG)}, "crm", ["PUT hang", "PUT 201"]),
+    Case("creating hangs after the work", {"crm": Fault(FaultKind.HANG_AFTER)}, "crm", ["PUT hang-after", "PUT 200"]),
+    Case("creating resets", {"crm": Fault(FaultKind.RESET, times=3)}, "crm", [*["PUT reset"] * 3, "PUT 201"]),
     Case(
-        "two refuse",
-        {"crm": [REFUSED], "billing": [REFUSED]},
+        "creating resets after the work for good",
+        {"crm": Fault(FaultKind.RESET_AFTER, times=FOR_GOOD)},
         "crm",
-        ["PUT 422", "DELETE 204"],
-        {"crm": "REFUSED", "billing": "REFUSED"},
+        [*["PUT reset-after"] * PUTS, "DELETE 204"],
+        {"crm": "UNAVAILABLE"},
     ),
     Case(
         "one refuses and one is unavailable for good",
-        {"crm": [Fault(FaultKind.UNAVAILABLE, times=FOR_GOOD)], "billing": [REFUSED]},
+        {"crm": Fault(FaultKind.UNAVAILABLE, times=FOR_GOOD), "billing": REFUSED},
         "crm",
         [*["PUT 503"] * PUTS, "DELETE 204"],
         {"crm": "UNAVAILABLE", "billing": "REFUSED"},
     ),
-    _deleting(
-        "is unavailable for a while",
-        Fault(FaultKind.UNAVAILABLE, times=3, methods=DELETE),
-        [*["DELETE 503"] * 3, "DELETE 204"],
-    ),
-    _deleting(
-        "throttles",
-        Fault(FaultKind.THROTTLE, methods=DELETE, retry_after_seconds=1),
-        ["DELETE 429", "DELETE 204"],
-    ),
     _deleting("hangs", Fault(FaultKind.HANG, methods=DELETE), ["DELETE hang", "DELETE 204"]),
-    _deleting("hangs after the work", Fault(FaultKind.HANG_AFTER, methods=DELETE), ["DELETE hang-after", "DELETE 204"]),
-    _deleting("resets", Fault(FaultKind.RESET, methods=DELETE), ["DELETE reset", "DELETE 204"]),
     _deleting(
-        "resets after the work", Fault(FaultKind.RESET_AFTER, methods=DELETE), ["DELETE reset-after", "DELETE 204"]
+        "resets after the work",
+        Fault(FaultKind.RESET_AFTER, times=3, methods=DELETE),
+        [*["DELETE reset-after"] * 3, "DELETE 204"],
     ),
     _deleting("refuses", Fault(FaultKind.REFUSE, methods=DELETE), ["DELETE 422"], "DownstreamRefused"),
     _deleting(
         "is unavailable for good",
         Fault(FaultKind.UNAVAILABLE, times=FOR_GOOD, methods=DELETE),
         ["DELETE 503"] * DELETES,
-        "DownstreamUnavailable",
-    ),
-    _deleting(
-        "hangs for good",
-        Fault(FaultKind.HANG, times=FOR_GOOD, methods=DELETE),
-        ["DELETE hang"] * DELETES,
         "DownstreamUnavailable",
     ),
 ]
@@ -168,117 +102,87 @@ class Run:
     answers: Mapping[str, Sequence[str]]
 
 
-@dataclass
-class Runs:
-    """What became of each case; and then, mended: redriven where it had failed, or registered again."""
-
-    first: dict[Case, Run] = field(default_factory=dict)
-    redriven: dict[Case, Run] = field(default_factory=dict)
-    again: dict[Case, Run] = field(default_factory=dict)
-
-
 @pytest.fixture(scope="module")
-def runs(workflow: FailingWorkflow, auditor: Auditor, partners: Mapping[str, Partner]) -> Runs:
-    """All the cases, some at a time."""
-    done = Runs()
+def runs(workflow: FailingWorkflow, auditor: Auditor, partners: Mapping[str, Partner]) -> Mapping[str, Sequence[Run]]:
+    """What became of each case: as it failed; once the partner was mended, redriven; the customer registered again."""
 
-    def run(case: Case) -> None:
+    def run(case: Case) -> Iterator[Run]:
         customer = a_customer()
-        for name, faults in case.faults.items():
-            partners[name].plan(customer["email"], *faults)
+        for name, fault in case.faults.items():
+            partners[name].plan(customer["email"], fault)
         customer_id = workflow.start(customer, machine=workflow.deployed)
-        done.first[case] = ended(customer_id, workflow.deployed, customer)
+        yield ended(customer_id, workflow.deployed, customer)
         for name in case.faults:
             partners[name].plan(customer["email"])
         if case.error:
             workflow.redrive(customer_id, workflow.deployed)
-            done.redriven[case] = ended(customer_id, workflow.resuming, customer)
+            yield ended(customer_id, workflow.resuming, customer)
         if case.failing:
             customer_id = workflow.start(customer, machine=workflow.deployed)
-            done.again[case] = ended(customer_id, workflow.deployed, customer)
+            yield ended(customer_id, workflow.deployed, customer)
 
     def ended(customer_id: str, machine: str, customer: Mapping[str, Any]) -> Run:
         onboarding = workflow.onboardings.ended(customer_id, machine)
         answers = {name: partner.answers(customer_id) for name, partner in partners.items()}
-        return Run(
-            customer_id, customer, onboarding, auditor.world(customer_id, customer["email"], onboarding), answers
-        )
+        world = auditor.world(customer_id, customer["email"], onboarding)
+        return Run(customer_id, customer, onboarding, world, answers)
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        list(pool.map(run, CASES))
-    return done
+        return dict(pool.map(lambda case: (case.what, list(run(case))), CASES))
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_partner_that_fails_leaves_what_the_design_says(case: Case, runs: Runs) -> None:
-    run = runs.first[case]
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
+def test_failing_partner_leaves_what_the_design_says(case: Case, runs: Mapping[str, Sequence[Run]]) -> None:
+    run, *mended = runs[case.what]
+    way = COMPENSATED if case.failing else ONBOARDED
 
     if case.error:
         assert_it_can_be_redriven(run.onboarding, "DeprovisionAccounts", case.error)
     else:
-        assert_it_ended_once(run.onboarding, COMPENSATED if case.failing else ONBOARDED)
-    assert run.world == case.leaves
+        assert_it_ended_once(run.onboarding, way)
+    assert run.world == way.leaves("DeprovisionAccount" if case.error else None)
     assert run.answers[case.at] == case.answers
     times = assert_each_event_keeps_its_contract(run.customer_id, run.onboarding)
     assert set(times.values()) == {1}
     named = [detail.get("systems") for name, detail in run.onboarding.events if name == "CustomerAccountCreationFailed"]
     said = [{"system": system, "status": status} for system, status in case.failing.items()]
     assert named == ([said] if case.failing and not case.error else [])
+    ways = [COMPENSATED] * bool(case.error) + [ONBOARDED] * bool(case.failing)
+    for later, its_way in zip(mended, ways, strict=True):
+        assert_it_ended_once(later.onboarding, its_way)
+        assert later.world == its_way.leaves()
 
 
-def test_hang_costs_one_time_out(runs: Runs) -> None:
-    hanging = [case for case in CASES if any("hang" in answer for answer in case.answers)]
-    assert len(hanging) >= 6
-    for case in hanging:
-        run = runs.first[case]
-        requests = [answer.split()[0] for answers in run.answers.values() for answer in answers]
-        deletes = requests.count("DELETE")
-        # One request a try, and one try for the ledger.
-        assert run.onboarding.tries["ProvisionAccounts"] == requests.count("PUT") + 1, case
-        assert run.onboarding.tries["DeprovisionAccounts"] == deletes + bool(deletes), case
+@pytest.mark.parametrize("what", [case.what for case in CASES if "hangs" in case.what])
+def test_hang_costs_one_time_out(what: str, runs: Mapping[str, Sequence[Run]]) -> None:
+    run = runs[what][0]
+    requests = [answer.split()[0] for answers in run.answers.values() for answer in answers]
+    deletes = requests.count("DELETE")
+
+    # One request a try, and one try for the ledger.
+    assert run.onboarding.tries["ProvisionAccounts"] == requests.count("PUT") + 1
+    assert run.onboarding.tries["DeprovisionAccounts"] == deletes + bool(deletes)
 
 
-def test_a_partner_that_throttles_is_waited_for_within_the_try(runs: Runs) -> None:
-    (case,) = (case for case in CASES if case.what == "creating throttles")
-
-    assert runs.first[case].onboarding.tries["ProvisionAccounts"] == 3  # one for each system
-
-
-def test_a_deletion_that_failed_is_taken_up_and_done(runs: Runs) -> None:
-    assert runs.redriven.keys() == {case for case in CASES if case.error}
-    for run in runs.redriven.values():
-        assert_it_ended_once(run.onboarding, COMPENSATED)
-        assert run.world == COMPENSATED.leaves()
-
-
-def test_whoever_was_not_provisioned_can_register_again(runs: Runs) -> None:
-    assert runs.again.keys() == {case for case in CASES if case.failing}
-    for case, run in runs.again.items():
-        assert_it_ended_once(run.onboarding, ONBOARDED)
-        assert run.world == ONBOARDED.leaves(), case
+def test_throttling_partner_is_waited_for_within_the_try(runs: Mapping[str, Sequence[Run]]) -> None:
+    assert runs["creating throttles"][0].onboarding.tries["ProvisionAccounts"] == 3  # one for each system
 
 
 @pytest.mark.parametrize("system", ["crm", "billing"])
-def test_a_creation_that_comes_after_the_deletion_is_refused(
-    runs: Runs, workflow: FailingWorkflow, auditor: Auditor, partners: Mapping[str, Partner], system: str
+def test_late_creation_is_refused(
+    system: str, runs: Mapping[str, Sequence[Run]], workflow: FailingWorkflow, partners: Mapping[str, Partner]
 ) -> None:
-    run = runs.first[next(case for case in CASES if case.what == "deleting resets")]
-    late = {
-        "customerId": run.customer_id,
-        "correlationId": "late",
-        "system": system,
-        "account": {**run.customer, "accountId": "late"},
-    }
+    run = runs["deleting hangs"][0]
+    account = {**run.customer, "accountId": "late"}
 
-    answer = workflow.provision(late)
+    answer = workflow.provision(
+        {"customerId": run.customer_id, "correlationId": "late", "system": system, "account": account}
+    )
 
     assert answer["errorType"] == "DownstreamRefused"
     assert partners[system].answers(run.customer_id)[-1] == "PUT 410"
     assert run.customer_id not in partners[system].accounts()
-    assert run.customer_id in partners[system].tombstones()
 
 
-def test_no_system_has_an_account_without_a_customer_or_lacks_one(runs: Runs, auditor: Auditor) -> None:
-    all_runs = [*runs.first.values(), *runs.redriven.values(), *runs.again.values()]
-
-    assert list(auditor.discrepancies([run.customer_id for run in all_runs])) == []
+def test_accounts_are_those_of_active_customers(runs: Mapping[str, Sequence[Run]], auditor: Auditor) -> None:
+    assert list(auditor.discrepancies([run.customer_id for of_case in runs.values() for run in of_case])) == []
