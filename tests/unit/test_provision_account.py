@@ -16,7 +16,7 @@ from tests.invocations import a_deprovision_task, a_provision_task
 from tests.unit.partner import Answer, Partner
 from tests.unit.personal_data import found
 from tests.unit.runtime import Runtime
-from tests.unit.systems import API_KEY, CLIENT, QUEUE_SETTINGS, Systems, by_api_key, by_token
+from tests.unit.systems import API_KEY, QUEUE_SETTINGS, Systems, by_api_key
 
 TASKS = {"provision_account": a_provision_task, "deprovision_account": a_deprovision_task}
 DONE = {"provision_account": "PROVISIONED", "deprovision_account": "DEPROVISIONED"}
@@ -34,8 +34,7 @@ def function(request: pytest.FixtureRequest) -> str:
 def invoke(function: str, runtime: Runtime) -> Iterator[Invoke]:
     """Invokes the function with its task; in the end, nothing secret may be in what was logged."""
     yield lambda **changes: runtime.invoke(function, TASKS[function](**changes))
-    secrets = {API_KEY, "n3w-k3y", CLIENT["clientSecret"], "t0ken-1"}
-    assert found(secrets, runtime._read() + runtime._raised) == set()
+    assert found({API_KEY, "n3w-k3y"}, runtime._read() + runtime._raised) == set()
 
 
 def test_system_may_take_an_api_key(
@@ -49,16 +48,6 @@ def test_system_may_take_an_api_key(
     (line,) = runtime.log
     assert line["message"] == f"Account {DONE[function].lower()}"
     assert (line["customer_id"], line["correlation_id"], line["system"]) == ("ada", "request", "crm")
-
-
-def test_system_may_take_access_tokens(invoke: Invoke, systems: Systems, crm: Partner) -> None:
-    systems.configure("crm", by_token(crm.url), CLIENT)
-    crm.answers = [Answer(body={"access_token": "t0ken-1", "expires_in": 60}), Answer()]
-
-    invoke()
-    invoke()
-
-    assert crm.header("Authorization")[1:] == ["Bearer t0ken-1"] * 2
 
 
 def test_system_may_be_behind_a_queue(
