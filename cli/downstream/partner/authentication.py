@@ -27,9 +27,6 @@ class ApiKeys:
     def credentials(self) -> dict[str, str]:
         return {"apiKey": self._key}
 
-    def settings(self, url: str) -> dict[str, str]:  # noqa: ARG002 - the other way needs it
-        return {"type": "apiKey"}
-
     def admits(self, request: Request) -> bool:
         return request.headers.get("X-Api-Key") == self._key
 
@@ -49,9 +46,6 @@ class ClientCredentials:
 
     def credentials(self) -> dict[str, str]:
         return dict(zip(("clientId", "clientSecret"), self._client, strict=True))
-
-    def settings(self, url: str) -> dict[str, str]:
-        return {"type": "oauth2", "tokenUrl": f"{url}/token"}
 
     def admits(self, request: Request) -> bool:
         given = request.authorization

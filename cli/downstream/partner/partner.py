@@ -56,12 +56,13 @@ class Partner(Server):
     @property
     def configuration(self) -> SystemConfiguration:
         """How the stack reaches it."""
+        oauth = isinstance(self.authentication, ClientCredentials)
         settings = {
             "kind": "http",
             "url": self.url,
             "connectTimeoutSeconds": CONNECT_SECONDS,
             "readTimeoutSeconds": READ_SECONDS,
-            "authentication": self.authentication.settings(self.url),
+            "authentication": {"type": "oauth2", "tokenUrl": f"{self.url}/token"} if oauth else {"type": "apiKey"},
         }
         return SystemConfiguration(self.name, settings, self.authentication.credentials())
 
