@@ -228,27 +228,29 @@ class TestRetryAfter:
 
 
 class TestApiKey:
-    @pytest.mark.parametrize("between", [[], [Answer(429, {"Retry-After": "1"})]])
-    def test_refused_key_is_fetched_again_once(self, between: list[Answer], crm: Partner, call: Call) -> None:
-        credentials = Credentials({"apiKey": "old"}, {"apiKey": API_KEY})
-        crm.answers = [Answer(401), *between, Answer()]
+    def test_refused_key_is_fetched_again(self, crm: Partner, call: Call) -> None:
+        crm.answers = [Answer(401), Answer(429, {"Retry-After": "1"}), Answer()]
 
-        call(credentials=credentials)
+        call(credentials=Credentials({"apiKey": "old"}, {"apiKey": API_KEY}))
 
-        assert crm.header("X-Api-Key") == ["old", API_KEY, *([API_KEY] * len(between))]
-        assert credentials.fetched == 1
+        assert crm.header("X-Api-Key") == ["old", API_KEY, API_KEY]
 
-    @pytest.mark.parametrize(("left", "requests"), [(30, 2), (1, 1)])
-    def test_key_that_stays_refused_is_an_outage(
-        self, left: float, requests: int, crm: Partner, clock: Clock, call: Call
+    @pytest.mark.parametrize(
+        ("left", "answers", "fetched"),
+        [(30, [401], 1), (30, [401, 429, 401], 1), (1, [401], 0)],
+        ids=["refused again", "refused later", "no time left"],
+    )
+    def test_key_that_stays_refused_is_an_outage(  # noqa: PLR0913, PLR0917
+        self, left: float, answers: list[int], fetched: int, crm: Partner, clock: Clock, call: Call
     ) -> None:
         clock.left = left
-        crm.answers = [Answer(401)]
+        crm.answers = [Answer(status, {"Retry-After": "1"}) for status in answers]
+        credentials = Credentials({"apiKey": API_KEY})
 
         with pytest.raises(DownstreamUnavailable, match=r"^HTTP 401$"):
-            call()
+            call(credentials=credentials)
 
-        assert len(crm.requests) == requests
+        assert credentials.fetched == fetched
 
 
 class TestAccessToken:
