@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from subprocess import DEVNULL
 from typing import Any
 
 import httpx
@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 from cli import PROJECT
 from cli.downstream.partner import ApiKeys, ClientCredentials, Fault, FaultKind, Partner, authentication
 from cli.machine.polling import back_off
-from cli.machine.supervised_process import is_running, start_supervised
+from cli.machine.supervised_process import LOCK
 from tests.customers import a_customer
 
 pytest_plugins = ["schemathesis.pytest.plugin"]  # here alone: it takes long to import
@@ -194,23 +194,16 @@ def test_stopping_ends_the_requests_that_hang(client: Client) -> None:
 
 
 def test_partners_serve_until_their_emulator_is_gone(tmp_path: Path) -> None:
-    folder = tmp_path / "kept"
-    folder.mkdir()
-    environment = {"PATH": os.defpath}
-    with start_supervised(
-        folder, ["/bin/sleep", "600"], directory=tmp_path, environment=environment, output=DEVNULL
-    ) as emulator:
-        assert any(is_running(folder) for _ in back_off(SECONDS))
-        command = [sys.executable, "-m", "cli.downstream", str(folder)]
-        with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as partners:
-            assert partners.stdout
-            systems = json.loads(partners.stdout.read())
-            assert [system["name"] for system in systems] == ["crm", "billing"]
-            for system in systems:
-                url = f"{system['settings']['url']}/accounts/1"
-                assert httpx.put(url, trust_env=False, timeout=SECONDS).status_code == 401
-            assert "crm: PUT 1 401" in (folder / "partners.log").read_text(encoding="utf-8")
+    with (tmp_path / LOCK).open("wb") as emulator:  # it holds the lock for as long as it runs
+        fcntl.flock(emulator, fcntl.LOCK_EX)
+        command = [sys.executable, "-m", "cli.downstream", str(tmp_path)]
+        partners = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE)
+        with partners.stdout or io.BytesIO() as output:
+            systems = json.loads(output.read())
+        assert [system["name"] for system in systems] == ["crm", "billing"]
+        for system in systems:
+            answer = httpx.put(f"{system['settings']['url']}/accounts/1", trust_env=False, timeout=SECONDS)
+            assert answer.status_code == 401
+        assert "crm: PUT 1 401" in (tmp_path / "partners.log").read_text(encoding="utf-8")
 
-            emulator.terminate()
-
-            assert partners.wait(SECONDS) == 0
+    assert partners.wait(SECONDS) == 0

@@ -319,6 +319,13 @@ class TestAccessToken:
         assert crm.header("Authorization")[1:] == [BASIC, "Bearer t0ken-1"]
         assert credentials.fetched == 1
 
+    def test_unknown_client_is_an_outage_without_time(self, crm: Partner, clock: Clock, call: Call) -> None:
+        clock.left = 1
+        crm.answers = [Answer(401), GRANTED, Answer()]
+
+        with pytest.raises(DownstreamUnavailable, match=r"^token: HTTP 401$"):
+            call(settings=by_token(crm.url), credentials=Credentials(CLIENT))
+
     @pytest.mark.parametrize(
         ("answer", "message", "requests"),
         [
