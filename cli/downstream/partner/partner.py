@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPMethod, HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import ValidationError
 from werkzeug import Request, Response
@@ -42,11 +43,9 @@ class Partner(Server):
         self.accounts, self.tombstones = self._accounts.documents, self._accounts.tombstones
         self.plan = self._faults.plan
         routes = [
-            Rule(
-                "/accounts/<string(maxlength=80):customer_id>", methods=["PUT", "DELETE"], endpoint=self._answer_account
-            ),
+            Rule("/accounts/<string(maxlength=80):customer_id>", methods=["PUT", "DELETE"], endpoint=self._account),
             Rule("/accounts", methods=["GET"], endpoint=lambda _: Response(json.dumps(self.accounts()))),
-            Rule("/faults", methods=["PUT"], endpoint=self._answer_plan),
+            Rule("/faults", methods=["PUT"], endpoint=self._plan_faults),
         ]
         if isinstance(authentication, ClientCredentials):
             routes.append(Rule("/token", methods=["POST"], endpoint=authentication.grant))
@@ -81,7 +80,7 @@ class Partner(Server):
             self._note(request, customer_id, str(response.status_code))
         return response
 
-    def _answer_plan(self, request: Request) -> Response:
+    def _plan_faults(self, request: Request) -> Response:
         try:
             plan = Plan.model_validate_json(request.data)
         except ValidationError as error:
@@ -89,19 +88,19 @@ class Partner(Server):
         self.plan(plan.customer, *plan.faults)
         return Response(status=HTTPStatus.NO_CONTENT)
 
-    def _answer_account(self, request: Request, customer_id: str) -> Response:
+    def _account(self, request: Request, customer_id: str) -> Response:
         if not self.authentication.admits(request):
             challenge = WWWAuthenticate(self.authentication.challenge)
             raise http.Unauthorized("The credentials are not valid, or no longer", www_authenticate=challenge)
         document = request.get_json(force=True, silent=True)
         account = document if isinstance(document, dict) else {}
         fault = self._faults.take(request.method, customer_id, account)
-        if fault and fault.kind not in {FaultKind.HANG_AFTER, FaultKind.RESET_AFTER}:
-            self._fail(request, customer_id, fault)
-        status = self._work(request, customer_id, account)
-        if fault:
-            self._fail(request, customer_id, fault)
-        return Response(status=status)
+        if not fault:
+            return Response(status=self._work(request, customer_id, account))
+        if fault.kind in {FaultKind.HANG_AFTER, FaultKind.RESET_AFTER}:
+            with suppress(http.HTTPException):  # a refusal is lost like any other answer
+                self._work(request, customer_id, account)
+        raise self._failure(request, customer_id, fault)
 
     def _work(self, request: Request, customer_id: str, account: dict[str, Any]) -> HTTPStatus:
         key = request.headers.get("Idempotency-Key")
@@ -113,18 +112,18 @@ class Partner(Server):
             raise http.BadRequest("An account as JSON is needed")
         return self._accounts.put(customer_id, key, account)
 
-    def _fail(self, request: Request, customer_id: str, fault: Fault) -> NoReturn:
+    def _failure(self, request: Request, customer_id: str, fault: Fault) -> Exception:
         match fault.kind:
             case FaultKind.REFUSE:
-                raise http.UnprocessableEntity("The account is refused")
+                return http.UnprocessableEntity("The account is refused")
             case FaultKind.UNAVAILABLE:
-                raise http.ServiceUnavailable(retry_after=fault.retry_after_seconds)
+                return http.ServiceUnavailable(retry_after=fault.retry_after_seconds)
             case FaultKind.THROTTLE:
-                raise http.TooManyRequests(retry_after=fault.retry_after_seconds or 1)
+                return http.TooManyRequests(retry_after=fault.retry_after_seconds or 1)
         self._note(request, customer_id, fault.kind)
         if fault.kind in {FaultKind.HANG, FaultKind.HANG_AFTER}:
             self.hang()
-        raise ConnectionResetError
+        return ConnectionResetError()
 
     def _note(self, request: Request, customer_id: str, answer: str) -> None:
         self._answers.setdefault(customer_id, []).append(f"{request.method} {answer}")
