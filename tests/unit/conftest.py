@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from moto import mock_aws
 from moto.backends import get_backend
 
+from tests.in_process.template import name_of
 from tests.invocations import sample
 from tests.unit.deployment import ACCOUNT, REFERENCES, REGION, Functions, import_functions
 from tests.unit.partner import Partner, partner
@@ -37,7 +38,7 @@ def runtime(
     """Invokes functions; in the end, nothing that a customer typed may be in what was logged."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)  # for the clients that are made when they are needed
     with mock_aws():
-        runtime = Runtime(functions, capsys)
+        runtime = Runtime(capsys)
         yield runtime
         runtime.assert_nothing_personal_was_logged()
 
@@ -45,7 +46,7 @@ def runtime(
 @pytest.fixture
 def queued(functions: Functions, runtime: Runtime) -> Callable[[], list[tuple[str, Any]]]:
     """The registration queue: the id and the document of each message in it."""
-    created = functions["register_customer"].sqs.create_queue(QueueName="registrations")
+    created = functions["register_customer"].sqs.create_queue(QueueName="RegistrationQueue")
     assert created["QueueUrl"] == REFERENCES["RegistrationQueue"]
     (queue,) = get_backend("sqs")[ACCOUNT][REGION].queues.values()
     return lambda: [(message.id, json.loads(message.body)) for message in queue._messages]
@@ -92,9 +93,10 @@ def published(runtime: Runtime) -> Callable[[], list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def systems(functions: Functions, runtime: Runtime) -> Systems:
+def systems(functions: Functions, runtime: Runtime) -> Iterator[Systems]:
     """The downstream systems: none, until they are configured."""
-    return Systems(functions)
+    yield Systems(functions)
+    Systems(functions)  # the next test finds nothing cached
 
 
 @pytest.fixture
@@ -117,7 +119,9 @@ def commands(runtime: Runtime) -> Callable[[], list[Any]]:
 def executions(functions: Functions, runtime: Runtime) -> list[Any]:
     """The executions of the state machine, each with its `name` and `execution_input`; they never end."""
     functions["start_onboarding"].sfn.create_state_machine(
-        name="CustomerOnboarding", definition="{}", roleArn=f"arn:aws:iam::{ACCOUNT}:role/CustomerOnboarding"
+        name=name_of("CustomerOnboardingStateMachine"),
+        definition="{}",
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/CustomerOnboarding",
     )
     (state_machine,) = get_backend("stepfunctions")[ACCOUNT][REGION].state_machines
     assert state_machine.arn == REFERENCES["CustomerOnboardingStateMachine"]

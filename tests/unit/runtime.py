@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.invocations import Context
-from tests.unit.deployment import Functions
+from tests.in_process import functions
 from tests.unit.personal_data import found, typed
 
 
 class Runtime:
     """Invokes functions as Lambda does, and keeps what is logged."""
 
-    def __init__(self, functions: Functions, capsys: pytest.CaptureFixture[str]) -> None:
-        self._functions = functions
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
         self._printed = ""
         self._raised = ""
@@ -27,15 +24,12 @@ class Runtime:
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         """Return what the function returns; raises what it raises."""
-        module = self._functions[function]
-        module.logger.registered_handler.stream = sys.stdout  # that of this test
         self._typed |= typed(event)
         try:
-            response = module.handler(event, Context())
+            return functions.invoke(function, event)
         except Exception as error:
             self._raised += "".join(traceback.format_exception(error))
             raise
-        return json.loads(json.dumps(response))
 
     @property
     def log(self) -> list[dict[str, Any]]:

@@ -1,0 +1,119 @@
+"""The functions as the template deploys them, their modules imported with the environment that it gives them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
+
+import moto  # noqa: F401 - before any client is made, or it would not reach them
+
+from cli import PROJECT
+from onboarding.domain import errors
+from onboarding.runtime import failures
+from tests.in_process import template
+from tests.invocations import Context
+
+CODE = PROJECT / "functions"
+
+# What each function does, another one undoes; the workflow calls that when the onboarding fails.
+COMPENSATIONS = {"create_account": "cancel_account", "provision_account": "deprovision_account"}
+
+# What Lambda itself puts into a function's environment, as far as it matters here.
+RUNTIME_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_REGION": template.REGION,
+    "AWS_DEFAULT_REGION": template.REGION,
+}
+
+
+@dataclass(frozen=True)
+class Function:
+    """A deployed function.
+
+    `arn` is that of its alias, by which it is called; `timeout` is in seconds, `environment` what the template gives to
+    this one alone.
+    """
+
+    logical_id: str
+    arn: str
+    package: str
+    role_arn: str
+    timeout: int
+    environment: Mapping[str, str] = field(hash=False)
+
+    def __str__(self) -> str:
+        return self.package
+
+
+@cache
+def deployed() -> Mapping[str, Function]:
+    """The functions by their ARN."""
+    common = template.resolve(template.written()["Globals"]["Function"])
+    functions = [
+        Function(
+            logical_id=logical_id,
+            arn=template.reference_to(f"{logical_id}.Alias"),
+            package=properties["Handler"].removesuffix(".app.handler"),
+            role_arn=properties["Role"],
+            timeout=properties.get("Timeout", common["Timeout"]),
+            environment=properties.get("Environment", {}).get("Variables", {}),
+        )
+        for logical_id, properties in template.resources("AWS::Serverless::Function").items()
+    ]
+    return {function.arn: function for function in functions}
+
+
+@cache
+def modules() -> Mapping[str, ModuleType]:
+    """The functions' modules by their package."""
+    return {function.package: _imported(function)[0] for function in deployed().values()}
+
+
+def invoke(package: str, event: dict[str, Any]) -> Any:
+    """Invoke a function: JSON goes in and comes out; it raises what it raises."""
+    module = modules()[package]
+    module.logger.registered_handler.stream = sys.stdout  # that of this test
+    return json.loads(json.dumps(module.handler(json.loads(json.dumps(event)), Context())))
+
+
+def expected_errors(function: Function) -> frozenset[str]:
+    """The names of the errors that the handler expects, in its `@failures.logged(logger, …)`."""
+    return _imported(function)[1]
+
+
+def business_errors() -> Mapping[str, type[Exception]]:
+    """The errors that the workflow knows by name, by that name."""
+    return {
+        name: value
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, Exception) and value.__module__ == errors.__name__
+    }
+
+
+@cache
+def _imported(function: Function) -> tuple[ModuleType, frozenset[str]]:
+    """The function's module, with clients of its own, in its own environment and no other; and what it expects."""
+    name = f"{function.package}.app"
+    common = template.resolve(template.written()["Globals"]["Function"]["Environment"]["Variables"])
+    variables = {variable: str(value) for variable, value in (common | dict(function.environment)).items()}
+    expected: set[str] = set()
+    logged = failures.logged
+
+    def noted(logger: Any, *errors: type[Exception]) -> Any:
+        expected.update(error.__name__ for error in errors)
+        return logged(logger, *errors)
+
+    for imported in (name, "onboarding.runtime.aws"):
+        sys.modules.pop(imported, None)
+    with patch.dict(os.environ, variables | RUNTIME_ENVIRONMENT, clear=True), patch.object(failures, "logged", noted):
+        module = import_module(name)
+    return module, frozenset(expected)
