@@ -82,6 +82,9 @@ def stack() -> Iterator[None]:
         yield
 
 
+_make_client = cache(aws.client)
+
+
 def _configure_systems() -> None:
     client("sqs").create_queue(QueueName=template.QUEUE_OF_A_SYSTEM, Attributes={"FifoQueue": "true"})
     users = [module for module in functions.modules().values() if hasattr(module, "systems")]
@@ -90,4 +93,4 @@ def _configure_systems() -> None:
             client("ssm").put_parameter(Name=f"{prefix}{name}", Value=json.dumps(settings), Type="String")
             client("secretsmanager").create_secret(Name=f"{prefix}{name}", SecretString='{"apiKey": "the-key"}')
     for user in users:  # as Lambda starts it, with nothing cached
-        vars(user)["systems"] = downstream.Systems(user.settings.downstream_prefix, aws.client)
+        vars(user)["systems"] = downstream.Systems(user.settings.downstream_prefix, _make_client)

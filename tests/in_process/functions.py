@@ -8,18 +8,20 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
+from importlib import import_module, reload
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
-import moto  # noqa: F401 - before any client is made, or it would not reach them
+import moto  # noqa: F401 - it reaches the clients of sessions that are made later
 
 from cli import PROJECT
 from onboarding.domain import errors
-from onboarding.runtime import failures
+from onboarding.runtime import aws, failures
 from tests.in_process import template
 from tests.invocations import Context
+
+reload(aws)  # its session may have been made before
 
 CODE = PROJECT / "functions"
 
@@ -112,8 +114,7 @@ def _imported(function: Function) -> tuple[ModuleType, frozenset[str]]:
         expected.update(error.__name__ for error in errors)
         return logged(logger, *errors)
 
-    for imported in (name, "onboarding.runtime.aws"):
-        sys.modules.pop(imported, None)
+    sys.modules.pop(name, None)
     with patch.dict(os.environ, variables | RUNTIME_ENVIRONMENT, clear=True), patch.object(failures, "logged", noted):
         module = import_module(name)
     return module, frozenset(expected)

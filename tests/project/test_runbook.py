@@ -12,7 +12,7 @@ from botocore import xform_name
 
 from cli import PROJECT
 from cli.__main__ import commands as onboarding
-from tests.wiring import template
+from tests.in_process import template
 
 PAGES = ("docs/runbook.md", "docs/replay.md")
 # What `aws` has for every command. https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-options.html
@@ -85,4 +85,4 @@ def test_resources_asked_for_are_in_the_template() -> None:
 
     assert len(asked) > 3
     assert queues
-    assert asked | {f"{queue}DeadLetterQueue" for queue in queues} <= template.deployed()["Resources"].keys()
+    assert asked | {f"{queue}DeadLetterQueue" for queue in queues} <= template.written()["Resources"].keys()

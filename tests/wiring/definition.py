@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import yaml
 
 from cli import PROJECT
-from tests.wiring import template
+from tests.in_process import template
 
 Machine = dict[str, Any]
 State = dict[str, Any]
@@ -21,33 +19,30 @@ SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
 INVOKE = f"arn:{template.PARTITION}:states:::lambda:invoke"
 PUT_EVENTS = f"arn:{template.PARTITION}:states:::events:putEvents"
 UPDATE_ITEM = f"arn:{template.PARTITION}:states:::dynamodb:updateItem"
-END_TYPES = {"Succeed", "Fail"}
 
 
-@dataclass(frozen=True)
-class Transition:
-    """One way out of a state: where it leads, what it assigns on the way, and the errors that lead there."""
-
-    target: str
-    assigned: frozenset[str] = frozenset()
-    errors: tuple[str, ...] = ()
+def path() -> str:
+    """The definition's file."""
+    return str(properties()["DefinitionUri"])
 
 
 @cache
 def text() -> str:
     """The definition as it is written, its substitutions in it."""
-    path: str = _properties()["DefinitionUri"]
-    return (PROJECT / path).read_text(encoding="utf-8")
+    return (PROJECT / path()).read_text(encoding="utf-8")
 
 
 def substitutions() -> Mapping[str, str]:
     """What the template puts in, by name."""
-    return template.resolve(_properties()["DefinitionSubstitutions"])  # type: ignore[no-any-return]
+    return template.resolve(properties()["DefinitionSubstitutions"])  # type: ignore[no-any-return]
 
 
 def rendered() -> Machine:
-    """The definition that is deployed; anew each time, so that a test may break it."""
-    return deepcopy(_parsed(SUBSTITUTION.sub(lambda found: substitutions()[found[1]], text())))
+    """The definition that is deployed, in another copy each time; raises `KeyError` where a substitution is missing."""
+    values = substitutions()
+    if missing := set(SUBSTITUTION.findall(text())) - values.keys():
+        raise KeyError(f"{path()}: {sorted(missing)} have no DefinitionSubstitutions in template.yaml")
+    return dict(yaml.load(SUBSTITUTION.sub(lambda found: values[found[1]], text()), yaml.CSafeLoader))
 
 
 def machines(machine: Machine) -> Iterator[Machine]:
@@ -77,16 +72,13 @@ def tasks(machine: Machine, resource: str) -> Iterator[tuple[str, State]]:
             yield name, state
 
 
-def transitions(state: State) -> Iterator[Transition]:
-    """Every way out of a state."""
-    if "Next" in state:
-        yield Transition(state["Next"], frozenset(state.get("Assign", {})))
-    for choice in state.get("Choices", []):
-        yield Transition(choice["Next"], frozenset(choice.get("Assign", {})))
+def targets(state: State) -> Iterator[str]:
+    """The states that a state leads to."""
+    for rule in (state, *state.get("Choices", []), *state.get("Catch", [])):
+        if "Next" in rule:
+            yield rule["Next"]
     if "Default" in state:
-        yield Transition(state["Default"], frozenset(state.get("Assign", {})))
-    for catcher in state.get("Catch", []):
-        yield Transition(catcher["Next"], frozenset(catcher.get("Assign", {})), tuple(catcher["ErrorEquals"]))
+        yield state["Default"]
 
 
 def error_names(machine: Machine) -> Iterator[tuple[str, State, str]]:
@@ -97,11 +89,7 @@ def error_names(machine: Machine) -> Iterator[tuple[str, State, str]]:
                 yield name, state, error
 
 
-@cache
-def _parsed(definition: str) -> Machine:
-    return dict(yaml.safe_load(definition))
-
-
-def _properties() -> dict[str, Any]:
-    (properties,) = template.written_resources("AWS::Serverless::StateMachine").values()
-    return dict(properties)
+def properties() -> dict[str, Any]:
+    """The state machine in the template, as it is written."""
+    (found,) = template.written_resources("AWS::Serverless::StateMachine").values()
+    return dict(found)

@@ -6,9 +6,7 @@ needs is found by running the functions on a fake of AWS, and by reading the def
 
 from __future__ import annotations
 
-import inspect
 import json
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -17,9 +15,9 @@ from typing import Any, NamedTuple
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 
 from tests import invocations
-from tests.wiring import aws, functions, systems, template
-from tests.wiring.definition import INVOKE, PUT_EVENTS, UPDATE_ITEM, rendered, states
-from tests.wiring.functions import Function
+from tests.in_process import aws, functions, template
+from tests.in_process.functions import Function
+from tests.wiring.definition import INVOKE, PUT_EVENTS, rendered, states
 
 
 class Permission(NamedTuple):
@@ -48,6 +46,8 @@ SAMPLE_TRACES = frozenset(Permission(f"xray:{action}", "*") for action in ("GetS
 # https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 POLL_A_QUEUE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 WRITE_A_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
+# https://docs.aws.amazon.com/powertools/python/latest/utilities/idempotency/#iam-permissions
+KEEP_RECORDS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
 
 
 def granted(role_arn: str) -> frozenset[Permission]:
@@ -55,8 +55,8 @@ def granted(role_arn: str) -> frozenset[Permission]:
     return frozenset(
         Permission(action, resource)
         for statement in statements(role_arn)
-        for action in _listed(statement["Action"])
-        for resource in _listed(statement["Resource"])
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
     )
 
 
@@ -73,128 +73,100 @@ def statements(role_arn: str) -> Iterator[dict[str, Any]]:
 
 def needed_by_function(function: Function) -> frozenset[Permission]:
     """Its log, its traces, the queues that Lambda polls for it, and what its code calls."""
-    properties = template.resources("AWS::Lambda::Function")[function.logical_id]
-    log = _arn_by_name("AWS::Logs::LogGroup", properties["LoggingConfig"]["LogGroup"])
-    queues = [
-        mapping["EventSourceArn"]
-        for mapping in template.resources("AWS::Lambda::EventSourceMapping").values()
-        if mapping["FunctionName"] == function.arn
-    ]
+    properties = template.resources("AWS::Serverless::Function")[function.logical_id]
+    log = _arn(properties["LoggingConfig"]["LogGroup"])
+    queues = [event["Properties"]["Queue"] for event in properties.get("Events", {}).values() if event["Type"] == "SQS"]
     return frozenset(
         {Permission(action, log) for action in WRITE_A_LOG}
         | {Permission(action, queue) for queue in queues for action in POLL_A_QUEUE}
-        | (TRACE if properties["TracingConfig"]["Mode"] == "Active" else frozenset())
+        | TRACE
         | called(function)
     )
 
 
-@cache
 def called(function: Function) -> frozenset[Permission]:
     """What the function's code calls when it is given each of its sample invocations, twice.
 
-    Where it undoes what another function does, that one has done it before.
-
-    Where it keeps Powertools' records of what was done, that library's calls are added, whichever of them were made.
+    Where it keeps Powertools' records of what was done, it may make all of that library's calls.
     """
-    succeeded = 0
-    samples = [sample.read_text(encoding="utf-8") for sample in (invocations.SAMPLES / function.package).glob("*.json")]
-    with aws.stack() as stack:
-        for other in functions.deployed().values():
-            if functions.COMPENSATIONS.get(other.package) == function.package:
-                for sample in samples:
-                    with suppress(Exception):
-                        stack.make(aws.Made(other.arn, sample))
-        stack.calls.clear()
-        with stack.started(function) as invoke:
-            for sample in samples:
-                for _ in range(2):
-                    with suppress(Exception):  # what was called before a bad sample was refused counts
-                        invoke(json.loads(sample))
-                        succeeded += 1
-    assert succeeded, f"{function} fails with each of its samples"
-    needed = {permission for call in stack.calls for permission in _permissions(call)}
-    with functions.imported(function) as module:
-        for layer in vars(module).values():
-            if isinstance(layer, DynamoDBPersistenceLayer):
-                methods = re.findall(r"self\.client\.(\w+)\(", inspect.getsource(DynamoDBPersistenceLayer))
-                table = _arn_by_name("AWS::DynamoDB::Table", layer.table_name)
-                operations = layer.client.meta.method_to_api_mapping
-                needed |= {Permission(f"dynamodb:{operations[method]}", table) for method in methods}
+    calls = _calls()[function.package]
+    assert calls is not None, f"functions/{function}/app.py fails with each of the samples in events/{function}"
+    needed = {permission for call in calls for permission in _permissions(call)}
+    for layer in vars(functions.modules()[function.package]).values():
+        if isinstance(layer, DynamoDBPersistenceLayer):
+            needed |= {Permission(action, _arn(layer.table_name)) for action in KEEP_RECORDS}
     return frozenset(needed)
 
 
-def needed_by_state_machine(properties: dict[str, Any]) -> frozenset[Permission]:
+@cache
+def _calls() -> dict[str, list[aws.Call] | None]:
+    """The calls of AWS of each function, in one stack; None where it fails with each sample."""
+    found: dict[str, list[aws.Call] | None] = {}
+    with aws.stack():
+        for function in sorted(functions.modules(), key=list(functions.COMPENSATIONS.values()).count):  # after the rest
+            found[function] = None
+            with aws.recorded() as calls:
+                for path in [*(invocations.SAMPLES / function).glob("*.json")] * 2:
+                    with suppress(Exception):  # what was called before a bad sample was refused counts
+                        functions.invoke(function, json.loads(path.read_text(encoding="utf-8")))
+                        found[function] = calls
+    return found
+
+
+def needed_by_state_machine() -> frozenset[Permission]:
     """What its tasks call, its log and its traces."""
-    needed: set[Permission] = set()
+    needed = set(DELIVER_LOGS | TRACE | SAMPLE_TRACES)
     for _, state in states(rendered(), "Task"):
         if state["Resource"] == INVOKE:
             needed.add(Permission("lambda:InvokeFunction", state["Arguments"]["FunctionName"]))
-        elif state["Resource"] == PUT_EVENTS:
-            for entry in state["Arguments"]["Entries"]:
-                bus = _arn_by_name("AWS::Events::EventBus", entry["EventBusName"])
-                needed.add(Permission("events:PutEvents", bus))
-        elif state["Resource"] == UPDATE_ITEM:
-            table = _arn_by_name("AWS::DynamoDB::Table", state["Arguments"]["TableName"])
-            needed.add(Permission("dynamodb:UpdateItem", table))
         else:
-            raise NotImplementedError(state["Resource"])
-    if properties["LoggingConfiguration"]["Level"] != "OFF":
-        needed |= DELIVER_LOGS
-    if properties["TracingConfiguration"]["Enabled"]:
-        needed |= TRACE | SAMPLE_TRACES
+            service, _, operation = state["Resource"].partition(":::")[2].partition(":")
+            entries = state["Arguments"]["Entries"] if state["Resource"] == PUT_EVENTS else [state["Arguments"]]
+            action = f"{service}:{operation[0].upper()}{operation[1:]}"
+            needed |= {Permission(action, arn) for entry in entries for arn in _arns_in(entry)}
     return frozenset(needed)
 
 
 def _permissions(call: aws.Call) -> Iterator[Permission]:
-    """What a role needs for one call of AWS."""
-    match call.service, call.operation, call.parameters:
-        case "dynamodb", "TransactWriteItems", {"TransactItems": items}:
+    """What a role needs for one call of AWS: its action, on each resource that a parameter names."""
+    own = f"{template.REGION}:{template.ACCOUNT}"
+    resources = set(_arns_in(call.parameters))
+    match call:
+        case ("dynamodb", "TransactWriteItems", {"TransactItems": items}):
             for kind, parameters in (it for item in items for it in item.items()):
                 operation = "ConditionCheckItem" if kind == "ConditionCheck" else f"{kind}Item"
                 yield from _permissions(aws.Call("dynamodb", operation, parameters))
-        case "dynamodb", operation, {"TableName": name}:
-            yield Permission(f"dynamodb:{operation}", _arn_by_name("AWS::DynamoDB::Table", name))
-        case "sqs", operation, {"QueueUrl": url}:
-            name = url.rpartition("/")[2]
-            theirs = name == systems.QUEUE_NAME
-            yield Permission(f"sqs:{operation}", systems.QUEUE_ARN if theirs else _arn_by_name("AWS::SQS::Queue", name))
-        case "events", "PutEvents", {"Entries": entries}:
-            for entry in entries:
-                yield Permission("events:PutEvents", _arn_by_name("AWS::Events::EventBus", entry["EventBusName"]))
-        case "states", operation, {"stateMachineArn": arn}:
-            yield Permission(f"states:{operation}", arn)
-        case "ses", "SendEmail", {"ConfigurationSetName": configuration_set}:
+            return
+        case ("events", _, {"Entries": entries}):
+            resources = {arn for entry in entries for arn in _arns_in(entry)}
+        case ("ses", _, _):
             # The identity that is verified may be the address, its domain or a parent of that; a recipient's counts too
             # where it is the account's own. https://docs.aws.amazon.com/ses/latest/dg/control-user-access.html
-            own = f"arn:{template.PARTITION}:ses:{template.REGION}:{template.ACCOUNT}"
-            yield Permission("ses:SendEmail", f"{own}:identity/*")
-            yield Permission("ses:SendEmail", f"{own}:configuration-set/{configuration_set}")
-        case "ssm" | "secretsmanager", operation, _:
-            yield Permission(f"{call.service}:{operation}", _arn_of_a_system(call))
-        case unknown:
-            raise NotImplementedError(unknown)
+            resources.add(f"arn:{template.PARTITION}:ses:{own}:identity/*")
+        case ("ssm", _, {"Name": name}):  # all settings, or all credentials: which systems there are is configured
+            resources = {f"arn:{template.PARTITION}:ssm:{own}:parameter{name.rpartition('/')[0]}/*"}
+        case ("secretsmanager", _, {"SecretId": name}):
+            resources = {f"arn:{template.PARTITION}:secretsmanager:{own}:secret:{name.rpartition('/')[0]}/*"}
+    assert resources, f"tests/wiring/permissions.py doesn't know the resource of {call.service}:{call.operation}"
+    yield from (Permission(f"{call.service}:{call.operation}", resource) for resource in resources)
 
 
-def _arn_of_a_system(call: aws.Call) -> str:
-    """The pattern of all settings, or all credentials: which systems there are is configured.
-
-    The ARN of a secret ends in six letters more than its name has.
-    """
-    name = call.parameters["Name" if call.service == "ssm" else "SecretId"]
-    kind = "parameter" if call.service == "ssm" else "secret:"
-    folder, slash, system = name.rpartition("/")
-    assert system in systems.NAMES
-    return f"arn:{template.PARTITION}:{call.service}:{template.REGION}:{template.ACCOUNT}:{kind}{folder}{slash}*"
+@cache
+def _known() -> dict[str, str]:
+    """The ARN of each resource by what a call may name it: its name, its URL, or its ARN."""
+    known = {name: arn for logical_id, arn in template.arns().items() for name in (template.name_of(logical_id), arn)}
+    known |= {str(template.reference_to(logical_id)): arn for logical_id, arn in template.arns().items()}
+    queue = str(aws.SYSTEMS["ledger"]["queueUrl"])
+    return known | {queue: str(template.reference_to("DownstreamArns")[0])}
 
 
-def _arn_by_name(resource_type: str, name: str) -> str:
-    (arn,) = (
-        template.arn_of(logical_id)
-        for logical_id in template.resources(resource_type)
-        if template.name_of(logical_id) == name
-    )
-    return arn
+def _arn(name: str) -> str:
+    return _known()[name]
 
 
-def _listed(value: str | list[str]) -> list[str]:
+def _arns_in(parameters: dict[str, Any]) -> Iterator[str]:
+    yield from (_known()[value] for value in parameters.values() if isinstance(value, str) and value in _known())
+
+
+def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-import pytest
-
 from cli import PROJECT
-from tests.wiring import functions, template
+from tests.in_process import template
+from tests.wiring import report
 
-ALARMS = template.resources("AWS::CloudWatch::Alarm")
-FILTERS = template.resources("AWS::Logs::MetricFilter")
-QUEUES = template.resources("AWS::SQS::Queue")
-(MACHINE,) = template.resources("AWS::StepFunctions::StateMachine")
-(DASHBOARD,) = template.resources("AWS::CloudWatch::Dashboard").values()
-BODY = json.loads(DASHBOARD["DashboardBody"])
-STACK = template.resolve({"Ref": "AWS::StackName"})
 OWN = "CustomerOnboarding"
 
 # The metrics of AWS that are watched here, and by which dimensions it keeps them.
@@ -29,62 +20,62 @@ OWN = "CustomerOnboarding"
 # https://docs.aws.amazon.com/ses/latest/dg/reputationdashboard-cloudwatch-alarm.html
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
-AWS_METRICS: Mapping[str, tuple[set[str], set[tuple[str, ...]]]] = {
-    "AWS/ApiGateway": ({"Count", "4XXError", "5XXError", "Latency"}, {("ApiName", "Stage")}),
-    "AWS/DynamoDB": ({"ReadThrottleEvents", "WriteThrottleEvents"}, {("TableName",)}),
-    "AWS/Lambda": ({"Errors", "Throttles"}, {(), ("FunctionName",)}),
-    "AWS/SES": ({"Reputation.BounceRate", "Reputation.ComplaintRate"}, {()}),
-    "AWS/SQS": ({"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}, {("QueueName",)}),
-    "AWS/States": (
-        {
-            "ExecutionsStarted",
-            "ExecutionsSucceeded",
-            "ExecutionsFailed",
-            "ExecutionsTimedOut",
-            "ExecutionsAborted",
-            "ExecutionThrottled",
-        },
-        {("StateMachineArn",)},
-    ),
+EXECUTIONS = "ExecutionsStarted ExecutionsSucceeded ExecutionsFailed ExecutionsTimedOut ExecutionsAborted"
+AWS_METRICS: Mapping[str, tuple[str, set[tuple[str, ...]]]] = {
+    "AWS/ApiGateway": ("Count 4XXError 5XXError Latency", {("ApiName", "Stage")}),
+    "AWS/DynamoDB": ("ReadThrottleEvents WriteThrottleEvents", {("TableName",)}),
+    "AWS/Lambda": ("Errors Throttles", {(), ("FunctionName",)}),
+    "AWS/SES": ("Reputation.BounceRate Reputation.ComplaintRate", {()}),
+    "AWS/SQS": ("ApproximateNumberOfMessagesVisible ApproximateAgeOfOldestMessage", {("QueueName",)}),
+    "AWS/States": (f"{EXECUTIONS} ExecutionThrottled", {("StateMachineArn",)}),
 }
 
 
-# What Powertools and Lambda put into a line.
+# What can be in a line of a function's log: Powertools' keys and ours, and Lambda's.
 # https://docs.aws.amazon.com/powertools/python/latest/core/logger/#standard-structured-keys
 # https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
-POWERTOOLS_FIELDS = {"level", "message", "function_name", "exception", "exception_name", "location"}
-LAMBDA_FIELDS = {"@timestamp", "errorType", "record.status", "record.errorType"}
+LOGGED = {
+    *("level", "message", "function_name", "exception_name", "customer_id", "correlation_id"),
+    *("@timestamp", "errorType", "type", "record.status", "record.errorType"),
+}
 
 
 class Metric(NamedTuple):
     namespace: str
     name: str
-    dimensions: tuple[tuple[str, str], ...]
+    dimensions: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_aws_s(self) -> bool:
+        names, dimensions = AWS_METRICS.get(self.namespace, ("", set()))
+        return self.name in names.split() and tuple(key for key, _ in self.dimensions) in dimensions
 
 
-def metric_of(alarm: template.Document) -> Metric:
-    dimensions = tuple(sorted((it["Name"], it["Value"]) for it in alarm.get("Dimensions", [])))
-    return Metric(alarm["Namespace"], alarm["MetricName"], dimensions)
+def alarms() -> dict[str, template.Document]:
+    return dict(template.resources("AWS::CloudWatch::Alarm"))
 
 
-WATCHED = {metric_of(alarm): name for name, alarm in ALARMS.items()}
-
-
-def own_metrics() -> set[str]:
-    """The names of the metrics that the functions' code emits."""
+def watched() -> dict[str, Metric]:
+    """The metric of each alarm."""
     return {
-        str(call.args[0].value)
-        for path in functions.CODE.rglob("*.py")
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(call, ast.Call)
-        and ast.unparse(call.func) in {"metrics.add_metric", "Measure"}
-        and isinstance(call.args[0], ast.Constant)
+        name: Metric(
+            alarm["Namespace"],
+            alarm["MetricName"],
+            tuple(sorted((it["Name"], it["Value"]) for it in alarm.get("Dimensions", []))),
+        )
+        for name, alarm in alarms().items()
     }
+
+
+def dashboard() -> list[template.Document]:
+    """The widgets."""
+    (found,) = template.resources("AWS::CloudWatch::Dashboard").values()
+    return list(json.loads(found["DashboardBody"])["widgets"])
 
 
 def shown() -> Iterator[Metric]:
     """The metrics of the dashboard; of a search, a dimension that is searched for has no value."""
-    for widget in BODY["widgets"]:
+    for widget in dashboard():
         for line in widget["properties"].get("metrics", []):
             *names, options = line if isinstance(line[-1], dict) else [*line, {}]
             if search := re.match(r"SEARCH\('\{([^}]+)\} MetricName=\"(\w+)\"", options.get("expression", "")):
@@ -102,142 +93,102 @@ def anchors() -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("name", ALARMS)
-class TestAnAlarm:
-    def test_says_what_is_wrong_and_where_the_runbook_tells_what_to_do(self, name: str) -> None:
-        said, _, link = ALARMS[name]["AlarmDescription"].partition(" Runbook: ")
-        page, _, anchor = link.partition("#")
+def of_this_stack() -> set[str]:
+    """The values by which AWS keeps the metrics of this stack's resources."""
+    names = {template.name_of(name) for kind in ("Function", "Api") for name in _resources(f"AWS::Serverless::{kind}")}
+    queues = set(map(template.name_of, _resources("AWS::SQS::Queue")))
+    machines = set(map(template.arn_of, _resources("AWS::Serverless::StateMachine")))
+    return {"v1", *names, *queues, *machines}
 
-        assert said.endswith(".")
-        assert page == "docs/runbook.md"
-        assert anchor in anchors()
 
-    def test_watches_a_metric_that_there_is(self, name: str) -> None:
-        metric = metric_of(ALARMS[name])
-
-        if metric.namespace in AWS_METRICS:
-            metrics, dimensions = AWS_METRICS[metric.namespace]
-            assert metric.name in metrics
-            assert tuple(key for key, _ in metric.dimensions) in dimensions
-        else:
-            filtered = {
-                (it["MetricNamespace"], it["MetricName"])
-                for filters in FILTERS.values()
-                for it in filters["MetricTransformations"]
-            }
-            assert (metric.namespace, metric.name) in filtered
-            assert not metric.dimensions
-
-    def test_watches_something_of_this_stack(self, name: str) -> None:
-        lambdas = set(map(template.name_of, template.resources("AWS::Lambda::Function")))
-        there = {STACK, "v1", template.arn_of(MACHINE), *map(template.name_of, QUEUES), *lambdas}
-
-        assert {value for _, value in metric_of(ALARMS[name]).dimensions} <= there | {f"{it}:live" for it in lambdas}
-
-    def test_is_quiet_where_nothing_happens(self, name: str) -> None:
+def test_each_alarm_says_what_is_wrong_and_what_to_do() -> None:
+    topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    problems = []
+    for name, alarm in alarms().items():
+        said, _, link = alarm["AlarmDescription"].partition(" Runbook: ")
+        if not said.endswith(".") or link not in {f"docs/runbook.md#{anchor}" for anchor in anchors()}:
+            problems.append(f"{name} is not a sentence and the link to a section of docs/runbook.md: {link}")
         # SES tells of the reputation only while mail is sent; it stays what it was meanwhile.
-        kept = "ignore" if ALARMS[name]["Namespace"] == "AWS/SES" else "notBreaching"
-
-        assert ALARMS[name]["TreatMissingData"] == kept
-
-    def test_tells_nobody_unless_a_topic_is_given(self, name: str) -> None:
+        if alarm["TreatMissingData"] != ("ignore" if alarm["Namespace"] == "AWS/SES" else "notBreaching"):
+            problems.append(f"{name} is raised where nothing happens")
         written = template.written_resources("AWS::CloudWatch::Alarm")[name]
-        topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+        if not written["AlarmActions"] == written["OKActions"] == topic:
+            problems.append(f"{name} doesn't tell the topic, where there is one")
+    report.none_of(f"template.yaml: {problem}" for problem in problems)
 
-        assert written["AlarmActions"] == written["OKActions"] == topic
+
+def test_each_alarm_watches_a_metric_of_this_stack() -> None:
+    counted = {
+        Metric(it["MetricNamespace"], it["MetricName"])
+        for filters in template.resources("AWS::Logs::MetricFilter").values()
+        for it in filters["MetricTransformations"]
+    }
+    report.none_of(
+        f"template.yaml: {name} watches {metric}, which there isn't"
+        for name, metric in watched().items()
+        if not (metric.is_aws_s or metric in counted) or {value for _, value in metric.dimensions} - of_this_stack()
+    )
 
 
-def test_every_queue_is_watched() -> None:
-    dead_letter_queues = {it["RedrivePolicy"]["deadLetterTargetArn"] for it in QUEUES.values() if "RedrivePolicy" in it}
-    for queue in QUEUES:
+def test_queues_executions_sender_and_api_are_watched() -> None:
+    (machine,) = _resources("AWS::Serverless::StateMachine")
+    (api,) = template.resources("AWS::Serverless::Api").values()
+    queues = template.resources("AWS::SQS::Queue")
+    dead_letter_queues = {it["RedrivePolicy"]["deadLetterTargetArn"] for it in queues.values() if "RedrivePolicy" in it}
+    execution = (("StateMachineArn", template.arn_of(machine)),)
+    stage = (("ApiName", api["Name"]), ("Stage", api["StageName"]))
+    needed = {
+        *(Metric("AWS/States", f"Executions{how}", execution) for how in ("Failed", "TimedOut", "Aborted")),
+        Metric("AWS/States", "ExecutionThrottled", execution),
+        *(Metric("AWS/SES", f"Reputation.{rate}Rate") for rate in ("Bounce", "Complaint")),
+        *(Metric("AWS/ApiGateway", name, stage) for name in ("5XXError", "Latency")),
+    }
+    for queue in queues:
         dead = template.arn_of(queue) in dead_letter_queues
-        metric = "ApproximateNumberOfMessagesVisible" if dead else "ApproximateAgeOfOldestMessage"
+        name = "ApproximateNumberOfMessagesVisible" if dead else "ApproximateAgeOfOldestMessage"
+        needed.add(Metric("AWS/SQS", name, (("QueueName", template.name_of(queue)),)))
 
-        assert Metric("AWS/SQS", metric, (("QueueName", template.name_of(queue)),)) in WATCHED
-
-
-@pytest.mark.parametrize(
-    "metric", ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted", "ExecutionThrottled"]
-)
-def test_the_executions_are_watched(metric: str) -> None:
-    assert Metric("AWS/States", metric, (("StateMachineArn", template.arn_of(MACHINE)),)) in WATCHED
-
-
-@pytest.mark.parametrize("metric", ["Reputation.BounceRate", "Reputation.ComplaintRate"])
-def test_the_reputation_of_the_sender_is_watched(metric: str) -> None:
-    assert Metric("AWS/SES", metric, ()) in WATCHED
-
-
-@pytest.mark.parametrize("metric", ["5XXError", "Latency"])
-def test_the_api_is_watched(metric: str) -> None:
-    (api,) = template.resources("AWS::ApiGateway::RestApi").values()
-    (stage,) = template.resources("AWS::ApiGateway::Stage").values()
-
-    assert Metric("AWS/ApiGateway", metric, (("ApiName", api["Name"]), ("Stage", stage["StageName"]))) in WATCHED
-
-
-def test_the_dashboard_shows_metrics_that_there_are() -> None:
-    metrics = list(shown())
-
-    assert metrics
-    for metric in metrics:
-        keys = tuple(key for key, _ in metric.dimensions)
-        if metric.namespace == OWN:
-            assert metric.name in own_metrics()
-            assert keys in {("service",), ("reason", "service")}
-        else:
-            names, dimensions = AWS_METRICS[metric.namespace]
-            assert metric.name in names
-            assert keys in dimensions
+    report.none_of(f"template.yaml: no alarm watches {metric}" for metric in needed - set(watched().values()))
 
 
 def test_the_dashboard_shows_what_this_stack_does() -> None:
-    values = {value for metric in shown() for _, value in metric.dimensions}
-    services = {it["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] for it in _lambdas()}
-    namespaces = {it["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] for it in _lambdas()}
+    # That its business metrics are those that are emitted, the unit tests of the analytics show.
+    metrics = list(shown())
+    values = {value for metric in metrics for _, value in metric.dimensions}
+    (alarm_widget,) = (it for it in dashboard() if it["type"] == "alarm")
+    variables = template.resolve(template.written()["Globals"]["Function"]["Environment"]["Variables"])
 
-    assert values == {"", STACK, "v1", template.arn_of(MACHINE)}
-    assert (services, namespaces) == ({STACK}, {OWN})
+    assert metrics
+    report.none_of(
+        f"template.yaml: the dashboard shows {metric}, which there isn't"
+        for metric in metrics
+        if not metric.is_aws_s and metric.namespace != OWN
+    )
+    assert values <= {"", *of_this_stack()}
+    assert (variables["POWERTOOLS_SERVICE_NAME"], variables["POWERTOOLS_METRICS_NAMESPACE"]) == (
+        template.reference_to("AWS::StackName"),
+        OWN,
+    )
+    assert set(alarm_widget["properties"]["alarms"]) <= set(map(template.arn_of, alarms()))
 
 
-def test_the_dashboard_shows_every_business_metric() -> None:
-    business = {"CustomerRegistered", "CustomerOnboarded", "CustomerRejected", "WelcomeEmailFailed", "TimeToOnboard"}
-
-    assert business <= {metric.name for metric in shown()} & own_metrics()
-
-
-def test_the_dashboard_shows_alarms_that_there_are_and_none_of_a_consumer() -> None:
-    (widget,) = (it for it in BODY["widgets"] if it["type"] == "alarm")
-    arns = {template.arn_of(name) for name in ALARMS}
-
-    assert set(widget["properties"]["alarms"]) <= arns
-
-
-def test_the_dashboard_reads_fields_that_the_functions_log() -> None:
-    (widget,) = (it for it in BODY["widgets"] if it["type"] == "log")
+def test_the_dashboard_reads_the_logs_of_the_functions() -> None:
+    (widget,) = (it for it in dashboard() if it["type"] == "log")
     *sources, fields, condition, sort, limit = widget["properties"]["query"].split(" | ")
     without_texts = re.sub(r"'[^']*'", "", condition.removeprefix("filter "))
     read = {*fields.removeprefix("fields ").split(", "), *re.findall(r"[a-z][\w.]+", without_texts)}
-    logged = {
-        str(keyword.arg)
-        for path in functions.CODE.glob("*/app.py")
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("logger.")
-        for keyword in call.keywords
-    }
 
-    assert read - {"in", "and", "or", "like", "ispresent"} <= logged | POWERTOOLS_FIELDS | LAMBDA_FIELDS
     assert {"customer_id", "correlation_id"} <= read
+    assert read <= LOGGED | {"in", "and", "or", "like", "ispresent"}
     assert (sort, limit) == ("sort @timestamp desc", "limit 20")
-    assert {it.removeprefix("SOURCE ").strip("'") for it in sources} <= set(
-        map(template.name_of, template.resources("AWS::Logs::LogGroup"))
-    )
+    logs = set(map(template.name_of, _resources("AWS::Logs::LogGroup")))
+    assert {it.removeprefix("SOURCE ").strip("'") for it in sources} <= logs
 
 
 def test_no_widget_lies_over_another() -> None:
     taken = [
         (x, y)
-        for widget in BODY["widgets"]
+        for widget in dashboard()
         for x in range(widget["x"], widget["x"] + widget["width"])
         for y in range(widget["y"], widget["y"] + widget["height"])
     ]
@@ -246,5 +197,5 @@ def test_no_widget_lies_over_another() -> None:
     assert max(x for x, _ in taken) < 24
 
 
-def _lambdas() -> list[template.Document]:
-    return list(template.resources("AWS::Lambda::Function").values())
+def _resources(resource_type: str) -> list[str]:
+    return list(template.resources(resource_type))

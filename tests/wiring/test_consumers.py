@@ -1,116 +1,93 @@
-"""Each consumer stands by itself: a rule, a queue, a function, a table, and nothing that anything else needs."""
+"""Each consumer stands by itself: a rule, a queue, a function, perhaps a table; nothing else needs any of it."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
-from cli import PROJECT
-from tests.wiring import functions, permissions, template
+from tests.in_process import functions, template
+from tests.in_process.functions import Function
+from tests.wiring import permissions, report
 
-TEMPLATE = (PROJECT / "template.yaml").read_text(encoding="utf-8")
-_HEADING = re.compile(r"^  # Consumer (?P<name>\w+): ", re.MULTILINE)
-_STARTS = [match.start() for match in _HEADING.finditer(TEMPLATE)]
-# The block of each consumer, up to the next one or to the outputs.
+TEMPLATE = template.text()
+# The block of each consumer, by the name in its heading, up to the next one or to the outputs.
 BLOCKS = {
-    match["name"]: TEMPLATE[start:end]
-    for match, start, end in zip(
-        _HEADING.finditer(TEMPLATE), _STARTS, [*_STARTS[1:], TEMPLATE.index("\nOutputs:") + 1], strict=True
-    )
+    match["name"]: match[0]
+    for match in re.finditer(r"(?ms)^  # Consumer (?P<name>\w+): .*?(?=^  # Consumer |^Outputs:)", TEMPLATE)
 }
-QUEUES = template.resources("AWS::SQS::Queue")
-MAPPINGS = template.resources("AWS::Lambda::EventSourceMapping").values()
-BY_PACKAGE = {function.package: function for function in functions.deployed().values()}
-RULES = template.resources("AWS::Events::Rule")
 
 
-def ids(block: str) -> set[str]:
-    """The logical ids of the resources in a block."""
-    return set(re.findall(r"^  (\w+):", block, re.MULTILINE))
+@cache
+def ids(name: str) -> frozenset[str]:
+    """The logical ids of the resources in a consumer's block."""
+    return frozenset(re.findall(r"^  (\w+):", BLOCKS[name], re.MULTILINE))
 
 
-def without(name: str) -> str:
-    return TEMPLATE.replace(BLOCKS[name], "")
+def in_block(resource_type: str, name: str) -> dict[str, template.Document]:
+    return {key: it for key, it in template.resources(resource_type).items() if key in ids(name)}
+
+
+def function_of(name: str) -> Function:
+    """The function that a consumer is named after."""
+    found = [it for it in functions.deployed().values() if it.package == name and it.logical_id in ids(name)]
+    assert found, f"template.yaml: the block headed `# Consumer {name}:` has no function {name}.app.handler"
+    return found[0]
 
 
 def queue_of(name: str) -> str:
-    (arn,) = (it["EventSourceArn"] for it in MAPPINGS if it["FunctionName"] == BY_PACKAGE[name].arn)
-    (queue,) = (logical_id for logical_id in QUEUES if template.arn_of(logical_id) == arn)
-    return queue
+    """The queue that the consumer's function polls."""
+    events = template.written_resources("AWS::Serverless::Function")[function_of(name).logical_id]["Events"].values()
+    (queue,) = (event["Properties"]["Queue"]["Fn::GetAtt"][0] for event in events if event["Type"] == "SQS")
+    return str(queue)
 
 
-def test_the_consumers_are_those_behind_a_rule() -> None:
-    targets = {target["Arn"] for rule in RULES.values() for target in rule["Targets"]}
+def test_each_queue_behind_a_rule_is_a_consumer_s() -> None:
+    targets = {target["Arn"] for rule in template.resources("AWS::Events::Rule").values() for target in rule["Targets"]}
 
-    assert {template.arn_of(queue_of(name)) for name in BLOCKS} == targets
-    assert {"track_onboarding", "detect_fraud", "record_analytics"} <= BLOCKS.keys()
+    assert targets == {template.arn_of(queue_of(name)) for name in BLOCKS}, "template.yaml: each has its own block"
 
 
 @pytest.mark.parametrize("name", BLOCKS)
 class TestAConsumer:
-    def test_has_its_own_queue_dead_letter_queue_and_role_in_its_block(self, name: str) -> None:
-        block, queue = ids(BLOCKS[name]), queue_of(name)
-        dead_letters = QUEUES[queue]["RedrivePolicy"]["deadLetterTargetArn"]
-
-        assert queue in block
-        assert dead_letters in {template.arn_of(it) for it in block if it in QUEUES}
-        assert BY_PACKAGE[name].role_arn in {template.arn_of(it) for it in block if it.endswith("Role")}
-
-    def test_loses_no_event_that_its_queue_does_not_take(self, name: str) -> None:
-        queue = queue_of(name)
-        rules = [RULES[it] for it in RULES if it in ids(BLOCKS[name])]
-
-        assert rules
-        for target in (target for rule in rules for target in rule["Targets"]):
-            assert target["Arn"] == template.arn_of(queue)
-            assert target["DeadLetterConfig"]["Arn"] == QUEUES[queue]["RedrivePolicy"]["deadLetterTargetArn"]
-
-    def test_takes_events_into_its_queues_from_its_rules_alone(self, name: str) -> None:
-        block, queue = ids(BLOCKS[name]), queue_of(name)
-        arns = {template.arn_of(queue), QUEUES[queue]["RedrivePolicy"]["deadLetterTargetArn"]}
-        (policy,) = (it for key, it in template.resources("AWS::SQS::QueuePolicy").items() if key in block)
+    def test_loses_no_event_and_takes_none_but_from_its_rules(self, name: str) -> None:
+        queues, rules = in_block("AWS::SQS::Queue", name), in_block("AWS::Events::Rule", name)
+        queue = template.arn_of(queue_of(name))
+        dead_letters = queues[queue_of(name)]["RedrivePolicy"]["deadLetterTargetArn"]
+        (policy,) = in_block("AWS::SQS::QueuePolicy", name).values()
         (statement,) = (it for it in policy["PolicyDocument"]["Statement"] if it["Effect"] == "Allow")
 
-        assert set(statement["Resource"]) == arns
-        assert statement["Principal"] == {"Service": "events.amazonaws.com"}
-        assert statement["Action"] == "sqs:SendMessage"
-        sources = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
-        assert set([sources] if isinstance(sources, str) else sources) == {
-            template.arn_of(it) for it in RULES if it in block
-        }
+        assert dead_letters in set(map(template.arn_of, queues))
+        assert rules
+        for target in (target for rule in rules.values() for target in rule["Targets"]):
+            assert (target["Arn"], target["DeadLetterConfig"]["Arn"]) == (queue, dead_letters)
+        assert set(statement["Resource"]) == {queue, dead_letters}
+        assert (statement["Principal"], statement["Action"]) == (
+            {"Service": "events.amazonaws.com"},
+            "sqs:SendMessage",
+        )
+        sources = permissions.listed(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+        assert set(sources) == set(map(template.arn_of, rules))
 
     def test_touches_nothing_of_the_workflow(self, name: str) -> None:
-        block = ids(BLOCKS[name])
-        roles = [it for it in template.resources("AWS::IAM::Role") if it in block]
-        own = {template.arn_of(it) for it in block if it in template.transformed()["Resources"] and _has_arn(it)}
-        bus = template.arn_of("EventBus")
-        granted = {it for role in roles for it in permissions.granted(template.arn_of(role))}
+        roles = set(map(template.arn_of, in_block("AWS::IAM::Role", name)))
+        own = {arn for logical_id, arn in template.arns().items() if logical_id in ids(name)}
+        shared = {permissions.Permission("events:PutEvents", template.arn_of("EventBus")), *permissions.TRACE}
+        granted = {it for role in roles for it in permissions.granted(role) if it.resource not in own}
 
-        assert {it for it in granted if it.resource not in {*own, "*"}} <= {
-            permissions.Permission("events:PutEvents", bus)
-        }
-        assert {it for it in granted if it.resource == "*"} <= permissions.TRACE
+        assert function_of(name).role_arn in roles
+        report.none_of(f"template.yaml: {name} may do {it.action} on {it.resource}" for it in granted - shared)
 
     def test_can_be_deleted_without_touching_another_line(self, name: str) -> None:
-        rest = yaml_parse(without(name))
-        left, known = set(rest["Resources"]), set(rest["Parameters"]) | set(rest["Conditions"])
+        rest = template.parsed(TEMPLATE.replace(BLOCKS[name], ""))  # raises where an anchor of its block is missing
+        known = {*rest["Resources"], *rest["Parameters"], *rest["Conditions"]}
 
-        assert set(yaml_parse(TEMPLATE)["Resources"]) - left == ids(BLOCKS[name])
-        references = {it for it in template.references(rest) if not it.startswith("AWS::")}
-        assert references <= left | known
+        left = {it for it in template.references(rest) if not it.startswith("AWS::")} - known
+        report.none_of(f"template.yaml: outside the block of {name}, {it} is referred to" for it in left)
 
     def test_publishes_on_our_bus_if_at_all(self, name: str) -> None:
         # An event that is put on a bus that there is not is lost, and nobody is told.
-        properties = template.written_resources("AWS::Serverless::Function")[BY_PACKAGE[name].logical_id]
+        bus = template.reference_to("EventBus")
 
-        assert properties["Environment"]["Variables"].get("EVENT_BUS", {"Ref": "EventBus"}) == {"Ref": "EventBus"}
-
-
-def _has_arn(logical_id: str) -> bool:
-    try:
-        template.arn_of(logical_id)
-    except template.Unresolved:
-        return False
-    return True
+        assert function_of(name).environment.get("EVENT_BUS", bus) == bus

@@ -4,24 +4,37 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.wiring import template
-from tests.wiring.definition import rendered
-from tests.wiring.rules.everything import RULES
-from tests.wiring.rules.registry import Rule
+from onboarding.adapters import downstream
+from tests.in_process import aws, template
+from tests.wiring import definition, report
+from tests.wiring.rules import errors, publications, retries, saga, tasks  # noqa: F401 - they add their rules
+from tests.wiring.rules.registry import RULES, Rule
 from tests.wiring.walk import walks
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_in_the_definition(rule: Rule) -> None:
-    assert list(rule(rendered())) == []
+    report.none_of(f"{definition.path()}: {problem}" for problem in rule(definition.rendered()))
 
 
-def test_without_downstream_systems_every_account_is_provisioned_at_once() -> None:
-    with patch.dict(template.CHOSEN, {"DownstreamSystems": ""}):
-        definition = rendered()
+def test_every_kind_of_downstream_system_is_walked() -> None:
+    assert {it["kind"] for it in aws.SYSTEMS.values()} == downstream.kinds(), "tests/in_process/aws.py: SYSTEMS"
 
-    for walk in walks(definition):
-        assert walk.problems == []
-        assert {end.path[-1] for end in walk.ends} == {"Onboarded", "OnboardedWithoutEmail", "Rejected"}
-        assert {visit.function for visit in walk.visits} & {"provision_account", "deprovision_account"} == set()
-        assert [end.path for end in walk.ends if "DecideOnProvisioning" in end.path]
+
+@pytest.mark.parametrize("systems", ["", "crm"])
+def test_one_downstream_system_or_none_is_walked_too(systems: str) -> None:
+    with patch.dict(template.CHOSEN, DownstreamSystems=systems):
+        machine = definition.rendered()
+
+    for walk in walks(machine):
+        report.none_of(walk.problems)
+        ends = {end.path[-1] for end in walk.ends}
+        failed = {"AccountNotProvisioned"} if systems else set()
+        assert ends == {"Onboarded", "OnboardedWithoutEmail", "Rejected"} | failed
+
+
+def test_every_substitution_is_used() -> None:
+    used = set(definition.SUBSTITUTION.findall(definition.text()))
+
+    assert definition.substitutions().keys() <= used, f"template.yaml: not in {definition.path()}"
+    assert "${" not in definition.SUBSTITUTION.sub("", definition.text())

@@ -1,83 +1,70 @@
-"""The functions: their handlers, what they read of their environment, what they raise."""
+"""The functions: their settings, their records, how they are deployed."""
 
 from __future__ import annotations
 
-import inspect
 import re
 
-import pytest
 from aws_lambda_powertools.shared import constants
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig
 
-from cli import PROJECT
-from tests import invocations
-from tests.wiring import definition, functions, template
-from tests.wiring.definition import INVOKE
-from tests.wiring.functions import Function
+from tests.in_process import functions, template
+from tests.wiring import definition, report
 
-FUNCTIONS = list(functions.deployed().values())
-CALLED = {state["Arguments"]["FunctionName"] for _, state in definition.tasks(definition.rendered(), INVOKE)}
-TASK_FUNCTIONS = [function for function in FUNCTIONS if function.arn in CALLED]
 REDRIVE_SECONDS = 14 * 24 * 60 * 60
 
 
-def test_every_handler_in_the_code_is_deployed() -> None:
-    assert {path.parent.name for path in functions.CODE.glob("*/app.py")} == set(map(str, FUNCTIONS))
+def test_each_handler_in_the_code_is_deployed() -> None:
+    packages = {path.parent.name for path in functions.CODE.glob("*/app.py")}
+
+    assert packages == set(map(str, functions.deployed().values())), "template.yaml: a function for each folder"
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=str)
-class TestAFunction:
-    def test_has_a_handler_that_takes_an_event_and_a_context(self, function: Function) -> None:
-        with functions.imported(function) as module:
-            handler = getattr(module, function.handler_name)
-            parameters = inspect.signature(handler).parameters
+def test_each_function_is_given_the_variables_that_it_reads() -> None:
+    problems = []
+    for function in functions.deployed().values():
+        settings = getattr(functions.modules()[function.package], "settings", None)
+        read = {str(field.alias) for field in type(settings).model_fields.values()} if settings else set()
+        for name in read ^ function.environment.keys():
+            lacking = (
+                f"template.yaml: {function.logical_id}" if name in read else f"functions/{function}/app.py: Settings"
+            )
+            problems.append(f"{lacking} lacks {name}")
+    report.none_of(problems)
 
-        assert len(parameters) == 2
 
-    def test_is_given_the_variables_that_it_reads_and_no_others(self, function: Function) -> None:
-        assert functions.environment_reads(function) == function.environment.keys()
+def test_each_function_is_traced_published_and_of_one_package() -> None:
+    common = template.written()["Globals"]["Function"]
 
-    def test_has_sample_invocations(self, function: Function) -> None:
-        assert list((invocations.SAMPLES / function.package).glob("*.json"))
+    assert common["Tracing"] == "Active"
+    assert "Alarms" not in common["DeploymentPreference"]
+    for name, properties in template.written_resources("AWS::Serverless::Function").items():
+        assert properties["AutoPublishAliasAllProperties"] is True, name  # a change of the environment is published
+        assert not {"CodeUri", "Tracing", "AutoPublishAlias"} & properties.keys(), name
 
-    def test_is_traced(self, function: Function) -> None:
-        assert template.resources("AWS::Lambda::Function")[function.logical_id]["TracingConfig"] == {"Mode": "Active"}
 
-    def test_publishes_a_change_of_its_environment(self, function: Function) -> None:
-        properties = template.written_resources("AWS::Serverless::Function")[function.logical_id]
-
-        assert properties["AutoPublishAliasAllProperties"] is True
-
-    def test_finds_the_key_and_the_expiry_of_its_records_in_the_table(self, function: Function) -> None:
-        tables = {template.name_of(name): it for name, it in template.resources("AWS::DynamoDB::Table").items()}
-        with functions.imported(function) as module:
-            layers = [it for it in vars(module).values() if isinstance(it, DynamoDBPersistenceLayer)]
-
-        assert len(layers) == ("IDEMPOTENCY_TABLE" in function.environment)
+def test_records_have_the_key_and_expiry_of_their_table() -> None:
+    tables = {template.name_of(name): it for name, it in template.resources("AWS::DynamoDB::Table").items()}
+    for function in functions.deployed().values():
+        module = functions.modules()[function.package]
+        layers = [it for it in vars(module).values() if isinstance(it, DynamoDBPersistenceLayer)]
+        assert len(layers) == ("IDEMPOTENCY_TABLE" in function.environment), function
         for layer in layers:
             table = tables[layer.table_name]
             assert table["KeySchema"] == [{"AttributeName": layer.key_attr, "KeyType": "HASH"}]
             assert table["TimeToLiveSpecification"] == {"AttributeName": layer.expiry_attr, "Enabled": True}
 
 
-@pytest.mark.parametrize("function", TASK_FUNCTIONS, ids=str)
-class TestAFunctionOfATask:
-    def test_says_which_business_errors_it_raises(self, function: Function) -> None:
-        raised = functions.raised_errors(function) & functions.business_errors().keys()
+def test_a_task_s_record_lasts_while_it_may_be_redriven() -> None:
+    longest = REDRIVE_SECONDS + definition.rendered()["TimeoutSeconds"]
+    configurations = [
+        it
+        for _, state in definition.tasks(definition.rendered(), definition.INVOKE)
+        for it in vars(functions.modules()[functions.deployed()[state["Arguments"]["FunctionName"]].package]).values()
+        if isinstance(it, IdempotencyConfig)
+    ]
 
-        assert functions.expected_errors(function) & functions.business_errors().keys() == raised
-
-    def test_raises_what_it_says(self, function: Function) -> None:
-        for error in functions.expected_errors(function):
-            assert error in functions.raised_errors(function) or functions.library_raises(function, error)
-
-    def test_remembers_what_it_did_for_as_long_as_the_execution_may_be_redriven(self, function: Function) -> None:
-        with functions.imported(function) as module:
-            configurations = [it for it in vars(module).values() if isinstance(it, IdempotencyConfig)]
-
-        for configuration in configurations:
-            longest = REDRIVE_SECONDS + definition.rendered()["TimeoutSeconds"]
-            assert configuration.expires_after_seconds >= longest
+    assert configurations
+    assert all(configuration.expires_after_seconds >= longest for configuration in configurations)
 
 
 def test_the_environment_is_read_in_one_place() -> None:
@@ -95,12 +82,5 @@ def test_no_business_error_inherits_from_another() -> None:
 
 def test_the_variables_of_all_functions_are_powertools_own() -> None:
     common = template.written()["Globals"]["Function"]["Environment"]["Variables"]
-    known = {value for value in vars(constants).values() if isinstance(value, str)}
 
-    assert common.keys() <= known
-
-
-def test_every_function_s_code_is_the_one_package() -> None:
-    assert PROJECT / template.written()["Globals"]["Function"]["CodeUri"] == functions.CODE
-    for properties in template.written_resources("AWS::Serverless::Function").values():
-        assert "CodeUri" not in properties
+    assert common.keys() <= {value for value in vars(constants).values() if isinstance(value, str)}

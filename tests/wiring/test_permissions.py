@@ -3,154 +3,123 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from unittest.mock import patch
 
-import pytest
-
-from onboarding.adapters import downstream
-from tests.wiring import functions, systems, template
-from tests.wiring.functions import Function
+from tests.in_process import functions, template
+from tests.wiring import definition, report
 from tests.wiring.permissions import (
     DELIVER_LOGS,
     SAMPLE_TRACES,
     TRACE,
     Permission,
-    called,
     granted,
+    listed,
     needed_by_function,
     needed_by_state_machine,
     statements,
 )
 
-FUNCTIONS = list(functions.deployed().values())
 API_ARN = f"arn:aws:execute-api:{template.REGION}:{template.ACCOUNT}"
-STATE_MACHINES = template.resources("AWS::StepFunctions::StateMachine")
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=str)
-def test_a_function_may_do_what_it_does_and_nothing_more(function: Function) -> None:
-    assert sorted(granted(function.role_arn)) == sorted(needed_by_function(function))
+def roles() -> dict[str, template.Document]:
+    """The roles by their ARN."""
+    return {template.arn_of(name): it for name, it in template.resources("AWS::IAM::Role").items()}
 
 
-def test_a_system_of_each_kind_is_called() -> None:
-    assert {it["kind"] for it in systems.SETTINGS.values()} == downstream.kinds()
+def test_each_function_may_do_what_it_does_and_no_more() -> None:
+    report.none_of(
+        problem
+        for function in functions.deployed().values()
+        for problem in _differences(str(function), granted(function.role_arn), needed_by_function(function))
+    )
 
 
-def test_the_functions_samples_lead_to_calls_of_aws() -> None:
-    actions = {permission.action for function in FUNCTIONS for permission in called(function)}
+def test_the_workflow_may_do_what_its_tasks_do_and_no_more() -> None:
+    (machine,) = template.resources("AWS::Serverless::StateMachine").values()
 
-    assert actions >= {"sqs:SendMessage", "states:StartExecution", "dynamodb:PutItem", "ses:SendEmail"}
-    assert actions >= {"ssm:GetParameter", "secretsmanager:GetSecretValue", "dynamodb:Query", "events:PutEvents"}
-
-
-@pytest.mark.parametrize("logical_id", STATE_MACHINES)
-def test_a_state_machine_may_do_what_its_tasks_do_and_nothing_more(logical_id: str) -> None:
-    properties = STATE_MACHINES[logical_id]
-
-    assert sorted(granted(properties["RoleArn"])) == sorted(needed_by_state_machine(properties))
+    report.none_of(_differences(definition.path(), granted(machine["Role"]), needed_by_state_machine()))
 
 
 def test_only_actions_that_take_no_resource_are_allowed_on_all() -> None:
-    roles = map(template.arn_of, template.resources("AWS::IAM::Role"))
-    permissions: set[Permission] = set().union(*map(granted, roles))
-
-    assert {it for it in permissions if "*" in it.action} == set()
-    assert {it for it in permissions if it.resource == "*"} <= DELIVER_LOGS | TRACE | SAMPLE_TRACES
-
-
-def test_without_downstream_systems_on_aws_no_function_may_send_to_any() -> None:
-    with patch.dict(template.CHOSEN, {"DownstreamArns": ""}):
-        resources = template.resolve(template.transformed()["Resources"])
-    allowed = {
-        (name, resource)
-        for name, it in resources.items()
-        if it["Type"] in {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
-        for policy in it["Properties"].get("Policies", [it["Properties"]])
-        for statement in policy["PolicyDocument"]["Statement"]
-        if "sqs:SendMessage" in statement["Action"]
-        for resource in [statement["Resource"]]
-    }
-
-    assert allowed == {("RegisterCustomerRole", template.arn_of("RegistrationQueue"))}
+    for role in roles():
+        for statement in statements(role):
+            assert statement["Effect"] == "Allow", role
+            assert not {"NotAction", "NotResource"} & statement.keys(), role
+        for permission in granted(role):
+            assert "*" not in permission.action, role
+            if permission.resource == "*":
+                assert permission in DELIVER_LOGS | TRACE | SAMPLE_TRACES, role
 
 
-def test_no_statement_allows_by_exclusion_or_denies() -> None:
-    for role in template.resources("AWS::IAM::Role"):
-        for statement in statements(template.arn_of(role)):
-            assert statement["Effect"] == "Allow"
-            assert not {"NotAction", "NotResource"} & statement.keys()
+def test_without_downstream_systems_on_aws_no_function_sends_to_any() -> None:
+    with patch.dict(template.CHOSEN, DownstreamArns=""):
+        policy = template.resolve(template.written_resources("AWS::IAM::ManagedPolicy")["DownstreamPolicy"])
+
+    actions = [action for statement in policy["PolicyDocument"]["Statement"] for action in listed(statement["Action"])]
+    assert sorted(actions) == ["secretsmanager:GetSecretValue", "ssm:GetParameter"]
 
 
 def test_mail_goes_out_from_the_stack_s_sender_alone() -> None:
-    senders = [
-        (statement["Condition"], function.environment["SENDER_EMAIL"])
-        for function in FUNCTIONS
-        for statement in statements(function.role_arn)
+    conditions = [
+        statement["Condition"]
+        for role in roles()
+        for statement in statements(role)
         if "ses:SendEmail" in statement["Action"]
     ]
 
-    assert senders
-    for condition, sender in senders:
-        assert condition == {"StringEquals": {"ses:FromAddress": sender}}
+    assert conditions == [{"StringEquals": {"ses:FromAddress": template.reference_to("SenderEmail")}}]
 
 
-def test_each_role_is_written_in_the_template_and_belongs_to_one_resource() -> None:
-    deployments = template.resources("AWS::CodeDeploy::DeploymentGroup").values()
-    used = [function.role_arn for function in FUNCTIONS] + [it["RoleArn"] for it in STATE_MACHINES.values()]
-    used += {it["ServiceRoleArn"] for it in deployments}
+def test_each_role_belongs_to_one_resource_whose_service_it_trusts() -> None:
+    users = [
+        *((it.role_arn, "lambda") for it in functions.deployed().values()),
+        *((it["Role"], "states") for it in template.resources("AWS::Serverless::StateMachine").values()),
+        (template.resolve(template.written()["Globals"]["Function"]["DeploymentPreference"]["Role"]), "codedeploy"),
+    ]
+    trusted = []
+    for arn, role in roles().items():
+        (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert (statement["Effect"], statement["Action"]) == ("Allow", "sts:AssumeRole"), arn
+        assert statement["Principal"].keys() == {"Service"}, arn
+        trusted.append((arn, statement["Principal"]["Service"].removesuffix(".amazonaws.com")))
+        service = trusted[-1][1]
+        if service != "lambda":  # which gives no condition
+            assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": template.ACCOUNT}}, arn
 
-    assert sorted(used) == sorted(map(template.arn_of, template.written_resources("AWS::IAM::Role")))
-    assert template.resources("AWS::IAM::Role").keys() == template.written_resources("AWS::IAM::Role").keys()
-    assert not template.resources("AWS::IAM::Policy")
-
-
-@pytest.mark.parametrize(
-    ("resource_type", "role_property", "service"),
-    [
-        ("AWS::Lambda::Function", "Role", "lambda.amazonaws.com"),
-        ("AWS::StepFunctions::StateMachine", "RoleArn", "states.amazonaws.com"),
-        ("AWS::CodeDeploy::DeploymentGroup", "ServiceRoleArn", "codedeploy.amazonaws.com"),
-    ],
-)
-def test_a_role_trusts_the_service_that_takes_it_on(resource_type: str, role_property: str, service: str) -> None:
-    roles = {template.arn_of(name): role for name, role in template.resources("AWS::IAM::Role").items()}
-    resources = template.resources(resource_type).values()
-
-    assert resources
-    for resource in resources:
-        (statement,) = roles[resource[role_property]]["AssumeRolePolicyDocument"]["Statement"]
-        assert statement["Effect"] == "Allow"
-        assert statement["Principal"] == {"Service": service}
-        assert statement["Action"] == "sts:AssumeRole"
+    assert sorted(trusted) == sorted(users)
+    deployments = template.resources("AWS::CodeDeploy::DeploymentGroup", by_sam=True).values()
+    assert len(deployments) == len(functions.deployed())
+    assert {(it["ServiceRoleArn"], "codedeploy") for it in deployments} <= set(users)
 
 
-def test_no_iam_resource_has_a_name_so_that_capability_iam_suffices() -> None:
-    for resource_type, name in (("Role", "RoleName"), ("ManagedPolicy", "ManagedPolicyName")):
-        for properties in template.resources(f"AWS::IAM::{resource_type}").values():
-            assert name not in properties
+def test_no_iam_resource_is_sam_s_or_has_a_name() -> None:
+    # CAPABILITY_IAM suffices for those without a name.
+    for kind, name in (("Role", "RoleName"), ("ManagedPolicy", "ManagedPolicyName"), ("Policy", "PolicyName")):
+        made = template.resources(f"AWS::IAM::{kind}", by_sam=True)
+        assert made.keys() == template.written_resources(f"AWS::IAM::{kind}").keys()
+        assert not any(name in properties for properties in made.values())
 
 
 def test_the_api_may_call_each_function_on_its_own_route_alone() -> None:
-    routes = {
-        (
-            function.arn,
-            # Whatever a path's parameter is, it is that route's.
-            f"{API_ARN}:{event['RestApiId']['Ref']}/*/{event['Method']}{re.sub('{[^}]+}', '*', event['Path'])}",
-        )
-        for function in FUNCTIONS
-        for event in _events(function, "Api")
-    }
-    permissions = {
-        (permission["FunctionName"], permission["SourceArn"])
-        for permission in template.resources("AWS::Lambda::Permission").values()
-        if (permission["Action"], permission["Principal"]) == ("lambda:InvokeFunction", "apigateway.amazonaws.com")
-    }
+    routes = set()
+    for function in functions.deployed().values():
+        events = template.written_resources("AWS::Serverless::Function")[function.logical_id].get("Events", {})
+        for event in (it["Properties"] for it in events.values() if it["Type"] == "Api"):
+            path = re.sub("{[^}]+}", "*", event["Path"])  # a path's parameter may be anything
+            routes.add((function.arn, f"{API_ARN}:{template.resolve(event['RestApiId'])}/*/{event['Method']}{path}"))
+    permissions = template.resources("AWS::Lambda::Permission", by_sam=True).values()
 
     assert routes
-    assert permissions == routes
-    assert len(template.resources("AWS::Lambda::Permission")) == len(routes)
+    assert {(it["FunctionName"], it["SourceArn"]) for it in permissions} == routes
+    for permission in permissions:
+        assert (permission["Action"], permission["Principal"]) == ("lambda:InvokeFunction", "apigateway.amazonaws.com")
 
 
-def _events(function: Function, kind: str) -> list[template.Document]:
-    written = template.written_resources("AWS::Serverless::Function")[function.logical_id]
-    return [event["Properties"] for event in written.get("Events", {}).values() if event["Type"] == kind]
+def _differences(who: str, granted: Iterable[Permission], needed: Iterable[Permission]) -> list[str]:
+    given, used = set(granted), set(needed)
+    return [
+        *(f"template.yaml: the role of {who} lacks {it.action} on {it.resource}" for it in used - given),
+        *(f"template.yaml: the role of {who} needs no {it.action} on {it.resource}" for it in given - used),
+    ]

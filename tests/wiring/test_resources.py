@@ -1,94 +1,84 @@
-"""Queues, tables and the bus: nothing accepted is lost, nothing kept is open."""
+"""Queues, tables, logs and the bus: nothing accepted is lost, nothing kept is open."""
 
 from __future__ import annotations
 
 from unittest.mock import patch
 
-import pytest
+from tests.in_process import functions, template
+from tests.wiring import report
 
-from tests.wiring import template
-from tests.wiring.functions import deployed
-
-QUEUES = template.resources("AWS::SQS::Queue")
-ARNS = {template.arn_of(name): name for name in QUEUES}
-REDRIVEN = [name for name, properties in QUEUES.items() if "RedrivePolicy" in properties]
 # What one invocation starts, one after the other at some 30 ms each, and what StartExecution's bucket refills with in
 # most regions. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 STARTS_A_SECOND = 30
 QUOTA_A_SECOND = 150
 LONGEST_CALL_SECONDS = 9  # two attempts and the wait between them: onboarding/runtime/aws.py
-# What nobody could make again: customers, what was accepted of them, what happened, and the key to it.
-# What has data, or an address that others keep.
-STATEFUL = {
-    *("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Events::EventBus", "AWS::Events::Archive", "AWS::KMS::Key"),
-    *("AWS::Serverless::StateMachine", "AWS::StepFunctions::StateMachine"),
-    *("AWS::Serverless::Api", "AWS::ApiGateway::RestApi"),
+# What nobody could make again.
+LASTING = {
+    *("CustomersTable", "TimelinesTable", "AnalyticsTable"),
+    *("RegistrationQueue", "RegistrationDeadLetterQueue", "EventArchive", "EncryptionKey"),
 }
-LASTING = (
-    "CustomersTable",
-    "TimelinesTable",
-    "AnalyticsTable",
-    "RegistrationQueue",
-    "RegistrationDeadLetterQueue",
-    "EventArchive",
-    "EncryptionKey",
-)
-KEY = "EncryptionKey"
-KEY_ARN = f"arn:{template.PARTITION}:kms:{template.REGION}:{template.ACCOUNT}:key/{KEY}"
-SOURCES = list(template.resources("AWS::Lambda::EventSourceMapping").values())
+# What has data, or an address that others keep: under another id CloudFormation would make an empty one beside it.
+# Add to the list, rename nothing in it.
+STATEFUL = {
+    *("CustomersTable", "IdempotencyTable", "TimelinesTable", "FraudTable", "AnalyticsTable"),
+    *("RegistrationQueue", "RegistrationDeadLetterQueue", "TrackOnboardingQueue", "TrackOnboardingDeadLetterQueue"),
+    *("PublishEmailFeedbackQueue", "PublishEmailFeedbackDeadLetterQueue", "DetectFraudQueue"),
+    *("DetectFraudDeadLetterQueue", "RecordAnalyticsQueue", "RecordAnalyticsDeadLetterQueue"),
+    *("EventBus", "EventArchive", "EncryptionKey", "CustomerOnboardingStateMachine", "Api"),
+}
+STATEFUL_TYPES = {
+    *("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Events::EventBus", "AWS::Events::Archive", "AWS::KMS::Key"),
+    *("AWS::Serverless::StateMachine", "AWS::Serverless::Api"),
+}
 
 
-@pytest.mark.parametrize("queue", REDRIVEN)
-class TestAQueue:
-    def test_delivers_five_times_before_it_gives_a_message_up(self, queue: str) -> None:
-        assert QUEUES[queue]["RedrivePolicy"]["maxReceiveCount"] >= 5
-
-    def test_has_a_dead_letter_queue_that_keeps_messages_longer(self, queue: str) -> None:
-        dead_letters = QUEUES[ARNS[QUEUES[queue]["RedrivePolicy"]["deadLetterTargetArn"]]]
-
-        assert dead_letters["MessageRetentionPeriod"] > QUEUES[queue]["MessageRetentionPeriod"]
+def queues() -> dict[str, template.Document]:
+    """The queues by their ARN."""
+    return {template.arn_of(name): it for name, it in template.resources("AWS::SQS::Queue").items()}
 
 
-def test_every_queue_has_a_dead_letter_queue_or_is_one() -> None:
-    dead_letter_queues = {ARNS[QUEUES[name]["RedrivePolicy"]["deadLetterTargetArn"]] for name in REDRIVEN}
-
-    assert QUEUES.keys() == {*REDRIVEN, *dead_letter_queues}
-    assert not dead_letter_queues & set(REDRIVEN)
+def dead_letter_queues() -> set[str]:
+    return {it["RedrivePolicy"]["deadLetterTargetArn"] for it in queues().values() if "RedrivePolicy" in it}
 
 
-def test_every_queue_is_encrypted() -> None:
-    assert all(properties["SqsManagedSseEnabled"] for properties in QUEUES.values())
+def test_each_queue_delivers_five_times_then_keeps_longer() -> None:
+    for arn, queue in queues().items():
+        if "RedrivePolicy" in queue:
+            dead_letters = queues()[queue["RedrivePolicy"]["deadLetterTargetArn"]]
+            assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5, arn
+            assert dead_letters["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"], arn
+        assert ("RedrivePolicy" in queue) != (arn in dead_letter_queues()), f"{arn} has no dead-letter queue"
+        assert queue["SqsManagedSseEnabled"] is True, arn
 
 
-def test_every_queue_takes_requests_over_tls_alone() -> None:
+def test_each_queue_takes_requests_over_tls_alone() -> None:
     refused = {
         arn
         for policy in template.resources("AWS::SQS::QueuePolicy").values()
         for statement in policy["PolicyDocument"]["Statement"]
-        if statement["Effect"] == "Deny"
-        and (statement["Principal"], statement["Action"]) == ("*", "sqs:*")
+        if (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "sqs:*")
         and statement["Condition"] == {"Bool": {"aws:SecureTransport": False}}
         for arn in statement["Resource"]
     }
 
-    assert refused == set(ARNS)
+    report.none_of(f"template.yaml: no QueuePolicy refuses plain HTTP to {arn}" for arn in queues().keys() - refused)
 
 
 def test_with_a_key_of_its_own_the_stack_encrypts_all_that_it_keeps() -> None:
-    with patch.dict(template.CHOSEN, {"CustomerManagedKey": "true"}):
-        resources = template.resolve(template.transformed()["Resources"])
-    keys = {
-        "AWS::SQS::Queue": "KmsMasterKeyId",
-        "AWS::Logs::LogGroup": "KmsKeyId",
-        "AWS::Lambda::Function": "KmsKeyArn",
-    }
-    kept = [(it["Type"], it["Properties"]) for it in resources.values()]
+    with patch.dict(template.CHOSEN, CustomerManagedKey="true"):
+        resources = template.resolve(template.written()["Resources"])
+        common = template.resolve(template.written()["Globals"]["Function"])
+        reference, arn = template.reference_to("EncryptionKey"), template.arn_of("EncryptionKey")
+    keys = {"AWS::SQS::Queue": "KmsMasterKeyId", "AWS::Logs::LogGroup": "KmsKeyId"}
 
-    for resource_type, key in keys.items():
-        assert {properties.get(key) for kind, properties in kept if kind == resource_type} <= {KEY, KEY_ARN}
-    for properties in (properties for kind, properties in kept if kind == "AWS::DynamoDB::Table"):
-        assert properties["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}
-    assert not any("SqsManagedSseEnabled" in properties for _, properties in kept)  # SQS takes one or the other
+    assert common["KmsKeyArn"] == arn
+    for name, resource in resources.items():
+        kept = resource.get("Properties", {})
+        if key := keys.get(resource["Type"]):
+            assert kept[key] in {reference, arn}, name
+        if resource["Type"] == "AWS::DynamoDB::Table":
+            assert kept["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": reference}, name
+        assert "SqsManagedSseEnabled" not in kept, name  # SQS takes one or the other
 
 
 def test_the_key_serves_this_account_alone() -> None:
@@ -102,65 +92,66 @@ def test_the_key_serves_this_account_alone() -> None:
         assert template.ACCOUNT in str(use["Condition"])
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: deployed()[source["FunctionName"]].package)
-class TestAFunctionBehindAQueue:
-    def test_is_polled_from_a_queue_that_has_a_dead_letter_queue(self, source: template.Document) -> None:
-        assert ARNS[source["EventSourceArn"]] in REDRIVEN
+def test_a_function_behind_a_queue_has_time_for_its_batch() -> None:
+    sources = template.resources("AWS::Lambda::EventSourceMapping", by_sam=True).values()
 
-    def test_has_six_times_its_timeout_before_a_message_shows_again(self, source: template.Document) -> None:
-        timeout = deployed()[source["FunctionName"]].timeout
+    assert sources
+    for source in sources:
+        function, queue = functions.deployed()[source["FunctionName"]], queues()[source["EventSourceArn"]]
         window = source.get("MaximumBatchingWindowInSeconds", 0)
-
-        assert QUEUES[ARNS[source["EventSourceArn"]]]["VisibilityTimeout"] >= 6 * timeout + window
-
-    def test_reports_the_messages_that_failed(self, source: template.Document) -> None:
-        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-
-    def test_is_capped_so_that_a_burst_stays_in_the_queue(self, source: template.Document) -> None:
-        assert source["ScalingConfig"]["MaximumConcurrency"] * STARTS_A_SECOND <= QUOTA_A_SECOND
-
-    def test_has_the_time_to_start_a_whole_batch_where_step_functions_hangs(self, source: template.Document) -> None:
-        timeout = deployed()[source["FunctionName"]].timeout
-
-        assert source["BatchSize"] * LONGEST_CALL_SECONDS < timeout
+        assert "RedrivePolicy" in queue, function
+        assert queue["VisibilityTimeout"] >= 6 * function.timeout + window, function
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"], function
+        assert source["ScalingConfig"]["MaximumConcurrency"] * STARTS_A_SECOND <= QUOTA_A_SECOND, function
+        assert source["BatchSize"] * LONGEST_CALL_SECONDS < function.timeout, function
 
 
-def test_every_table_is_encrypted_and_paid_by_use() -> None:
-    tables = template.resources("AWS::DynamoDB::Table").values()
+def test_each_table_is_encrypted_and_lasts_or_forgets() -> None:
+    tables = template.resources("AWS::DynamoDB::Table").items()
 
     assert tables
-    for table in tables:
-        assert table["BillingMode"] == "PAY_PER_REQUEST"
-        assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
+    for name, table in tables:
+        assert table["BillingMode"] == "PAY_PER_REQUEST", name
+        assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}, name
+        assert name in LASTING or table["TimeToLiveSpecification"]["Enabled"], name
 
 
-@pytest.mark.parametrize("logical_id", LASTING)
-def test_what_lasts_outlives_the_stack_and_mistakes(logical_id: str) -> None:
-    resource = template.deployed()["Resources"][logical_id]
-
-    assert resource["DeletionPolicy"] == "Retain"
-    assert resource["UpdateReplacePolicy"] == "Retain"
-    if resource["Type"] == "AWS::DynamoDB::Table":
-        assert resource["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-        assert resource["Properties"]["DeletionProtectionEnabled"] == "true"
+def test_what_lasts_outlives_the_stack_and_mistakes() -> None:
+    for name in LASTING:
+        resource = template.resolve(template.written()["Resources"][name])
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+        if resource["Type"] == "AWS::DynamoDB::Table":
+            recovery = resource["Properties"]["PointInTimeRecoverySpecification"]
+            assert recovery == {"PointInTimeRecoveryEnabled": True}, name
+            assert resource["Properties"]["DeletionProtectionEnabled"] == "true", name
 
 
 def test_stateful_resources_keep_their_logical_ids() -> None:
-    """Under another id CloudFormation would make an empty one beside it: add to the list, rename nothing in it."""
-    found = {name for name, it in template.deployed()["Resources"].items() if it["Type"] in STATEFUL}
+    found = {name for name, it in template.written()["Resources"].items() if it["Type"] in STATEFUL_TYPES}
 
-    assert found == {
-        *("CustomersTable", "IdempotencyTable", "TimelinesTable", "FraudTable", "AnalyticsTable"),
-        *("RegistrationQueue", "RegistrationDeadLetterQueue", "TrackOnboardingQueue", "TrackOnboardingDeadLetterQueue"),
-        *("PublishEmailFeedbackQueue", "PublishEmailFeedbackDeadLetterQueue", "DetectFraudQueue"),
-        *("DetectFraudDeadLetterQueue", "RecordAnalyticsQueue", "RecordAnalyticsDeadLetterQueue"),
-        *("EventBus", "EventArchive", "EncryptionKey", "CustomerOnboardingStateMachine", "Api"),
-    }
+    report.none_of(f"template.yaml: {name} is renamed, or new: see STATEFUL" for name in found ^ STATEFUL)
 
 
-def test_each_table_either_lasts_or_forgets() -> None:
-    for logical_id, table in template.resources("AWS::DynamoDB::Table").items():
-        assert logical_id in LASTING or table["TimeToLiveSpecification"]["Enabled"]
+def test_each_log_group_has_a_user_and_an_end() -> None:
+    groups = template.written_resources("AWS::Logs::LogGroup")
+    (machine,) = template.resources("AWS::Serverless::StateMachine").values()
+    (destination,) = machine["Logging"]["Destinations"]
+    used = [it["LoggingConfig"]["LogGroup"] for it in template.resources("AWS::Serverless::Function").values()]
+    used.append(destination["CloudWatchLogsLogGroup"]["LogGroupArn"].split(":")[6])
+
+    assert sorted(used) == sorted(map(template.name_of, groups))
+    assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
+
+
+def test_the_workflow_is_redrivable_traced_and_logs_nothing_personal() -> None:
+    (machine,) = template.resources("AWS::Serverless::StateMachine").values()
+    (destination,) = machine["Logging"]["Destinations"]
+
+    assert machine["Type"] == "STANDARD"  # the only type that is redriven
+    assert machine["Tracing"] == {"Enabled": True}
+    assert (machine["Logging"]["Level"], machine["Logging"]["IncludeExecutionData"]) == ("ALL", False)
+    # Where a resource policy can't outgrow: https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+    assert ":log-group:/aws/vendedlogs/" in destination["CloudWatchLogsLogGroup"]["LogGroupArn"]
 
 
 def test_there_is_one_bus_of_our_own() -> None:

@@ -1,22 +1,29 @@
-"""Walks every path through a definition: its expressions are evaluated, its functions run."""
+"""Walks every path through a definition: its expressions are evaluated, and its tasks answered.
+
+What a task answers is asked of a function of all calls on the path so far: by default, of the functions in process.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import product
 from typing import Any
 
+from onboarding.domain.errors import CustomerInvalid
 from onboarding.domain.models import CustomerData
 from onboarding.domain.registration import Registration
+from tests.in_process import functions
 from tests.invocations import sample
-from tests.wiring import aws, functions
-from tests.wiring.definition import INVOKE, UPDATE_ITEM, Machine, State
-from tests.wiring.expressions import EvaluationFailed, evaluate
+from tests.wiring.calls import Made, answer
+from tests.wiring.definition import INVOKE, PUT_EVENTS, UPDATE_ITEM, Machine, State
+from tests.wiring.expressions import FUNCTIONS, EvaluationFailed, evaluate
+
+Answer = Callable[[tuple[Made, ...]], Any]
 
 ENTERED_TIME = "2026-11-23T10:30:42.123Z"
-TOO_LONG = 100  # states: a path without an end
 
 
 @dataclass(frozen=True)
@@ -58,17 +65,22 @@ class End:
     visits: tuple[Visit, ...]
 
     @property
-    def calls(self) -> tuple[aws.Made, ...]:
+    def calls(self) -> tuple[Made, ...]:
         return _calls(self.visits)
 
 
 @dataclass
 class Walk:
-    """Everything that was met on all paths, for one registration. `taken` are the transitions, from state to state."""
+    """Everything that was met on all paths, for one registration.
+
+    `entered` are the names of the states, `taken` the transitions from one to another, `problems` say where a path
+    could not go on.
+    """
 
     registration: Registration
     visits: list[Visit] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
+    entered: set[str] = field(default_factory=set)
     taken: set[tuple[str, str]] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
@@ -81,40 +93,53 @@ def registrations() -> Iterator[Registration]:
         yield Registration.model_validate(plain | {"data": customer})
 
 
-def walks(machine: Machine) -> Iterator[Walk]:
+def walks(machine: Machine, answer: Answer = answer) -> tuple[Walk, ...]:
     """A walk for each of the registrations."""
+    return _walks(json.dumps(machine), answer)
+
+
+@cache
+def _walks(definition: str, answer: Answer) -> tuple[Walk, ...]:
+    found = []
+    machine = json.loads(definition)
     for registration in registrations():
         walk = Walk(registration)
         document = json.loads(registration.model_dump_json(by_alias=True, exclude_none=True))
-        _Walker(walk, machine).enter(machine["StartAt"], Way(), document)
-        yield walk
+        _Walker(walk, machine, answer).enter(machine["StartAt"], Way(), document)
+        found.append(walk)
+    return tuple(found)
 
 
 class _Walker:
     """Goes on from each state by its Next and by each of its Catches; from a Choice as it decides.
 
-    Behind a Map it goes on with each combination of the ways in which its iterations may end.
+    Behind a Map it goes on with each combination of the ways in which its iterations may end. `outside` are the names
+    of variables that the machine may read, and not assign.
     """
 
-    def __init__(self, walk: Walk, machine: Machine) -> None:
+    def __init__(self, walk: Walk, machine: Machine, answer: Answer, outside: frozenset[str] = frozenset()) -> None:
         self._walk = walk
         self._machine = machine
+        self._answer = answer
+        self._outside = outside
 
     def enter(self, name: str, way: Way, given: Any) -> None:
         way = replace(way, path=(*way.path, name))
-        if name not in self._machine["States"] or len(way.path) > TOO_LONG:
-            return
-        state = self._machine["States"][name]
         states = {"input": given, "context": {"State": {"Name": name, "EnteredTime": ENTERED_TIME}}}
         try:
-            self._leave(state, way, states)
+            if name not in self._machine["States"]:
+                raise EvaluationFailed("there is no such state")  # noqa: TRY301 - told as all else
+            if name in way.path[:-1]:
+                raise EvaluationFailed("the way leads back")  # noqa: TRY301
+            self._walk.entered.add(name)
+            self._leave(self._machine["States"][name], way, states)
         except EvaluationFailed as failure:
             self._walk.problems.append(f"{' > '.join(way.path)}: {failure}")
 
     def _leave(self, state: State, way: Way, states: dict[str, Any]) -> None:
         match state["Type"]:
             case "Succeed":
-                self._end(state, way, states["input"])
+                self._end(state, way, _output(state, way, states, states["input"]))
             case "Fail":
                 why = {key: state[key] for key in ("Error", "Cause") if key in state}
                 self._end(state, way, evaluate(why, states, way.variables))
@@ -140,35 +165,36 @@ class _Walker:
             if decided:
                 self._go(choice, choice["Next"], way, states)
                 return
+        if "Default" not in state:
+            raise EvaluationFailed("no Condition holds, and there is no Default")
         self._go(state, state["Default"], way, states)
 
     def _task(self, state: State, way: Way, states: dict[str, Any]) -> None:
         visit = Visit(way.path, state, evaluate(state.get("Arguments", {}), states, way.variables))
         self._walk.visits.append(visit)
         done = replace(way, visits=(*way.visits, visit))
-        states["result"] = self._result(done)
+        result = self._result(done)
         for catcher in state.get("Catch", []):
             for error in catcher["ErrorEquals"]:
-                caught = states | {"errorOutput": {"Error": error, "Cause": _cause(error)}, "result": None}
+                caught = states | {"errorOutput": {"Error": error, "Cause": _cause(error)}}
                 failed = replace(way, visits=(*way.visits, replace(visit, error=error)))
                 self._go(catcher, catcher["Next"], failed, caught, default=caught["errorOutput"])
-        self._go_on(state, done, states)
+        self._go_on(state, done, states | {"result": result})
 
     def _result(self, way: Way) -> Any:
         visit = way.visits[-1]
         resource = visit.state["Resource"]
-        if resource not in {INVOKE, UPDATE_ITEM}:
+        if resource == PUT_EVENTS:
             return {}
-        function = functions.deployed().get(visit.arguments["FunctionName"]) if resource == INVOKE else None
-        if resource == INVOKE and not function:
-            raise EvaluationFailed("no such function")
+        if resource not in {INVOKE, UPDATE_ITEM}:
+            raise EvaluationFailed(f"no walk knows yet what {resource} answers")
+        if resource == INVOKE and not visit.function:
+            raise EvaluationFailed(f"{visit.arguments['FunctionName']} is the alias of no function of template.yaml")
         try:
-            if function:
-                functions.parse(function, visit.arguments["Payload"])
-            answer = aws.answer(_calls(way.visits))
-        except Exception as error:  # noqa: BLE001 - whatever the function raises
+            answer = self._answer(_calls(way.visits))
+        except Exception as error:  # noqa: BLE001 - all that a function raises
             raise EvaluationFailed(f"{type(error).__name__}: {error}") from None
-        return {"Payload": answer} if function else answer
+        return {"Payload": answer} if visit.function else answer
 
     def _map(self, state: State, way: Way, states: dict[str, Any]) -> None:
         items = evaluate(state["Items"], states, way.variables)
@@ -181,8 +207,9 @@ class _Walker:
 
     def _iteration(self, machine: Machine, way: Way, item: Any) -> list[End]:
         """The ends of an iteration, one for each output and each error that a function raises; AWS's are all alike."""
-        inner = Walk(self._walk.registration, self._walk.visits, [], self._walk.taken, self._walk.problems)
-        _Walker(inner, machine).enter(machine["StartAt"], way, item)
+        inner = replace(self._walk, ends=[])
+        outside = self._outside | frozenset(way.variables)
+        _Walker(inner, machine, self._answer, outside).enter(machine["StartAt"], way, item)
         ends = {}
         for end in inner.ends:
             caught = [visit.error for visit in end.visits[len(way.visits) :]]
@@ -201,6 +228,8 @@ class _Walker:
         self._walk.taken.add((way.path[-1], target))
         output = _output(rule, way, states, default)
         assigned = evaluate(rule.get("Assign", {}), states, way.variables)
+        if taken := assigned.keys() & (self._outside | FUNCTIONS | {"states"}):
+            raise EvaluationFailed(f"Assign: the names {sorted(taken)} are taken")
         self.enter(target, replace(way, variables={**way.variables, **assigned}), output)
 
 
@@ -210,12 +239,12 @@ def _output(rule: State, way: Way, states: dict[str, Any], default: Any) -> Any:
     return states["input"] if default is None else default
 
 
-def _calls(visits: tuple[Visit, ...]) -> tuple[aws.Made, ...]:
+def _calls(visits: tuple[Visit, ...]) -> tuple[Made, ...]:
     """What was called and did its work: functions, and the table itself."""
     return tuple(
-        aws.Made(visit.arguments["FunctionName"], json.dumps(visit.arguments["Payload"]))
+        Made(visit.arguments["FunctionName"], json.dumps(visit.arguments["Payload"]))
         if visit.state["Resource"] == INVOKE
-        else aws.Made(UPDATE_ITEM, json.dumps(visit.arguments))
+        else Made(UPDATE_ITEM, json.dumps(visit.arguments))
         for visit in visits
         if visit.error is None and visit.state["Resource"] in {INVOKE, UPDATE_ITEM}
     )
@@ -225,5 +254,6 @@ def _cause(error: str) -> str:
     """The Cause that Lambda gives a function's error; of AWS's own errors it is a mere text."""
     if "." in error:
         return f"{error} happened"
-    example = functions.example_of(error)
-    return json.dumps({"errorMessage": str(example), "errorType": error, "stackTrace": []})
+    field_error = {"field": "email", "code": "email_invalid", "message": "Must be valid"}
+    message = str(CustomerInvalid([field_error])) if error == CustomerInvalid.__name__ else ""  # type: ignore[list-item]
+    return json.dumps({"errorMessage": message, "errorType": error, "stackTrace": []})

@@ -1,0 +1,14 @@
+"""How a test of the wiring fails: with every problem, on lines of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+
+def none_of(problems: Iterable[str]) -> None:
+    """Fail if there are problems, each of which names the file to edit and what is missing in it."""
+    found = sorted(set(problems))
+    if found:
+        pytest.fail("\n".join(found), pytrace=False)

@@ -1,0 +1,38 @@
+"""A definition that is broken is found: what a linter takes, and what hides within an array, a text or a Map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.wiring import definition
+from tests.wiring.rules import errors, publications, retries, saga, tasks  # noqa: F401 - they add their rules
+from tests.wiring.rules.registry import RULES
+
+BREAKS = [
+    ("Items of an unknown variable", "DeprovisionAccounts/Items", "{% [$provisioned.system] %}"),
+    ("an unknown variable in a text", "CancelAccount/Arguments/Payload/correlationId", "{% '' & $correlation %}"),
+    ("a variable of the other path", "CancelAccount/Arguments/Payload/customerId", "{% $messageId %}"),
+    ("a result where there is none", "CreateAccount/Arguments/Payload/customerId", "{% '' & $states.result.x %}"),
+    ("an operator of a later JSONata", "ValidateCustomer/Assign/customer", "{% $registered ?? {} %}"),
+    ("a misspelt key of an answer", "CreateAccount/Assign/accountId", "{% $states.result.Payload.acountId %}"),
+    ("a condition that always holds", "DecideOnProvisioning/Choices/0/Condition", "{% true %}"),
+    ("a system that stays provisioned", "DecideOnProvisioning/Default", "CancelAccount"),
+    ("an account that stays pending", "DecideOnProvisioning/Choices/0/Next", "PublishCustomerAccountCreated"),
+    ("another table's key", "ActivateAccount/Arguments/Key", {"id": {"S": "{% $customerId %}"}}),
+    ("a state that nothing leads to", "New", {"Type": "Succeed"}),
+]
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda it: it[0])
+def test_a_broken_definition_is_found(broken: tuple[str, str, Any]) -> None:
+    _, place, value = broken
+    machine = definition.rendered()
+    node: Any = machine["States"]
+    *parents, last = place.split("/")
+    for part in parents:
+        node = node[int(part) if part.isdigit() else part]
+    node[last] = value
+
+    assert any(problem for rule in RULES for problem in rule(machine))
