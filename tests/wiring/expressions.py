@@ -10,20 +10,14 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from jsonata import Tokenizer  # type: ignore[import-untyped]
+from jsonata import Jsonata, Tokenizer  # type: ignore[import-untyped]
 from jsonata.jexception import JException  # type: ignore[import-untyped]
 from ministack.services import stepfunctions  # type: ignore[import-untyped]
 
 # https://docs.jsonata.org/2.0.0/overview, without $eval, which Step Functions leaves out, and what it adds:
 # https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
-FUNCTIONS = frozenset(
-    """string length substring substringBefore substringAfter uppercase lowercase trim pad contains split join match
-    replace base64encode base64decode encodeUrlComponent encodeUrl decodeUrlComponent decodeUrl number abs floor ceil
-    round power sqrt random formatNumber formatBase formatInteger parseInteger sum max min average boolean not exists
-    count append sort reverse shuffle distinct zip keys lookup spread merge sift each error assert type now millis
-    fromMillis toMillis map filter single reduce partition range hash uuid parse
-    """.split()  # noqa: SIM905 - a list of names is easier to read without quotes
-)
+ADDED_FUNCTIONS = {"partition", "range", "hash", "uuid", "parse"}
+FUNCTIONS = frozenset(Jsonata.static_frame.bindings) - {"clone", "eval"} | ADDED_FUNCTIONS
 # Operators that the parser takes and JSONata 2.0.6 doesn't.
 LATER_OPERATORS = frozenset({"??", "?:"})
 # The names that an expression itself binds: `$x := …` and the parameters of `function($x, $y)`.

@@ -29,14 +29,8 @@ class Permission(NamedTuple):
 DELIVER_LOGS = frozenset(
     Permission(f"logs:{action}", "*")
     for action in (
-        "CreateLogDelivery",
-        "GetLogDelivery",
-        "UpdateLogDelivery",
-        "DeleteLogDelivery",
-        "ListLogDeliveries",
-        "PutResourcePolicy",
-        "DescribeResourcePolicies",
-        "DescribeLogGroups",
+        *("PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups", "ListLogDeliveries"),
+        *("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery"),
     )
 )
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html: of these, none takes one.

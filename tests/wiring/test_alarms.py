@@ -95,9 +95,13 @@ def anchors() -> set[str]:
 
 def of_this_stack() -> set[str]:
     """The values by which AWS keeps the metrics of this stack's resources."""
-    names = {template.name_of(name) for kind in ("Function", "Api") for name in _resources(f"AWS::Serverless::{kind}")}
-    queues = set(map(template.name_of, _resources("AWS::SQS::Queue")))
-    machines = set(map(template.arn_of, _resources("AWS::Serverless::StateMachine")))
+    names = {
+        template.name_of(name)
+        for kind in ("Function", "Api")
+        for name in template.resources(f"AWS::Serverless::{kind}")
+    }
+    queues = set(map(template.name_of, template.resources("AWS::SQS::Queue")))
+    machines = set(map(template.arn_of, template.resources("AWS::Serverless::StateMachine")))
     return {"v1", *names, *queues, *machines}
 
 
@@ -131,7 +135,7 @@ def test_each_alarm_watches_a_metric_of_this_stack() -> None:
 
 
 def test_queues_executions_sender_and_api_are_watched() -> None:
-    (machine,) = _resources("AWS::Serverless::StateMachine")
+    (machine,) = template.resources("AWS::Serverless::StateMachine")
     (api,) = template.resources("AWS::Serverless::Api").values()
     queues = template.resources("AWS::SQS::Queue")
     dead_letter_queues = {it["RedrivePolicy"]["deadLetterTargetArn"] for it in queues.values() if "RedrivePolicy" in it}
@@ -181,21 +185,5 @@ def test_the_dashboard_reads_the_logs_of_the_functions() -> None:
     assert {"customer_id", "correlation_id"} <= read
     assert read <= LOGGED | {"in", "and", "or", "like", "ispresent"}
     assert (sort, limit) == ("sort @timestamp desc", "limit 20")
-    logs = set(map(template.name_of, _resources("AWS::Logs::LogGroup")))
+    logs = set(map(template.name_of, template.resources("AWS::Logs::LogGroup")))
     assert {it.removeprefix("SOURCE ").strip("'") for it in sources} <= logs
-
-
-def test_no_widget_lies_over_another() -> None:
-    taken = [
-        (x, y)
-        for widget in dashboard()
-        for x in range(widget["x"], widget["x"] + widget["width"])
-        for y in range(widget["y"], widget["y"] + widget["height"])
-    ]
-
-    assert len(taken) == len(set(taken))
-    assert max(x for x, _ in taken) < 24
-
-
-def _resources(resource_type: str) -> list[str]:
-    return list(template.resources(resource_type))

@@ -14,14 +14,6 @@ from onboarding.runtime.api import MAX_BODY_BYTES, onboarding_of, title
 from tests import invocations
 from tests.in_process import functions, template
 
-REFUSED_BY_THE_GATEWAY = '"Forbidden"'  # an example of its message, quoted
-
-
-@pytest.fixture(scope="module")
-def stage() -> template.Document:
-    (found,) = template.resources("AWS::ApiGateway::Stage", by_sam=True).values()
-    return found
-
 
 @pytest.fixture(scope="module")
 def body() -> dict[str, dict[str, Any]]:
@@ -44,7 +36,8 @@ def test_each_sample_request_is_for_the_route_of_its_function(body: dict[str, di
     assert routes == {(path, method) for path, it in body["paths"].items() for method in it.keys() - {"options"}}
 
 
-def test_each_route_is_throttled_and_traced(stage: template.Document) -> None:
+def test_each_route_is_throttled_and_traced() -> None:
+    (stage,) = template.resources("AWS::ApiGateway::Stage", by_sam=True).values()
     (settings,) = stage["MethodSettings"]
 
     assert stage["StageName"] == "v1"
@@ -69,7 +62,7 @@ def test_all_that_api_gateway_answers_is_a_problem_document(body: dict[str, dict
     for kind, response in responses.items():
         headers = response["responseParameters"]
         (text,) = response["responseTemplates"].values()
-        document = json.loads(text.replace("$context.error.messageString", REFUSED_BY_THE_GATEWAY))
+        document = json.loads(text.replace("$context.error.messageString", '"Forbidden"'))
         assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'", kind
         assert headers["gatewayresponse.header.Access-Control-Allow-Origin"] == _origin(), kind
         assert document["title"], kind

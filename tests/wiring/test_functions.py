@@ -38,6 +38,8 @@ def test_each_function_is_traced_published_and_of_one_package() -> None:
     assert common["Tracing"] == "Active"
     assert "Alarms" not in common["DeploymentPreference"]
     for name, properties in template.written_resources("AWS::Serverless::Function").items():
+        # It builds for a Python that the machine need not have.
+        assert template.written()["Resources"][name]["Metadata"]["BuildMethod"] == "python-uv", name
         assert properties["AutoPublishAliasAllProperties"] is True, name  # a change of the environment is published
         assert not {"CodeUri", "Tracing", "AutoPublishAlias"} & properties.keys(), name
 

@@ -20,8 +20,6 @@ from tests.wiring.permissions import (
     statements,
 )
 
-API_ARN = f"arn:aws:execute-api:{template.REGION}:{template.ACCOUNT}"
-
 
 def roles() -> dict[str, template.Document]:
     """The roles by their ARN."""
@@ -103,12 +101,12 @@ def test_no_iam_resource_is_sam_s_or_has_a_name() -> None:
 
 
 def test_the_api_may_call_each_function_on_its_own_route_alone() -> None:
-    routes = set()
+    routes, api = set(), f"arn:aws:execute-api:{template.REGION}:{template.ACCOUNT}"
     for function in functions.deployed().values():
         events = template.written_resources("AWS::Serverless::Function")[function.logical_id].get("Events", {})
         for event in (it["Properties"] for it in events.values() if it["Type"] == "Api"):
             path = re.sub("{[^}]+}", "*", event["Path"])  # a path's parameter may be anything
-            routes.add((function.arn, f"{API_ARN}:{template.resolve(event['RestApiId'])}/*/{event['Method']}{path}"))
+            routes.add((function.arn, f"{api}:{template.resolve(event['RestApiId'])}/*/{event['Method']}{path}"))
     permissions = template.resources("AWS::Lambda::Permission", by_sam=True).values()
 
     assert routes

@@ -152,9 +152,3 @@ def test_the_workflow_is_redrivable_traced_and_logs_nothing_personal() -> None:
     assert (machine["Logging"]["Level"], machine["Logging"]["IncludeExecutionData"]) == ("ALL", False)
     # Where a resource policy can't outgrow: https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
     assert ":log-group:/aws/vendedlogs/" in destination["CloudWatchLogsLogGroup"]["LogGroupArn"]
-
-
-def test_there_is_one_bus_of_our_own() -> None:
-    (bus,) = template.resources("AWS::Events::EventBus").values()
-
-    assert bus["Name"] != "default"

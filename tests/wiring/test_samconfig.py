@@ -19,7 +19,7 @@ def test_each_environment_deploys_a_stack_of_its_own() -> None:
     for environment in environments.values():
         deploy = environment["deploy"]["parameters"]
         assert deploy["capabilities"] == "CAPABILITY_IAM"
-        assert environment["build"]["parameters"]["beta_features"] is True  # for the BuildMethod python-uv
+        assert environment["build"]["parameters"]["beta_features"] is True  # for the functions' BuildMethod
         for override in deploy.get("parameter_overrides", []):
             name, _, value = override.partition("=")
             parameter = template.written()["Parameters"][name]
@@ -28,9 +28,3 @@ def test_each_environment_deploys_a_stack_of_its_own() -> None:
             if parameter["Type"] == "Number":
                 least, most = parameter.get("MinValue", value), parameter.get("MaxValue", value)
                 assert float(least) <= float(value) <= float(most), override
-
-
-def test_functions_build_for_a_python_that_the_machine_need_not_have() -> None:
-    for resource in template.written()["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::Function":
-            assert resource["Metadata"]["BuildMethod"] == "python-uv"

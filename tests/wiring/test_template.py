@@ -27,13 +27,6 @@ def test_only_the_sender_is_asked_for() -> None:
     assert {name for name, it in parameters.items() if "Default" not in it} == {"SenderEmail"}
 
 
-def test_chosen_values_are_such_that_their_parameters_take() -> None:
-    for name, value in template.CHOSEN.items():
-        parameter = template.written()["Parameters"][name]
-        for each in value.split(",") if parameter["Type"] == "CommaDelimitedList" else [value]:
-            assert re.fullmatch(parameter.get("AllowedPattern", ".*"), each), name
-
-
 def test_outputs_tell_what_is_needed_to_use_the_stack() -> None:
     outputs = template.resolve(template.written()["Outputs"])
     values = {name: output["Value"] for name, output in outputs.items()}

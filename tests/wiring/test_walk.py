@@ -21,7 +21,6 @@ BREAKS = [
     ("a system that stays provisioned", "DecideOnProvisioning/Default", "CancelAccount"),
     ("an account that stays pending", "DecideOnProvisioning/Choices/0/Next", "PublishCustomerAccountCreated"),
     ("another table's key", "ActivateAccount/Arguments/Key", {"id": {"S": "{% $customerId %}"}}),
-    ("a state that nothing leads to", "New", {"Type": "Succeed"}),
 ]
 
 

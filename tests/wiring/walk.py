@@ -71,11 +71,7 @@ class End:
 
 @dataclass
 class Walk:
-    """Everything that was met on all paths, for one registration.
-
-    `entered` are the names of the states, `taken` the transitions from one to another, `problems` say where a path
-    could not go on.
-    """
+    """What was met on all paths, for one registration; `taken` are the transitions from state to state."""
 
     registration: Registration
     visits: list[Visit] = field(default_factory=list)

@@ -57,14 +57,6 @@ def what_is_caught_is_not_retried(machine: Machine) -> Iterator[str]:
 
 
 @rule
-def only_named_errors_are_caught(machine: Machine) -> Iterator[str]:
-    for name, state in states(machine):
-        for catcher in state.get("Catch", []):
-            if "States.ALL" in catcher["ErrorEquals"]:
-                yield f"{name} catches States.ALL: an unexpected error could not be redriven"
-
-
-@rule
 def no_error_is_named_in_vain(machine: Machine) -> Iterator[str]:
     for name, state in states(machine):
         for rules in (state.get("Retry", []), state.get("Catch", [])):

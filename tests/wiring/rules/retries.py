@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from math import inf
-from typing import Any
 
 from tests.in_process.functions import deployed
 from tests.wiring.definition import (
@@ -81,17 +80,12 @@ def waits_of(retrier: State) -> float:
 
 
 def worst_case(state: State) -> float:
-    """The longest that a state takes, in seconds: every try times out, and every retrier is used up.
-
-    Of a Map, it is the time for as many items as are in work at once.
-    """
+    """The longest that a state takes, in seconds; a Map, for as many items as are in work at once."""
     match state["Type"]:
         case "Task":
             once = state.get("TimeoutSeconds", inf)
-        case "Map" | "Parallel":
+        case "Map":
             once = max(longest_path(inner) for inner in inner_machines(state))
-        case "Wait":
-            once = state.get("Seconds", inf)
         case _:
             once = 0
     retriers = state.get("Retry", [])
@@ -142,8 +136,10 @@ def each_task_waits_longer_than_its_function_may_run(machine: Machine) -> Iterat
 def each_retry_backs_off_to_a_cap_with_full_jitter(machine: Machine) -> Iterator[str]:
     for name, state in states(machine):
         for retrier in state.get("Retry", []):
-            if attempts_of(retrier) and not _backs_off(retrier):
-                yield f"{name}: {retrier}"
+            first, most = retrier.get("IntervalSeconds", inf), retrier.get("MaxDelaySeconds", 0)
+            backs_off = first < most and retrier.get("BackoffRate", 1) > 1 and "MaxAttempts" in retrier
+            if attempts_of(retrier) and not (backs_off and retrier.get("JitterStrategy") == "FULL"):
+                yield f"{name} does not back off to a cap, with full jitter and a number of attempts: {retrier}"
 
 
 @rule
@@ -154,12 +150,3 @@ def each_transient_error_of_aws_is_ridden_out(machine: Machine) -> Iterator[str]
                 retrier = retrier_for(state, error)
                 if not retrier or waits_of(retrier) < TRANSIENT_SECONDS:
                     yield f"{name} does not retry {error} for {TRANSIENT_SECONDS} s"
-
-
-def _backs_off(retrier: dict[str, Any]) -> bool:
-    return (
-        retrier.keys() >= {"IntervalSeconds", "MaxAttempts", "MaxDelaySeconds"}
-        and retrier["MaxDelaySeconds"] > retrier["IntervalSeconds"]
-        and retrier.get("BackoffRate", 1) > 1
-        and retrier.get("JitterStrategy") == "FULL"
-    )
