@@ -73,6 +73,10 @@ def _check(expression: str, given: Mapping[str, Any], variables: Mapping[str, An
                 raise EvaluationFailed(f"there is no $states.{part} here: {expression}")
         elif kind == "variable" and value not in {"", "$", *variables, *bound, *FUNCTIONS}:
             raise EvaluationFailed(f"${value} is not assigned on this path: {expression}")
+        if kind == "variable" and isinstance(variables.get(value), dict) and "exists" not in expression:
+            field = tokens[position + 2][1] if tokens[position + 1 : position + 2] == (("operator", "."),) else None
+            if field and field not in variables[value]:
+                raise EvaluationFailed(f"${value} has no {field} on this path: {expression}")
 
 
 @cache

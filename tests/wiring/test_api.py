@@ -93,6 +93,17 @@ def test_a_preflight_is_told_what_its_path_takes(body: dict[str, dict[str, Any]]
         assert not {"security", "x-amazon-apigateway-auth"} & operations["options"].keys(), path
 
 
+def test_each_answer_is_readable_by_the_allowed_origin() -> None:
+    for function in functions.deployed().values():
+        assert function.environment.get("ALLOWED_ORIGIN", _origin().strip("'")) == _origin().strip("'"), function
+
+
+def test_the_analytics_alone_take_a_signature(body: dict[str, dict[str, Any]]) -> None:
+    signed = {path for path, it in body["paths"].items() if any("security" in each for each in it.values())}
+
+    assert signed == {"/api/analytics/onboarding"}
+
+
 def test_the_status_is_at_the_location_of_a_registration_s_answer(body: dict[str, dict[str, Any]]) -> None:
     # A reference is resolved against the path of the registrations.
     path = urljoin("/api/customers", onboarding_of("{customerId}"))

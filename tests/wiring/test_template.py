@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 
 from tests.in_process import template
+from tests.wiring import report
 
 
 def test_each_reference_leads_somewhere() -> None:
     for part in ("Globals", "Resources", "Outputs"):
         template.resolve(template.written()[part])  # raises Unresolved
     template.resolve(template.transformed()["Resources"])
+
+
+def test_each_parameter_is_used() -> None:
+    used = set(template.references([template.written()[part] for part in ("Conditions", "Globals", "Resources")]))
+
+    report.none_of(f"template.yaml: nothing uses {name}" for name in template.written()["Parameters"].keys() - used)
 
 
 def test_each_parameter_has_a_description_and_a_group() -> None:

@@ -82,11 +82,12 @@ class Walk:
 
 
 def registrations() -> Iterator[Registration]:
-    """Execution inputs: of a customer without anything optional, and of one with all of it."""
+    """Execution inputs, as typed: of a customer without anything optional, and of one with all of it."""
     plain = json.loads(sample("start_onboarding/one-registration")["Records"][0]["body"])
     for name in ("plain", "phone-and-address"):
         customer = CustomerData.model_validate_json(sample(f"register_customer/{name}")["body"])
-        yield Registration.model_validate(plain | {"data": customer})
+        typed = customer.model_copy(update={"email": customer.email.replace("example.com", "EXAMPLE.com")})
+        yield Registration.model_validate(plain | {"data": typed})
 
 
 def walks(machine: Machine, answer: Answer = answer) -> tuple[Walk, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from onboarding.domain.events import EVENTS, SOURCE, CustomerFraudSuspected
+from onboarding.domain.validation import validate
 from tests.in_process import template
 from tests.wiring.definition import PUT_EVENTS, Machine
 from tests.wiring.rules.registry import rule
@@ -61,6 +62,18 @@ def each_event_tells_of_its_registration_and_moment(machine: Machine) -> Iterato
             yield f"{name} tells of another customer"
         if detail.get("registeredAt", registration["timestamp"]) != registration["timestamp"]:
             yield f"{name}: registeredAt is not when the API accepted the registration"
+
+
+@rule
+def what_follows_the_validation_has_the_normalised_customer(machine: Machine) -> Iterator[str]:
+    for walk in walks(machine):
+        normalised = validate(walk.registration.data).model_dump(mode="json", by_alias=True, exclude_none=True)
+        for visit in walk.visits:
+            if {"PublishCustomerValidated", "CreateAccount"} & set(visit.path):
+                for told in (visit.arguments.get("Payload", {}), *(entry["Detail"] for entry in entries(visit))):
+                    customer = told.get("customerData", normalised), told.get("email", normalised["email"])
+                    if customer != (normalised, normalised["email"]):
+                        yield f"{visit.name} hands on the customer as typed"
 
 
 @rule

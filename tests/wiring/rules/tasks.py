@@ -72,4 +72,5 @@ def task_model(function: Function) -> type[Message]:
 
     with patch.object(Message, "model_validate", classmethod(noted)), suppress(InterruptedError):
         functions.invoke(function.package, event)
+    assert models, f"functions/{function}/app.py parses its event into no Message"
     return models[0]
