@@ -67,8 +67,10 @@ def stack() -> Iterator[None]:
         for logical_id, table in template.resources("AWS::DynamoDB::Table").items():
             keys = {key: table[key] for key in ("AttributeDefinitions", "KeySchema", "BillingMode")}
             client("dynamodb").create_table(TableName=template.name_of(logical_id), **keys)
+        known = {value for function in functions.deployed().values() for value in function.environment.values()}
         for logical_id in template.resources("AWS::SQS::Queue"):
-            client("sqs").create_queue(QueueName=template.name_of(logical_id))
+            if template.reference_to(logical_id) in known:  # no function sends to another
+                client("sqs").create_queue(QueueName=template.name_of(logical_id))
         for logical_id in template.resources("AWS::Events::EventBus"):
             client("events").create_event_bus(Name=template.name_of(logical_id))
         for logical_id, machine in template.resources("AWS::Serverless::StateMachine").items():
