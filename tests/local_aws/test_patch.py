@@ -7,7 +7,7 @@ from typing import Any
 
 from cli import PROJECT
 from cli.machine.patch import patch
-from tests.wiring import template
+from tests.in_process import template
 
 LEFT_OUT = {"AWS::CloudFormation::Stack", "AWS::Events::Archive"}
 ADDED = {"AWS::ApiGateway::GatewayResponse", "AWS::ApiGateway::Deployment"}
