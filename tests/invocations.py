@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from copy import deepcopy
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, get_args, get_origin
 from uuid import uuid4
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -15,6 +16,18 @@ from onboarding.domain.events import SOURCE, Event
 from tests.customers import a_customer
 
 SAMPLES = PROJECT / "events"
+OCCURRED_AT = datetime(2026, 11, 23, 10, 30, 42, 123000, tzinfo=UTC)
+# A value for each field that some event needs.
+_FIELDS: dict[str, Any] = {
+    "registered_at": OCCURRED_AT,
+    "errors": [{"field": "email", "code": "email_invalid", "message": "Must be an address"}],
+    "account_id": "account-1",
+    "email": "ada@example.com",
+    "name": "Ada Lovelace",
+    "message_id": "message-1",
+    "score": 60,
+    "reasons": [{"rule": "rule", "weight": 60, "message": "Message"}],
+}
 
 
 def sample(name: str) -> dict[str, Any]:
@@ -62,6 +75,26 @@ def a_batch(*bodies: object) -> dict[str, Any]:
         for number, body in enumerate(bodies)
     ]
     return batch
+
+
+def failures(*numbers: int) -> dict[str, Any]:
+    """What a function answers to `a_batch` of which the messages with these numbers failed."""
+    return {"batchItemFailures": [{"itemIdentifier": f"message-{number}"} for number in numbers]}
+
+
+def an_event(kind: type[Event], customer_id: str = "ada", after: float = 0, **fields: Any) -> Event:
+    """An event of this kind, so many seconds after OCCURRED_AT; of a status or reason, the first that it can have."""
+    choices = {
+        name: get_args(field.annotation)[0]
+        for name, field in kind.model_fields.items()
+        if get_origin(field.annotation) is Literal
+    }
+    return kind.of(
+        customer_id,
+        correlation_id="request",
+        occurred_at=OCCURRED_AT + timedelta(seconds=after),
+        **(_FIELDS | {"customer_data": a_customer()} | choices | fields),
+    )
 
 
 def an_envelope(event: Event, **changes: Any) -> dict[str, Any]:

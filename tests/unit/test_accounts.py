@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from onboarding.adapters.accounts import email_key
 
 
-@pytest.mark.parametrize(
-    "address", ["ada@example.com", "ADA@example.com", "Ada@Example.COM", "ａｄａ@example.com", "ada＠example．com"]
-)
+@pytest.mark.parametrize("address", ["ada@example.com", "Ada@Example.COM", "ａｄａ@example.com", "ada＠example．com"])
 def test_an_address_is_unique_after_nfkc_and_lower_casing(address: str) -> None:
     assert email_key(address) == "ada@example.com"
 
@@ -20,11 +18,7 @@ def test_different_addresses_are_different() -> None:
     assert email_key("ada@example.com") != email_key("ada+1@example.com") != email_key("ada@example.org")
 
 
-@given(st.emails())
-def test_an_address_is_the_same_in_any_case(address: str) -> None:
-    assert email_key(address.upper()) == email_key(address.lower()) == email_key(address)
-
-
-@given(st.text())
+@pytest.mark.slow
+@given(st.emails() | st.text())
 def test_a_key_is_its_own_key(address: str) -> None:
     assert email_key(email_key(address)) == email_key(address)

@@ -22,12 +22,8 @@ def test_settings_are_the_variables_of_their_names(monkeypatch: pytest.MonkeyPat
     assert (settings.a_table, settings.a_threshold) == ("customers", 60)
 
 
-@pytest.mark.parametrize("table", [None, ""])
-def test_each_variable_that_is_missing_or_malformed_is_named(
-    table: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if table is not None:
-        monkeypatch.setenv("A_TABLE", table)
+def test_error_names_each_wrong_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_TABLE", "")
     monkeypatch.setenv("A_THRESHOLD", "high")
 
     with pytest.raises(ValidationError) as raised:

@@ -20,10 +20,15 @@ from tests.customers import a_customer
 from tests.invocations import a_customer_task, a_registration, sample
 
 adapter = cache(TypeAdapter)
-NAME = adapter(Name)
-TEXTS = {Name: "name", Line: "line", Email: "email", Phone: "phone"}
+TEXTS = {Name: 100, Line: 200, Email: 254, Phone: 50}  # each with its greatest length
+BLANKS = [" ", "\u00a0", "\u2003\u3000", "\u200b", "\u3164\u3164", "\u00ad", "\ufeff"]
 CONTROL_CHARACTERS = ["\0", "\t", "\n", "\r", "\x0b", "\x1b", "\x7f", "\x85", "\x9f", "\u2028", "\u2029"]
 BIDI_OVERRIDES = ["\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067", "\u2068", "\u2069"]
+# One of each script, and with marks, markup and a template's signs in it.
+NAMES = [" Ada ", "O’Faoláin d'Été", "李", "فاطمة", "می‌خواهم", "Софья", "👩‍🔬", "<b>Ada</b>", "$account_id {{x}}"]
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+TAKEN_BY_SQS = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
+ALL_FIELDS = "register_customer/phone-and-address"
 
 
 def reason(text: object, kind: Any = Name) -> str | None:
@@ -36,90 +41,67 @@ def reason(text: object, kind: Any = Name) -> str | None:
     return None
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "Ada",
-        " Ada ",
-        "O’Faoláin d'Été",
-        "李",
-        "فاطمة",
-        "می‌خواهم",
-        "Софья",
-        "👩‍🔬",
-        "<b>Ada</b>",
-        "$account_id {{x}}",
-        "x" * 100,
-    ],
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_name_stays_as_typed(name: str) -> None:
-    assert NAME.validate_python(name) == name
+    assert adapter(Name).validate_python(name) == name
 
 
-@pytest.mark.parametrize("kind", TEXTS, ids=TEXTS.get)
-def test_a_text_is_not_empty(kind: Any) -> None:
+@pytest.mark.parametrize(("kind", "longest"), TEXTS.items())
+def test_text_is_neither_empty_blank_nor_too_long(kind: Any, longest: int) -> None:
     assert reason("", kind) == "string_too_short"
-
-
-@pytest.mark.parametrize("blank", [" ", "   ", "\u00a0", "\u2003\u3000", "\u200b", "\u3164\u3164", "\u00ad", "\ufeff"])
-@pytest.mark.parametrize("kind", TEXTS, ids=TEXTS.get)
-def test_a_text_is_not_blank(kind: Any, blank: str) -> None:
-    assert reason(blank, kind) == "blank"
-
-
-@pytest.mark.parametrize(("kind", "longest"), [(Name, 100), (Line, 200), (Email, 254), (Phone, 50)], ids=TEXTS.values())
-def test_a_text_has_a_greatest_length(kind: Any, longest: int) -> None:
+    assert {reason(blank, kind) for blank in BLANKS} == {"blank"}
     assert reason("x" * longest, kind) is None
     assert reason("x" * (longest + 1), kind) == "string_too_long"
-    assert reason("x" * 1000, kind) == "string_too_long"
 
 
-@pytest.mark.parametrize("character", CONTROL_CHARACTERS + BIDI_OVERRIDES)
-def test_control_characters_line_breaks_and_bidi_overrides_are_refused_wherever_they_are(character: str) -> None:
-    for text in (character, f"{character}Ada", f"A{character}da", f"Ada{character}"):
-        assert reason(text) == "control_character"
+@pytest.mark.parametrize(
+    ("characters", "code"),
+    [
+        (CONTROL_CHARACTERS + BIDI_OVERRIDES, "control_character"),
+        (["\ufffe", "\uffff"], "noncharacter"),
+        (["\N{REPLACEMENT CHARACTER}"], "invalid_utf8"),
+    ],
+)
+def test_bad_character_is_refused_anywhere(characters: list[str], code: str) -> None:
+    texts = [text.format(it) for it in characters for text in ("{}", "{}Ada", "A{}da", "Ada{}")]
 
-
-def test_what_was_no_utf8_is_refused() -> None:
-    assert reason("Ren\N{REPLACEMENT CHARACTER}") == "invalid_utf8"
-
-
-@pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
-def test_what_sqs_would_refuse_is_refused(character: str) -> None:
-    assert reason(f"Ada{character}") == "noncharacter"
-
-
-@pytest.mark.parametrize("value", [None, 7, True, ["Ada"], {"name": "Ada"}, b"Ada\xff"])
-def test_a_name_is_a_text(value: object) -> None:
-    assert reason(value) in {"string_type", "string_unicode"}
+    assert {text: reason(text) for text in texts} == dict.fromkeys(texts, code)
 
 
 class TestThePublishedPattern:
     """The rule of a text as the API's JSON Schema has it."""
 
     # The end of an ECMA-262 pattern is the end of the text; Python's $ is there before a last line break too.
-    pattern = re.compile(NAME.json_schema()["pattern"].removesuffix("$") + r"\Z")
+    published = adapter(Name).json_schema()["pattern"]
+    pattern = re.compile(published.removesuffix("$") + r"\Z")
 
     def agrees(self, text: str) -> bool:
         return bool(self.pattern.search(text)) == (reason(text) is None)
 
-    def test_agrees_on_every_character_of_the_basic_multilingual_plane(self) -> None:
+    def test_agrees_on_each_character_and_so_does_sqs(self) -> None:
         characters = [chr(code) for code in range(0x10000) if not 0xD800 <= code <= 0xDFFF]
 
         assert [c for c in characters if not self.agrees(c)] == []
         assert [c for c in characters if not self.agrees(f"a{c}")] == []
+        assert [c for c in characters if self.pattern.search(f"a{c}") and not TAKEN_BY_SQS.fullmatch(c)] == []
 
+    @pytest.mark.slow
     @given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=10))
     def test_agrees_on_any_text(self, text: str) -> None:
         assert self.agrees(text)
 
     def test_stands_on_every_text_of_a_customer(self) -> None:
         schema = CustomerData.model_json_schema()
+        without = {
+            name
+            for model in (schema, *schema["$defs"].values())
+            for name, field in model["properties"].items()
+            if (text := field.get("anyOf", [field])[0]).get("type") == "string"
+            and "format" not in text  # a date's says what it is
+            and text.get("pattern") != self.published
+        }
 
-        for properties in (schema["properties"], schema["$defs"]["Address"]["properties"]):
-            for name, field in properties.items():
-                text = field.get("anyOf", [field])[0]
-                assert "$ref" in text or text["pattern"] == NAME.json_schema()["pattern"], name
+        assert not without, f"functions/onboarding/domain/models.py: make a Name, Line, Email or Phone of {without}"
 
 
 @pytest.mark.parametrize("customer_id", ["a", "A-b_9", "x" * 80, "0d9f2f0a-3a9e-4f8e-8f43-5f2f1f3c9b10"])
@@ -143,9 +125,6 @@ def test_times_are_rfc_3339_in_utc() -> None:
 
     assert registration.timestamp == datetime(2026, 11, 23, 10, 30, 42, tzinfo=UTC)
     assert '"timestamp":"2026-11-23T10:30:42Z"' in registration.model_dump_json(by_alias=True)
-
-
-def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValidationError, match="timezone"):
         Registration.model_validate(a_registration(timestamp="2026-11-23T10:30:42"))
 
@@ -156,10 +135,9 @@ def test_fields_of_another_release_are_ignored() -> None:
     assert CustomerTask.model_validate(task).customer_data.first_name == "Ada"
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=20).map("§{}\n".format))
-def test_an_error_never_shows_its_input(typed: str) -> None:
+def test_an_error_never_shows_its_input() -> None:
     with pytest.raises(ValidationError) as raised:
-        CustomerTask.model_validate({"customerId": typed, "customerData": {"firstName": typed, "phone": [typed]}})
+        CustomerTask.model_validate({"customerId": "§ \n", "customerData": {"firstName": "§\n", "phone": ["§"]}})
 
     assert raised.value.error_count() == 6
     assert "§" not in str(raised.value)
@@ -167,14 +145,15 @@ def test_an_error_never_shows_its_input(typed: str) -> None:
 
 def test_the_sample_with_all_fields_sets_every_one() -> None:
     """What a walk through the definition carries is what this sample has (tests/wiring/walk.py)."""
-    customer = CustomerData.model_validate_json(sample("register_customer/phone-and-address")["body"])
+    customer = CustomerData.model_validate_json(sample(ALL_FIELDS)["body"])
 
-    assert list(_unset(customer)) == []
+    assert not (unset := sorted(_unset(customer))), f"events/{ALL_FIELDS}.json: set {', '.join(unset)} in its body"
 
 
 def _unset(model: BaseModel) -> Iterator[str]:
-    for name, value in model:
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
         if isinstance(value, BaseModel):
-            yield from (f"{name}.{inner}" for inner in _unset(value))
+            yield from (f"{field.alias}.{inner}" for inner in _unset(value))
         elif value is None:
-            yield name
+            yield str(field.alias)

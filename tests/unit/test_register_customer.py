@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import urljoin
 from uuid import UUID
@@ -14,7 +13,7 @@ import pytest
 
 from onboarding.domain.models import CustomerData
 from onboarding.domain.registration import customer_id_for
-from onboarding.runtime.api import title
+from onboarding.runtime.api import onboarding_of
 from tests.customers import a_customer
 from tests.invocations import an_api_request
 from tests.unit.deployment import Functions
@@ -79,80 +78,48 @@ def test_a_registration_is_accepted_and_queued_as_typed(register: Register, queu
     }
 
 
-@pytest.mark.parametrize(
-    "base", ["https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/v1", "https://api.example.com", "http://host/a/b"]
-)
-def test_the_location_of_the_onboarding_is_right_behind_every_base_path(
-    base: str, register: Register, queued: Queued
+@pytest.mark.parametrize("base", ["https://a1b2.execute-api.us-east-1.amazonaws.com/v1", "https://api.example.com"])
+def test_location_is_right_behind_every_base_path(base: str) -> None:
+    assert urljoin(f"{base}/api/customers", onboarding_of("ada")) == f"{base}/api/customers/ada/onboarding"
+
+
+@pytest.mark.parametrize(("first", "second"), [(None, None), (KEY, f"{KEY}-2")])
+def test_no_key_or_another_key_is_a_new_registration(
+    first: str | None, second: str | None, register: Register, queued: Queued, idempotency_table: Table
 ) -> None:
-    response = register(a_customer())
-
-    assert urljoin(f"{base}/api/customers", response["headers"]["Location"]) == (
-        f"{base}/api/customers/{response['body']['customerId']}/onboarding"
-    )
-
-
-def test_without_a_key_each_request_is_a_registration(register: Register, queued: Queued) -> None:
     customer = a_customer()
 
-    first, second = register(customer), register(customer)
+    answers = register(customer, first), register(customer, second)
 
-    assert first["body"]["customerId"] != second["body"]["customerId"]
-    assert len(queued()) == 2
+    assert len({answer["body"]["customerId"] for answer in answers}) == len(queued()) == 2
 
 
 @pytest.mark.parametrize(
-    ("customer", "status"),
+    ("customer", "status", "title"),
     [
-        ("firstName=Ada", 400),
-        ([], 400),
-        ({}, 400),
-        (a_customer(email=None), 400),
-        (a_customer(phnoe="+44 20 7946 0958"), 400),
-        (a_customer(lastName=7), 400),
-        (a_customer(lastName=""), 400),
-        (a_customer(lastName="   "), 400),
-        (a_customer(lastName="Lovelace" * 125), 400),
-        (a_customer(lastName="Love\nlace"), 400),
-        (a_customer(address={"street": "12 St James’s\u202e Square"}), 400),
-        (b'{"firstName": "Ren\xe9"}', 400),
-        (a_customer(lastName="x" * 16 * 1024), 413),
-    ],
-    ids=[
-        "not JSON",
-        "not an object",
-        "nothing in it",
-        "a missing field",
-        "a misspelt field",
-        "a wrong type",
-        "an empty text",
-        "a blank text",
-        "a name of a thousand letters",
-        "a line break",
-        "a bidi override",
-        "invalid UTF-8",
-        "too large",
+        ("firstName=Ada", 400, "Bad Request"),
+        (a_customer(email=None), 400, "Bad Request"),
+        (a_customer(lastName="x" * 16 * 1024), 413, "Content Too Large"),
     ],
 )
 @pytest.mark.parametrize("idempotency_key", [None, KEY], ids=["no key", "a key"])
+@pytest.mark.usefixtures("idempotency_table")
 def test_bad_input_is_answered_with_a_problem_and_not_queued(  # noqa: PLR0913, PLR0917 - the world of a request
     customer: object,
     status: int,
+    title: str,
     idempotency_key: str | None,
     register: Register,
     queued: Queued,
-    idempotency_table: Table,
     runtime: Runtime,
 ) -> None:
     response = register(customer, idempotency_key)
 
     assert response["statusCode"] == response["body"]["status"] == status
     assert response["headers"]["Content-Type"] == "application/problem+json"
-    assert response["body"]["title"] == title(HTTPStatus(status))
-    assert all(error.keys() == {"field", "code", "message"} for error in response["body"].get("errors", []))
+    assert response["body"]["title"] == title
     assert ("errors" in response["body"]) == (status == 400)
     assert queued() == []
-    assert idempotency_table.items == {}
     assert runtime.metrics == {"RegistrationRefused": 1}
 
 
@@ -168,15 +135,6 @@ def test_a_request_sent_again_with_its_key_gets_the_same_answer_and_is_queued_on
     assert len(queued()) == 1
 
 
-def test_other_keys_are_other_registrations(register: Register, queued: Queued, idempotency_table: Table) -> None:
-    customer = a_customer()
-
-    first, second = register(customer, KEY), register(customer, f"{KEY}-2")
-
-    assert first["body"]["customerId"] != second["body"]["customerId"]
-    assert len(queued()) == 2
-
-
 def test_a_key_sent_with_another_registration_is_refused(
     register: Register, queued: Queued, idempotency_table: Table
 ) -> None:
@@ -187,7 +145,7 @@ def test_a_key_sent_with_another_registration_is_refused(
 
     assert response["statusCode"] == 422
     assert response["body"] == {
-        "title": title(HTTPStatus.UNPROCESSABLE_ENTITY),
+        "title": "Unprocessable Content",
         "status": 422,
         "detail": "The Idempotency-Key was used with another registration",
     }
@@ -242,73 +200,49 @@ def test_an_answer_of_sqs_that_got_lost_makes_no_second_customer(
 
 
 @pytest.mark.parametrize("idempotency_key", [None, KEY], ids=["no key", "a key"])
-@pytest.mark.parametrize("error", OUT_OF_REACH, ids=lambda error: type(error).__name__)
-def test_a_queue_out_of_reach_is_answered_with_a_problem_and_a_retry_is_accepted(  # noqa: PLR0913, PLR0917
-    error: Exception,
-    idempotency_key: str | None,
-    register: Register,
-    queued: Queued,
-    idempotency_table: Table,
-    functions: Functions,
+def test_a_queue_out_of_reach_is_answered_with_a_problem_and_a_retry_is_accepted(
+    idempotency_key: str | None, register: Register, queued: Queued, idempotency_table: Table, functions: Functions
 ) -> None:
     customer = a_customer()
 
-    with failing(functions[FUNCTION].sqs, "SendMessage", error):
+    with failing(functions[FUNCTION].sqs, "SendMessage", LOST):
         response = register(customer, idempotency_key)
 
-    assert response["statusCode"] == 503
-    assert response["headers"] == {
-        "Content-Type": "application/problem+json",
-        "Access-Control-Allow-Origin": "https://www.example.com",
-        "Access-Control-Expose-Headers": "ETag,Location,Retry-After",
-        "Retry-After": "5",
-    }
     assert response["body"] == TRY_AGAIN
     assert queued() == []
     assert register(customer, idempotency_key)["statusCode"] == 202
 
 
-@pytest.mark.parametrize("code", ["RequestThrottled", "QueueDoesNotExist", "AccessDenied", "InternalFailure"])
 def test_a_queue_that_refuses_is_answered_with_a_problem_that_says_nothing_of_it(
-    code: str, register: Register, functions: Functions, runtime: Runtime
+    register: Register, functions: Functions, runtime: Runtime
 ) -> None:
-    with refusing(functions[FUNCTION].sqs, "send_message", code, "arn:aws:sqs:us-east-1:123456789012:registrations"):
+    words = "arn:aws:sqs:us-east-1:123456789012:registrations"
+    with refusing(functions[FUNCTION].sqs, "send_message", "AccessDenied", words):
         response = register(a_customer())
 
     assert response["statusCode"] == 503
+    assert response["headers"]["Retry-After"] == "5"
     assert response["body"] == TRY_AGAIN
     assert [(line["level"], line["message"]) for line in runtime.log] == [
         ("ERROR", "Registration not accepted"),
         ("INFO", "Registration refused"),
     ]
-    assert code in runtime.log[0]["exception"]
+    assert "AccessDenied" in runtime.log[0]["exception"]
 
 
 @pytest.mark.parametrize("operation", ["PutItem", "UpdateItem"])
-@pytest.mark.parametrize("error", OUT_OF_REACH, ids=lambda error: type(error).__name__)
-def test_records_out_of_reach_are_answered_with_a_problem_and_a_retry_makes_no_second_customer(  # noqa: PLR0913, PLR0917
-    operation: str,
-    error: Exception,
-    register: Register,
-    queued: Queued,
-    idempotency_table: Table,
-    functions: Functions,
+def test_records_out_of_reach_are_answered_with_a_problem_and_a_retry_makes_no_second_customer(
+    operation: str, register: Register, queued: Queued, idempotency_table: Table, functions: Functions
 ) -> None:
     customer = a_customer()
 
-    with failing(functions[FUNCTION].records.client, operation, error):
+    with failing(functions[FUNCTION].records.client, operation, LOST):
         response = register(customer, KEY)
     idempotency_table.forget()  # as a lock is forgotten when the time of the function that took it is over
 
-    assert response["statusCode"] == 503
     assert response["body"] == TRY_AGAIN
     accepted = register(customer, KEY)
     assert {message["customerId"] for _, message in queued()} == {accepted["body"]["customerId"]}
-
-
-def test_a_request_without_a_key_needs_no_records(register: Register, queued: Queued) -> None:
-    assert register(a_customer())["statusCode"] == 202
-    assert len(queued()) == 1
 
 
 def test_what_is_recorded_of_a_key_holds_nothing_personal(
