@@ -12,8 +12,8 @@ from onboarding.domain.analytics import Facts
 from onboarding.domain.events import EVENTS, CustomerFraudSuspected, CustomerRegistered, Event
 from onboarding.domain.meanings import MEANINGS, TRACKED
 from onboarding.domain.status import onboarding_from
+from tests.invocations import an_envelope, an_event
 from tests.unit.deployment import RESOURCES
-from tests.unit.test_analytics import event as envelope_of
 
 CUSTOMER = "ada"
 SOURCE_ALONE = {"source": ["custom.customerService"]}
@@ -39,7 +39,7 @@ def test_each_event_and_reason_has_a_meaning() -> None:
 @pytest.mark.parametrize(("event", "reason"), CASES)
 def test_each_event_and_reason_moves_what_it_should(event: type[Event], reason: str | None) -> None:
     fields: dict[str, Any] = {"reason": reason} if reason else {}
-    body = json.dumps(envelope_of(event, CUSTOMER, **fields))
+    body = json.dumps(an_envelope(an_event(event, CUSTOMER, **fields)))
     entry, published = timelines.read(body), bus.read(body)
     assert published
     before, after = onboarding_from(CUSTOMER, []), onboarding_from(CUSTOMER, [entry] if entry else [])
