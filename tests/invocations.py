@@ -112,6 +112,18 @@ def an_envelope(event: Event, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def an_execution_change(status: str, after: float, customer_id: str = "ada") -> dict[str, Any]:
+    """What a rule hands on of Step Functions' event, so many seconds after OCCURRED_AT."""
+    changed_at = OCCURRED_AT + timedelta(seconds=after)
+    return {
+        "id": f"{status}-{after}",
+        "source": "aws.states",
+        "detail-type": "Step Functions Execution Status Change",
+        "time": changed_at.isoformat(timespec="seconds"),
+        "detail": {"name": customer_id, "status": status, "changedAt": int(changed_at.timestamp() * 1000)},
+    }
+
+
 def a_customer_task(**changes: Any) -> dict[str, Any]:
     """What the workflow hands to ValidateCustomer, CreateAccount and CancelAccount."""
     return sample("create_account/plain") | {"customerData": a_customer()} | changes

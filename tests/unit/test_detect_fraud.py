@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
-from itertools import permutations
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,15 +15,13 @@ from onboarding.domain.events import CustomerFraudSuspected, CustomerRegistered,
 from onboarding.domain.fraud import RULES, Burst
 from onboarding.domain.models import CustomerData
 from tests.customers import a_customer
-from tests.invocations import a_batch, an_envelope
+from tests.invocations import OCCURRED_AT, a_batch, an_envelope, an_event, failures
 from tests.unit.deployment import Functions
 from tests.unit.faults import failing
 from tests.unit.runtime import Runtime
 from tests.unit.table import Table
 
 FUNCTION = "detect_fraud"
-NONE_FAILED: dict[str, Any] = {"batchItemFailures": []}
-AT = datetime(2026, 11, 23, 10, 30, 42, 123000, tzinfo=UTC)
 PHONE = "+442079460958"
 Published = Callable[[], list[dict[str, Any]]]
 
@@ -34,11 +31,7 @@ pytestmark = pytest.mark.usefixtures("fraud_table")
 def validated(customer_id: str = "ada", after: timedelta = timedelta(0), **customer: Any) -> dict[str, Any]:
     """An envelope with CustomerValidated, some time after the first."""
     data = a_customer(**customer)
-    return an_envelope(
-        CustomerValidated.of(
-            customer_id, correlation_id="request", occurred_at=AT + after, status="VALID", customer_data=data
-        )
-    )
+    return an_envelope(an_event(CustomerValidated, customer_id, after.total_seconds(), customer_data=data))
 
 
 def suspected(published: Published) -> dict[str, tuple[int, list[str]]]:
@@ -69,7 +62,7 @@ def in_order(events: Iterable[dict[str, Any]], threshold: int = 60) -> dict[str,
 
 
 def test_a_suspicion_says_why(runtime: Runtime, published: Published) -> None:
-    assert runtime.invoke(FUNCTION, a_batch(validated("eve", email="ada@mailinator.com"))) == NONE_FAILED
+    assert runtime.invoke(FUNCTION, a_batch(validated("eve", email="ada@mailinator.com"))) == failures()
 
     (event,) = published()
     assert (event["detail-type"], event["source"]) == ("CustomerFraudSuspected", "custom.customerService")
@@ -92,13 +85,7 @@ def test_a_suspicion_says_why(runtime: Runtime, published: Published) -> None:
     }
 
 
-def test_nothing_is_said_of_a_customer_below_the_threshold(runtime: Runtime, published: Published) -> None:
-    assert runtime.invoke(FUNCTION, a_batch(validated(email="xk29q@example.com"))) == NONE_FAILED
-
-    assert published() == []
-
-
-@pytest.mark.parametrize("order", list(permutations(range(4))))
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1), (1, 3, 0, 2)])
 def test_the_third_with_one_phone_number_is_suspected_whoever_is_heard_of_first(
     order: tuple[int, ...], runtime: Runtime, published: Published
 ) -> None:
@@ -133,6 +120,7 @@ def test_customers_of_one_moment_stand_in_the_order_of_their_ids(runtime: Runtim
     assert suspected(published).keys() == {"c2"}
 
 
+@pytest.mark.slow
 def test_events_that_come_twice_and_shuffled_find_those_who_are_found_in_order(
     runtime: Runtime, published: Published
 ) -> None:
@@ -154,7 +142,7 @@ def test_events_that_come_twice_and_shuffled_find_those_who_are_found_in_order(
     chance.shuffle(shuffled)
 
     for start in range(0, len(shuffled), 10):
-        assert runtime.invoke(FUNCTION, a_batch(*shuffled[start : start + 10])) == NONE_FAILED
+        assert runtime.invoke(FUNCTION, a_batch(*shuffled[start : start + 10])) == failures()
 
     found = {customer_id: (score, sorted(rules)) for customer_id, (score, rules) in suspected(published).items()}
     expected = in_order(events)
@@ -167,16 +155,14 @@ def test_a_message_that_fails_does_not_hold_up_the_others(runtime: Runtime, publ
 
     answer = runtime.invoke(FUNCTION, a_batch("no JSON", validated("eve", email="ada@mailinator.com"), poison))
 
-    assert answer == {"batchItemFailures": [{"itemIdentifier": f"message-{number}"} for number in (0, 2)]}
+    assert answer == failures(0, 2)
     assert suspected(published).keys() == {"eve"}
 
 
 def test_other_events_are_acknowledged(runtime: Runtime, published: Published, fraud_table: Table) -> None:
-    registered = CustomerRegistered.of(
-        "ada", correlation_id="request", occurred_at=AT, registered_at=AT, customer_data=a_customer()
-    )
+    registered = an_envelope(an_event(CustomerRegistered))
 
-    assert runtime.invoke(FUNCTION, a_batch(an_envelope(registered))) == NONE_FAILED
+    assert runtime.invoke(FUNCTION, a_batch(registered)) == failures()
     assert fraud_table.items == {}
 
 
@@ -190,7 +176,7 @@ def test_what_is_kept_expires_and_is_nothing_personal(runtime: Runtime, fraud_ta
     assert len(fraud_table.items) == 4
     assert [it for it in (PHONE, "ada@", "example.com", "Lovelace", "London", "james") if it in kept] == []
     expiries = {item["expiresAt"]["N"] for item in fraud_table.items.values()}
-    assert expiries == {str(int((AT + timedelta(days=15)).timestamp()))}
+    assert expiries == {str(int((OCCURRED_AT + timedelta(days=15)).timestamp()))}
 
 
 def test_a_customer_whose_event_is_published_anew_at_another_time_is_counted_once(
@@ -213,6 +199,6 @@ def test_where_dynamodb_refuses_the_message_comes_again(
         assert runtime.invoke(FUNCTION, a_batch(event))["batchItemFailures"]
     assert published() == []
 
-    assert runtime.invoke(FUNCTION, a_batch(event)) == NONE_FAILED
+    assert runtime.invoke(FUNCTION, a_batch(event)) == failures()
 
     assert suspected(published).keys() == {"eve"}
