@@ -38,17 +38,8 @@ def test_an_account_is_cancelled_and_its_address_is_free(
     assert runtime.invoke(FUNCTION, task) is None
 
     assert customers_table.items == {"CUSTOMER#ada": account | {"status": {"S": "CANCELLED"}}}
-
-
-def test_an_account_that_is_cancelled_twice_is_cancelled(
-    task: dict[str, Any], runtime: Runtime, customers_table: Table
-) -> None:
-    runtime.invoke(FUNCTION, task)
-    after_first = customers_table.items
-
     assert runtime.invoke(FUNCTION, task) is None
-
-    assert customers_table.items == after_first
+    assert customers_table.items == {"CUSTOMER#ada": account | {"status": {"S": "CANCELLED"}}}
 
 
 def test_the_address_can_be_registered_again_by_another_customer_id(
@@ -60,17 +51,8 @@ def test_the_address_can_be_registered_again_by_another_customer_id(
 
     assert (status(customers_table, "ada"), status(customers_table, "ada-again")) == ("CANCELLED", "PENDING")
     assert customers_table.items["EMAIL#ada@example.com"]["customerId"] == {"S": "ada-again"}
-
-
-def test_to_cancel_again_leaves_the_address_to_the_customer_who_has_it_now(
-    task: dict[str, Any], runtime: Runtime, customers_table: Table
-) -> None:
-    runtime.invoke(FUNCTION, task)
-    runtime.invoke("create_account", task | {"customerId": "ada-again"})
     before = customers_table.items
-
-    runtime.invoke(FUNCTION, task)
-
+    runtime.invoke(FUNCTION, task)  # leaves the address to the customer who has it now
     assert customers_table.items == before
 
 
@@ -107,13 +89,12 @@ def test_an_account_that_was_never_created_is_not_cancelled(runtime: Runtime, cu
     assert customers_table.items == {}
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError", "TransactionInProgressException"])
 def test_what_dynamodb_refuses_fails_and_a_retry_cancels(
-    code: str, task: dict[str, Any], runtime: Runtime, functions: Functions, customers_table: Table
+    task: dict[str, Any], runtime: Runtime, functions: Functions, customers_table: Table
 ) -> None:
     with (
-        refusing(functions[FUNCTION].dynamodb, "transact_write_items", code),
-        pytest.raises(ClientError, match=code),
+        refusing(functions[FUNCTION].dynamodb, "transact_write_items", "ThrottlingException"),
+        pytest.raises(ClientError, match="ThrottlingException"),
     ):
         runtime.invoke(FUNCTION, task)
     assert status(customers_table, "ada") == "PENDING"
