@@ -6,18 +6,18 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
 from hypothesis import HealthCheck, settings
 from moto import mock_aws
 from moto.backends import get_backend
+from moto.core.base_backend import BackendDict
 
 from tests.in_process.template import name_of
 from tests.invocations import sample
 from tests.unit.deployment import ACCOUNT, REFERENCES, REGION, Functions, import_functions
 from tests.unit.partner import Partner, partner
 from tests.unit.runtime import Runtime
-from tests.unit.systems import API_KEY, QUEUE_SETTINGS, QUEUE_URL, Systems, by_api_key
+from tests.unit.systems import API_KEY, QUEUE_SETTINGS, QUEUE_URL, Systems, by_api_key, make_client
 from tests.unit.table import Table
 
 # How long an example takes says how busy the machine is.
@@ -31,16 +31,23 @@ def functions() -> Functions:
     return import_functions()
 
 
+@pytest.fixture(scope="package")
+def aws() -> Iterator[None]:
+    """The fake of AWS: to start it for each test would take longer than most of them."""
+    with mock_aws():
+        yield
+
+
 @pytest.fixture
 def runtime(
-    functions: Functions, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    aws: None, functions: Functions, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Runtime]:
     """Invokes functions; in the end, nothing that a customer typed may be in what was logged."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)  # for the clients that are made when they are needed
-    with mock_aws():
-        runtime = Runtime(capsys)
-        yield runtime
-        runtime.assert_nothing_personal_was_logged()
+    BackendDict.reset()
+    runtime = Runtime(capsys)
+    yield runtime
+    runtime.assert_nothing_personal_was_logged()
 
 
 @pytest.fixture
@@ -80,7 +87,7 @@ def analytics_table(functions: Functions, runtime: Runtime) -> Table:
 @pytest.fixture
 def published(runtime: Runtime) -> Callable[[], list[dict[str, Any]]]:
     """The bus: the envelope of each event that was put on it, in order."""
-    events, sqs = boto3.client("events", region_name=REGION), boto3.client("sqs", region_name=REGION)
+    events, sqs = make_client("events"), make_client("sqs")
     queue = sqs.create_queue(QueueName="observer")["QueueUrl"]
     bus = REFERENCES["EventBus"]
     events.create_event_bus(Name=bus)
@@ -109,7 +116,7 @@ def crm() -> Iterator[Partner]:
 @pytest.fixture
 def commands(runtime: Runtime) -> Callable[[], list[Any]]:
     """The queue of a downstream system: its messages, each with its `body`, its `group_id` and `deduplication_id`."""
-    sqs = boto3.client("sqs", region_name=REGION)
+    sqs = make_client("sqs")
     assert sqs.create_queue(QueueName="ledger.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"] == QUEUE_URL
     queue = get_backend("sqs")[ACCOUNT][REGION].queues["ledger.fifo"]
     return lambda: list(queue._messages)
