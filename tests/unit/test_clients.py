@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 
 from tests.unit.deployment import RESOURCES, TEMPLATE, Functions
 from tests.unit.runtime import Runtime
 
-CLIENTS = [
-    ("register_customer", "sqs"),
-    ("register_customer", "records.client"),
-    ("start_onboarding", "sfn"),
-    ("create_account", "dynamodb"),
-    ("provision_account", "systems.ssm"),
-    ("provision_account", "systems.secretsmanager"),
-    ("deprovision_account", "systems.ssm"),
-    ("deprovision_account", "systems.secretsmanager"),
-    ("cancel_account", "dynamodb"),
-    ("send_welcome_email", "ses"),
-    ("send_welcome_email", "records.client"),
-]
+CLIENTS = {
+    "register_customer": ["sqs", "records.client"],
+    "start_onboarding": ["sfn"],
+    "create_account": ["dynamodb"],
+    "provision_account": ["systems.ssm", "systems.secretsmanager"],
+    "deprovision_account": ["systems.ssm", "systems.secretsmanager"],
+    "cancel_account": ["dynamodb"],
+    "send_welcome_email": ["ses", "records.client"],
+}
 # Before its second attempt botocore waits at most this long in its standard mode.
 # https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 LONGEST_WAIT_SECONDS = 1
@@ -28,19 +26,16 @@ LONGEST_WAIT_SECONDS = 1
 
 def timeout_of(function: str) -> int:
     (properties,) = (
-        resource["Properties"]
-        for resource in RESOURCES.values()
-        if resource["Properties"].get("Handler") == f"{function}.app.handler"
+        it["Properties"] for it in RESOURCES.values() if it["Properties"].get("Handler") == f"{function}.app.handler"
     )
     return int(properties.get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"]))
 
 
-@pytest.mark.parametrize(("function", "client"), CLIENTS)
+@pytest.mark.parametrize(
+    ("function", "client"), [(function, client) for function, clients in CLIENTS.items() for client in clients]
+)
 def test_a_call_gives_up_before_the_function_times_out(function: str, client: str, functions: Functions) -> None:
-    called = functions[function]
-    for attribute in client.split("."):
-        called = getattr(called, attribute)
-    config = called.meta.config
+    config = attrgetter(client)(functions[function]).meta.config
     attempts = config.retries["total_max_attempts"]
     waits = (attempts - 1) * LONGEST_WAIT_SECONDS
 

@@ -31,14 +31,17 @@ def test_a_rule_has_a_weight_and_a_message_and_finds_nothing_in_a_plain_customer
     assert rule.find(CustomerData.model_validate(a_customer(email="ada.lovelace@gmail.com"))) is False
 
 
-@pytest.mark.parametrize("domain", ["mailinator.com", "MAILINATOR.com", "eu.mailinator.com"])
-def test_a_disposable_domain_is_found_and_those_under_it(domain: str) -> None:
-    assert finding("disposable_email_domain", email=f"ada@{domain}") is True
-
-
-@pytest.mark.parametrize("domain", ["example.com", "mailinator.com.example.org", "a-mailinator.com.example"])
-def test_a_domain_that_only_resembles_a_disposable_one_is_not_found(domain: str) -> None:
-    assert finding("disposable_email_domain", email=f"ada@{domain}") is False
+@pytest.mark.parametrize(
+    ("domain", "is_disposable"),
+    [
+        ("MAILINATOR.com", True),
+        ("eu.mailinator.com", True),
+        ("mailinator.com.example.org", False),
+        ("a-mailinator.com", False),
+    ],
+)
+def test_a_disposable_domain_is_found_and_those_under_it(domain: str, *, is_disposable: bool) -> None:
+    assert finding("disposable_email_domain", email=f"ada@{domain}") is is_disposable
 
 
 def test_no_public_provider_is_disposable() -> None:
