@@ -150,15 +150,6 @@ def test_events_that_come_twice_and_shuffled_find_those_who_are_found_in_order(
     assert found == expected
 
 
-def test_a_message_that_fails_does_not_hold_up_the_others(runtime: Runtime, published: Published) -> None:
-    poison = validated() | {"detail": {"customerId": "ada"}}
-
-    answer = runtime.invoke(FUNCTION, a_batch("no JSON", validated("eve", email="ada@mailinator.com"), poison))
-
-    assert answer == failures(0, 2)
-    assert suspected(published).keys() == {"eve"}
-
-
 def test_other_events_are_acknowledged(runtime: Runtime, published: Published, fraud_table: Table) -> None:
     registered = an_envelope(an_event(CustomerRegistered))
 

@@ -31,17 +31,12 @@ def test_a_rule_has_a_weight_and_a_message_and_finds_nothing_in_a_plain_customer
     assert rule.find(CustomerData.model_validate(a_customer(email="ada.lovelace@gmail.com"))) is False
 
 
-@pytest.mark.parametrize(
-    ("domain", "is_disposable"),
-    [
-        ("MAILINATOR.com", True),
-        ("eu.mailinator.com", True),
-        ("mailinator.com.example.org", False),
-        ("a-mailinator.com", False),
-    ],
-)
-def test_a_disposable_domain_is_found_and_those_under_it(domain: str, *, is_disposable: bool) -> None:
-    assert finding("disposable_email_domain", email=f"ada@{domain}") is is_disposable
+def test_a_disposable_domain_is_found_and_those_under_it() -> None:
+    domains = ("MAILINATOR.com", "eu.mailinator.com", "mailinator.com.example.org", "a-mailinator.com")
+
+    found = [domain for domain in domains if finding("disposable_email_domain", email=f"ada@{domain}")]
+
+    assert found == ["MAILINATOR.com", "eu.mailinator.com"]
 
 
 def test_no_public_provider_is_disposable() -> None:
@@ -67,23 +62,19 @@ def test_a_mail_domain_is_counted_unless_everybody_may_have_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first_name", "last_name", "local"),
+    ("name", "locals_"),
     [
-        ("Ada", "Lovelace", "ada1815"),
-        ("Ada", "Lovelace", "a.lovelace+shop"),
-        ("Ada", "Lovelace", "al"),
-        ("Ada", "Lovelace", "la"),
-        ("Jürgen", "Müller", "mueller77"),
-        ("Jürgen", "Müller", "muller77"),
-        ("Zoë", "Łukasik", "lukasik"),
-        ("Anne-Marie", "O'Neill", "oneill"),
-        ("Anne-Marie", "O'Neill", "marie"),
-        ("فاطمة", "الفهري", "xk29q"),
-        ("Ada", "Lovelace", "info"),
+        (("Ada", "Lovelace"), ["ada1815", "a.lovelace+shop", "al", "la", "info"]),
+        (("Jürgen", "Müller"), ["mueller77", "muller77"]),
+        (("Zoë", "Łukasik"), ["lukasik"]),
+        (("Anne-Marie", "O'Neill"), ["oneill", "marie"]),
+        (("فاطمة", "الفهري"), ["xk29q"]),
     ],
 )
-def test_an_address_that_may_be_of_the_name_is_not_at_odds_with_it(first_name: str, last_name: str, local: str) -> None:
-    assert finding("mail_unlike_name", firstName=first_name, lastName=last_name, email=f"{local}@example.com") is False
+def test_an_address_that_may_be_of_the_name_is_not_at_odds_with_it(name: tuple[str, str], locals_: list[str]) -> None:
+    customers = [{"firstName": name[0], "lastName": name[1], "email": f"{local}@example.com"} for local in locals_]
+
+    assert [it for it in customers if finding("mail_unlike_name", **it) is not False] == []
 
 
 @pytest.mark.parametrize("local", ["xk29q", "grace.hopper", "12345", "bulk+ada"])

@@ -103,13 +103,6 @@ def test_what_says_nothing_of_a_failure_is_ignored(envelope: dict[str, Any]) -> 
     assert feedback.read(json.dumps(envelope)) is None
 
 
-def test_a_report_that_comes_again_is_published_with_the_same_id(runtime: Runtime, published: Published) -> None:
-    runtime.invoke(FUNCTION, a_batch(a_bounce(), a_bounce()))
-
-    first, second = published()
-    assert first["detail"] == second["detail"]
-
-
 @pytest.mark.parametrize(
     "message",
     [
