@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from onboarding.domain.errors import EmailAlreadyRegistered
 from tests.customers import a_customer
 from tests.invocations import a_batch, a_customer_task, a_registration, an_api_request
 from tests.unit.deployment import Functions
@@ -16,29 +15,6 @@ from tests.unit.runtime import Runtime
 from tests.unit.table import Table
 
 (LOST, *_) = OUT_OF_REACH
-
-
-@pytest.mark.parametrize("idempotency_key", [None, "key"])
-@pytest.mark.usefixtures("queued", "idempotency_table")
-def test_a_registration_that_is_not_queued_has_the_customer_id_that_it_would_have(
-    idempotency_key: str | None, functions: Functions, runtime: Runtime
-) -> None:
-    request = an_api_request(a_customer_task()["customerData"], idempotency_key=idempotency_key)
-    with failing(functions["register_customer"].sqs, "SendMessage", LOST):
-        runtime.invoke("register_customer", request)
-
-    assert [line["message"] for line in runtime.log] == ["Registration not accepted", "Registration refused"]
-    assert len({line["customer_id"] for line in runtime.log}) == 1
-
-
-def test_an_expected_error_is_information(runtime: Runtime, customers_table: Table) -> None:
-    task = a_customer_task()
-    runtime.invoke("create_account", task)
-    with pytest.raises(EmailAlreadyRegistered):
-        runtime.invoke("create_account", task | {"customerId": "second"})
-
-    line = runtime.log[-1]
-    assert (line["level"], line["error"], line["customer_id"]) == ("INFO", "EmailAlreadyRegistered", "second")
 
 
 def test_an_unexpected_error_has_its_trace_its_customer_and_its_request(

@@ -220,6 +220,7 @@ def test_a_queue_that_refuses_is_answered_with_a_problem_that_says_nothing_of_it
         ("INFO", "Registration refused"),
     ]
     assert "AccessDenied" in runtime.log[0]["exception"]
+    assert runtime.log[0]["customer_id"] == runtime.log[1]["customer_id"]  # which it would have
 
 
 @pytest.mark.usefixtures("queued")

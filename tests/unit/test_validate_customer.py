@@ -34,7 +34,9 @@ def test_every_line_of_the_log_names_the_customer_and_the_request(runtime: Runti
         ("Customer valid", a_customer_task()["customerId"], a_customer_task()["correlationId"]),
         ("Failed as expected", "other", a_customer_task()["correlationId"]),
     ]
-    assert [error["code"] for error in json.loads(runtime.log[-1]["reason"])] == ["name_too_short"]
+    line = runtime.log[-1]
+    assert (line["level"], line["error"]) == ("INFO", "CustomerInvalid")
+    assert [error["code"] for error in json.loads(line["reason"])] == ["name_too_short"]
 
 
 def test_a_malformed_task_fails_and_says_what_is_wrong_with_it(runtime: Runtime) -> None:
