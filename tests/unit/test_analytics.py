@@ -29,6 +29,7 @@ from tests.unit.deployment import Functions
 from tests.unit.faults import during
 from tests.unit.runtime import Runtime
 from tests.unit.table import Table
+from tests.wiring.test_alarms import OWN, shown
 
 FUNCTION = "record_analytics"
 STAGES = ("registered", "validated", "accountCreated", "emailSent", "onboarded", "rejected", "suspected")
@@ -204,8 +205,6 @@ def test_metrics_tell_what_is_new(runtime: Runtime) -> None:
 def test_the_dashboard_asks_for_the_metrics_of_the_business_by_the_dimensions_that_they_have(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.wiring.test_alarms import OWN, shown  # noqa: PLC0415 - SAM's translator, which no other unit test needs
-
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "onboarding")  # read whenever a metric stands by itself
     one, another, third = (f"customer-{number}" for number in range(3))
     record(

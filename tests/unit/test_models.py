@@ -104,14 +104,12 @@ class TestThePublishedPattern:
         assert not without, f"functions/onboarding/domain/models.py: make a Name, Line, Email or Phone of {without}"
 
 
-@pytest.mark.parametrize("customer_id", ["a", "A-b_9", "x" * 80, "0d9f2f0a-3a9e-4f8e-8f43-5f2f1f3c9b10"])
-def test_a_customer_id_can_name_an_execution(customer_id: str) -> None:
-    assert reason(customer_id, CustomerId) is None
+def test_customer_id_can_name_an_execution() -> None:
+    names = ["a", "A-b_9", "x" * 80, "0d9f2f0a-3a9e-4f8e-8f43-5f2f1f3c9b10"]
+    no_names = ["", "x" * 81, "a b", "a\n", "ä", "a/b", "a:b", "*"]
 
-
-@pytest.mark.parametrize("customer_id", ["", "x" * 81, "a b", "a\n", "ä", "a/b", "a:b", "*"])
-def test_what_cannot_name_an_execution_is_no_customer_id(customer_id: str) -> None:
-    assert reason(customer_id, CustomerId) == "string_pattern_mismatch"
+    assert [name for name in names if reason(name, CustomerId)] == []
+    assert {reason(name, CustomerId) for name in no_names} == {"string_pattern_mismatch"}
 
 
 def test_times_are_rfc_3339_in_utc() -> None:

@@ -10,7 +10,6 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyPersistenceLayerError,
 )
 from botocore.stub import Stubber
-from pydantic import ValidationError
 
 from onboarding.adapters.mail import render
 from onboarding.domain.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
@@ -190,10 +189,3 @@ def test_a_record_outlives_every_redrive_of_the_execution(
     redrivable_days, longest_execution_days = 14, 0.5
     lives = int(record["expiration"]["N"]) - int(record["in_progress_expiration"]["N"]) / 1000
     assert lives > (redrivable_days + longest_execution_days) * 24 * 60 * 60
-
-
-def test_a_malformed_task_fails_and_says_what_is_wrong_with_it(runtime: Runtime) -> None:
-    with pytest.raises(ValidationError, match="accountId") as raised:
-        runtime.invoke(FUNCTION, a_welcome_email_task(accountId=None))
-
-    assert raised.value.error_count() == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from pydantic import ValidationError
 
 from onboarding.domain.errors import CustomerInvalid
 from tests.customers import a_customer
@@ -37,10 +36,3 @@ def test_every_line_of_the_log_names_the_customer_and_the_request(runtime: Runti
     line = runtime.log[-1]
     assert (line["level"], line["error"]) == ("INFO", "CustomerInvalid")
     assert [error["code"] for error in json.loads(line["reason"])] == ["name_too_short"]
-
-
-def test_a_malformed_task_fails_and_says_what_is_wrong_with_it(runtime: Runtime) -> None:
-    with pytest.raises(ValidationError, match=r"customerData\.email") as raised:
-        runtime.invoke(FUNCTION, a_customer_task(customerData={"firstName": "Ada", "lastName": "Lovelace"}))
-
-    assert raised.value.error_count() == 1
