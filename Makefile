@@ -89,7 +89,7 @@ test: setup ## Run every check and every test
 
 .PHONY: quick
 quick: setup ## Run the checks and the tests that need no emulator
-	$(PYTEST) --numprocesses=$(WORKERS) --dist=loadgroup tests/project tests/unit tests/wiring
+	$(PYTEST) --numprocesses=$(WORKERS) --dist=loadgroup -m "not slow" tests/project tests/unit tests/wiring
 
 .PHONY: lint
 lint: lint-style lint-format lint-types lint-layers lint-template lint-policies ## Run the static checks
