@@ -184,12 +184,8 @@ def test_a_period_is_the_seven_days_up_to_today_where_nothing_is_said(runtime: R
 
 
 def test_metrics_tell_what_is_new(runtime: Runtime) -> None:
-    events = [
-        an_event(CustomerRegistered),
-        an_event(WelcomeEmailSent, after=2),
-        an_event(CustomerFraudSuspected),
-        an_event(CustomerAccountCreationFailed),
-    ]
+    kinds = CustomerRegistered, WelcomeEmailSent, CustomerFraudSuspected, CustomerAccountCreationFailed
+    events = [an_event(kind, after=2) for kind in kinds]
     record(runtime, *events, *events)
 
     assert runtime.metrics == {

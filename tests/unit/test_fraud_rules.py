@@ -62,19 +62,20 @@ def test_a_mail_domain_is_counted_unless_everybody_may_have_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "locals_"),
+    ("name", "mailboxes"),
     [
-        (("Ada", "Lovelace"), ["ada1815", "a.lovelace+shop", "al", "la", "info"]),
-        (("Jürgen", "Müller"), ["mueller77", "muller77"]),
-        (("Zoë", "Łukasik"), ["lukasik"]),
-        (("Anne-Marie", "O'Neill"), ["oneill", "marie"]),
-        (("فاطمة", "الفهري"), ["xk29q"]),
+        ("Ada Lovelace", ["ada1815", "a.lovelace+shop", "al", "la", "info"]),
+        ("Jürgen Müller", ["mueller77", "muller77"]),
+        ("Zoë Łukasik", ["lukasik"]),
+        ("Anne-Marie O'Neill", ["oneill", "marie"]),
+        ("فاطمة الفهري", ["xk29q"]),
     ],
 )
-def test_an_address_that_may_be_of_the_name_is_not_at_odds_with_it(name: tuple[str, str], locals_: list[str]) -> None:
-    customers = [{"firstName": name[0], "lastName": name[1], "email": f"{local}@example.com"} for local in locals_]
+def test_mailbox_may_be_of_the_name(name: str, mailboxes: list[str]) -> None:
+    first, last = name.split()
+    emails = [f"{mailbox}@example.com" for mailbox in mailboxes]
 
-    assert [it for it in customers if finding("mail_unlike_name", **it) is not False] == []
+    assert [it for it in emails if finding("mail_unlike_name", firstName=first, lastName=last, email=it)] == []
 
 
 @pytest.mark.parametrize("local", ["xk29q", "grace.hopper", "12345", "bulk+ada"])
