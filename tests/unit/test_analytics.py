@@ -35,10 +35,13 @@ FUNCTION = "record_analytics"
 STAGES = ("registered", "validated", "accountCreated", "emailSent", "onboarded", "rejected", "suspected")
 NOTHING: dict[str, Any] = dict.fromkeys(STAGES, 0) | {"rejectionReasons": {}, "failureReasons": {}}
 REASON = {"field": "email", "code": "email_invalid", "message": "Must be an address"}
-VALID, ACCOUNT, SENT = (CustomerValidated, {}), (CustomerAccountCreated, {}), (WelcomeEmailSent, {})
-BOUNCED_LATER = (WelcomeEmailFailed, {"reason": "BOUNCED", "after": 900})
+Step = tuple[type[Event], dict[str, Any]]
+VALID: Step = (CustomerValidated, {})
+ACCOUNT: Step = (CustomerAccountCreated, {})
+SENT: Step = (WelcomeEmailSent, {})
+BOUNCED_LATER: Step = (WelcomeEmailFailed, {"reason": "BOUNCED", "after": 900})
 # What may follow a registration: the events with their fields, and the stages and reasons that they come to.
-COURSES: dict[str, tuple[list[tuple[type[Event], dict[str, Any]]], tuple[str, ...]]] = {
+COURSES: dict[str, tuple[list[Step], tuple[str, ...]]] = {
     "pending": ([], ()),
     "validated": ([VALID], ("validated",)),
     "invalid": ([(CustomerValidationFailed, {"errors": [REASON, REASON]})], ("rejected", "email_invalid")),
@@ -55,8 +58,8 @@ pytestmark = pytest.mark.usefixtures("analytics_table")
 
 def course(name: str, customer_id: str = "ada", seconds: float = 0) -> list[Event]:
     """The events of one of the courses, with so many seconds from the registration to its end."""
-    events = [(kind, {"after": seconds} | fields) for kind, fields in COURSES[name][0]]
-    return [an_event(kind, customer_id, **fields) for kind, fields in ((CustomerRegistered, {}), *events)]
+    steps = [an_event(kind, customer_id, **({"after": seconds} | fields)) for kind, fields in COURSES[name][0]]
+    return [an_event(CustomerRegistered, customer_id), *steps]
 
 
 def record(runtime: Runtime, *events: Event) -> None:
@@ -184,9 +187,8 @@ def test_a_period_is_the_seven_days_up_to_today_where_nothing_is_said(runtime: R
 
 
 def test_metrics_tell_what_is_new(runtime: Runtime) -> None:
-    kinds = CustomerRegistered, WelcomeEmailSent, CustomerFraudSuspected, CustomerAccountCreationFailed
-    events = [an_event(kind, after=2) for kind in kinds]
-    record(runtime, *events, *events)
+    for kind in (CustomerRegistered, WelcomeEmailSent, CustomerFraudSuspected, CustomerAccountCreationFailed):
+        record(runtime, an_event(kind, after=2), an_event(kind, after=2))
 
     assert runtime.metrics == {
         "CustomerRegistered": 1,

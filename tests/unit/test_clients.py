@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
@@ -17,7 +18,7 @@ from tests.unit.test_unexpected_errors import DEPLOYED
 LONGEST_WAIT_SECONDS = 1
 
 
-def clients_of(module: ModuleType) -> list[BaseClient]:
+def clients_of(module: ModuleType) -> list[Any]:
     """The clients that a function's module has, and what it has made of them."""
     owners = [module, *vars(module).values()]
     values = [value for owner in owners for value in getattr(owner, "__dict__", {}).values()]

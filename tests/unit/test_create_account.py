@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -86,7 +87,7 @@ def test_refusal_fails_and_a_retry_creates_the_account(
     code: str, reasons: list[str], runtime: Runtime, functions: Functions, customers_table: Table
 ) -> None:
     task = a_customer_task()
-    fields = {"CancellationReasons": [{"Code": reason} for reason in reasons]} if reasons else {}
+    fields: dict[str, Any] = {"CancellationReasons": [{"Code": reason} for reason in reasons]} if reasons else {}
 
     with (
         refusing(functions[FUNCTION].dynamodb, "transact_write_items", code, **fields),
@@ -103,10 +104,7 @@ def test_an_answer_that_got_lost_makes_no_second_account(
 ) -> None:
     task = a_customer_task()
     (lost, *_) = OUT_OF_REACH
-    with (
-        losing_the_answer(functions[FUNCTION].dynamodb, "TransactWriteItems", lost),
-        pytest.raises(type(lost)),
-    ):
+    with losing_the_answer(functions[FUNCTION].dynamodb, "TransactWriteItems", lost), pytest.raises(type(lost)):
         runtime.invoke(FUNCTION, task)
     before = customers_table.items
 

@@ -85,7 +85,7 @@ EFFECTS: dict[str, Any] = {
     "record_analytics/batch-with-malformed-message": (1, 0, 0),
 }
 UNKNOWN: dict[str, str | None] = {}
-NOBODY = {"customer_id": None, "correlation_id": None}
+NOBODY: dict[str, str | None] = {"customer_id": None, "correlation_id": None}
 
 
 def test_each_function_has_a_sample(functions: Functions) -> None:
@@ -182,5 +182,5 @@ def _in_message(body: str) -> dict[str, str | None]:
 
 
 def _keys(document: dict[str, Any], correlation_id: str) -> dict[str, str | None]:
-    customer = {"customer_id": document["customerId"]} if "customerId" in document else {}
-    return customer | {"correlation_id": correlation_id}
+    keys: dict[str, str | None] = {"correlation_id": correlation_id}
+    return keys | ({"customer_id": document["customerId"]} if "customerId" in document else {})

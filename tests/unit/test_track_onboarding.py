@@ -102,7 +102,7 @@ def test_earlier_of_two_with_one_id_is_kept(runtime: Runtime, timelines_table: T
 def test_events_twice_and_shuffled_make_the_timelines_of_each_once_in_order(
     runtime: Runtime, timelines_table: Table, functions: Functions
 ) -> None:
-    kinds = [CustomerRegistered, CustomerValidated, CustomerAccountCreated, WelcomeEmailFailed]
+    kinds: list[type[Event]] = [CustomerRegistered, CustomerValidated, CustomerAccountCreated, WelcomeEmailFailed]
     in_order = {
         customer_id: [an_event(kind, customer_id, number) for number, kind in enumerate(kinds)]
         for customer_id in (f"customer-{number}" for number in range(50))
