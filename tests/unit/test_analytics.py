@@ -50,6 +50,7 @@ COURSES: dict[str, tuple[list[Step], tuple[str, ...]]] = {
     "sent": ([VALID, ACCOUNT, SENT], STAGES[1:5]),
     "undeliverable": ([ACCOUNT, (WelcomeEmailFailed, {})], ("accountCreated", "onboarded", "UNDELIVERABLE")),
     "bounced": ([VALID, ACCOUNT, SENT, BOUNCED_LATER], (*STAGES[1:5], "BOUNCED")),
+    "complained of too": ([BOUNCED_LATER, (WelcomeEmailFailed, {"reason": "COMPLAINED", "after": 999})], ("BOUNCED",)),
     "suspected": ([(CustomerFraudSuspected, {})], ("suspected",)),
 }
 
