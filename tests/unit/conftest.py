@@ -31,7 +31,7 @@ def functions() -> Functions:
     return import_functions()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def aws() -> Iterator[None]:
     """The fake of AWS: to start it for each test would take longer than most of them."""
     with mock_aws():
