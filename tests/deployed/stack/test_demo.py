@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from typing import cast
+from uuid import uuid4
 
 import httpx
 from rich.console import Console
@@ -18,17 +19,24 @@ from cli.machine.deploy import EmulatorStack
 from tests.customers import a_customer
 
 
+def elsewhere(customer: Customer, domain: str = f"{uuid4().hex}.example.com") -> Customer:
+    """The customer with an address that no other test has registered."""
+    email = customer.customer["email"].replace("example.com", domain).replace("EXAMPLE.COM", domain.upper())
+    return customer.model_copy(update={"customer": customer.customer | {"email": email}})
+
+
 def test_demo_shows_each_customer(
     stack: EmulatorStack, partners: Mapping[str, Partner], systems: Mapping[str, DownstreamSystem]
 ) -> None:
+    customers = [elsewhere(customer) for customer in load()]
     odd = Customer(name="odd", title="Odd", customer=a_customer(), expect="REJECTED")
     downstream = Systems((partners["crm"], partners["billing"]), cast("QueueSystem", systems["ledger"]))
     console = Console(file=io.StringIO(), width=200)
 
-    assert not demonstrate(stack, downstream, [*load(), odd], console)
+    assert not demonstrate(stack, downstream, [*customers, odd], console)
 
     shown = cast("io.StringIO", console.file).getvalue()
-    assert shown.count("✓ ") == len(load())
+    assert shown.count("✓ ") == len(customers)
     assert "NOT as expected: odd\n" in shown
     for detail in ("The Idempotency-Key was used with another registration", "CustomerFraudSuspected", "PUT 503 x 2"):
         assert detail in shown
