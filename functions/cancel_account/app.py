@@ -22,7 +22,7 @@ dynamodb = aws.client("dynamodb")
 @logger.inject_lambda_context(clear_state=True)
 @failures.logged(logger)
 def handler(event: dict[str, Any], _: LambdaContext) -> None:
-    """Return nothing, each time."""
+    """Cancel the account; return nothing."""
     task = CustomerTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
     cancel_account(task.customer_id, task.customer_data, dynamodb=dynamodb, table_name=settings.customers_table)

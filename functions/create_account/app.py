@@ -23,7 +23,7 @@ dynamodb = aws.client("dynamodb")
 @logger.inject_lambda_context(clear_state=True)
 @failures.logged(logger, EmailAlreadyRegistered)
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
-    """Return `{accountId}`, the same one each time."""
+    """Return `{accountId}`, always the same for a customer."""
     task = CustomerTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
     account_id = create_account(

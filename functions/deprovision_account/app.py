@@ -23,7 +23,7 @@ systems = Systems(settings.downstream_prefix, aws.client)
 @logger.inject_lambda_context(clear_state=True)
 @failures.logged(logger, DownstreamRefused, DownstreamUnavailable)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return `{system, status: DEPROVISIONED}`, each time; that there was no account is success."""
+    """Return `{system, status: DEPROVISIONED}`, also if there was no account."""
     task = SystemTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id, system=task.system)
     system = systems.connect(task.system, remaining=lambda: context.get_remaining_time_in_millis() / 1000)

@@ -1,4 +1,4 @@
-"""Messages of the fraud detection queue: publish who is suspected."""
+"""Messages of the fraud detection queue: publish suspicions."""
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -23,7 +23,7 @@ eventbridge = aws.client("events")
 
 @batch.consumer(logger)
 def handler(record: SQSRecord) -> None:
-    """Look at one validated customer, and again at later ones that it makes suspicious."""
+    """Examine one validated customer, and later ones again that it makes suspicious."""
     event = bus.read(record.body)
     if event:
         logger.append_keys(customer_id=event.customer_id, correlation_id=event.metadata.correlation_id)

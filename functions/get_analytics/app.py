@@ -1,4 +1,4 @@
-"""GET /api/analytics/onboarding: the funnel, the reasons and the times of each day of a period."""
+"""GET /api/analytics/onboarding: the funnel of each day of a period, with reasons and times."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -26,10 +26,10 @@ dynamodb = aws.client("dynamodb")
     allow_origin=settings.allowed_origin,
     refused="Analytics refused",
     failed="Analytics not read",
-    unavailable="The analytics can't be read at present",
+    unavailable="The analytics are temporarily unavailable.",
 )
 def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
-    """Answer 200 or 304, or a problem: 400, and 503 where AWS is out of reach."""
+    """Answer 200 or 304, or a problem: 400, or 503 if AWS is unavailable."""
     first, last = api.period_in(event, today=datetime.now(UTC).date())
     answer = analytics(counters(first, last, dynamodb=dynamodb, table_name=settings.analytics_table))
     logger.info("Analytics answered", days=len(answer.days))

@@ -1,4 +1,4 @@
-"""GET /api/customers/{customerId}/onboarding: how far the onboarding has come."""
+"""GET /api/customers/{customerId}/onboarding: the onboarding's status."""
 
 from http import HTTPStatus
 from typing import Any
@@ -27,17 +27,17 @@ dynamodb = aws.client("dynamodb")
     allow_origin=settings.allowed_origin,
     refused="Status refused",
     failed="Timeline not read",
-    unavailable="The status can't be told at present",
+    unavailable="The status is temporarily unavailable.",
 )
 def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
-    """Answer 200 or 304, or a problem: 404, and 503 where AWS is out of reach."""
+    """Answer 200 or 304, or a problem: 404, or 503 if AWS is unavailable."""
     customer_id = api.customer_id_in(event)
     logger.append_keys(customer_id=customer_id)
     entries = timelines.entries_of(customer_id, dynamodb=dynamodb, table_name=settings.timelines_table)
     if not entries:
         raise api.RequestRefused(
             HTTPStatus.NOT_FOUND,
-            "No such onboarding; of one that was accepted just now, nothing is known yet",
+            "No onboarding with this id. If it was accepted a moment ago, try again shortly.",
             retry_after=POLL_AFTER_SECONDS,
         )
     onboarding = onboarding_from(customer_id, entries)

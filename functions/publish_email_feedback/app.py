@@ -1,4 +1,4 @@
-"""Messages of SES's feedback queue: publish what bounced, and what was complained of."""
+"""Messages of SES's feedback queue: publish bounces and complaints."""
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -19,10 +19,10 @@ eventbridge = aws.client("events")
 
 @batch.consumer(logger)
 def handler(record: SQSRecord) -> None:
-    """Publish WelcomeEmailFailed, or acknowledge a report that doesn't call for it."""
+    """Publish WelcomeEmailFailed, if the feedback means that."""
     failed = feedback.read(record.body)
     if failed is None:
-        logger.info("Feedback ignored: on no welcome e-mail, or on one that arrived")
+        logger.info("Feedback ignored: not on a welcome e-mail, or it arrived")
         return
     logger.append_keys(customer_id=failed.customer_id, correlation_id=failed.metadata.correlation_id)
     publish(failed, eventbridge=eventbridge, event_bus=settings.event_bus)

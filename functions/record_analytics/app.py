@@ -1,4 +1,4 @@
-"""Messages of the analytics queue: count what each event says of its customer, once."""
+"""Messages of the analytics queue: count each event once."""
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
@@ -26,7 +26,7 @@ dynamodb = aws.client("dynamodb")
     count_failed=lambda number: metrics.add_metric("EventNotCounted", MetricUnit.Count, number),
 )
 def handler(record: SQSRecord) -> None:
-    """Count one event, or acknowledge that it is counted, or is none that is known here."""
+    """Count one event, unless it is counted already or unknown."""
     event = bus.read(record.body)
     if event is None:
         logger.info("Event ignored")
@@ -35,11 +35,11 @@ def handler(record: SQSRecord) -> None:
     before, after = analytics.record(event, dynamodb=dynamodb, table_name=settings.analytics_table)
     for measure in measures(before, after):
         emit(measure)
-    logger.info("Event counted" if before != after else "Event was counted before", type=type(event).__name__)
+    logger.info("Event counted" if before != after else "Event already counted", type=type(event).__name__)
 
 
 def emit(measure: Measure) -> None:
-    """Emit a metric, in a document of its own if it has a reason: that is a dimension, which others don't have."""
+    """Emit a metric; one with a reason goes out separately, because the reason is a dimension."""
     if measure.reason is None:
         metrics.add_metric(measure.name, measure.unit, measure.value)
         return

@@ -37,20 +37,20 @@ records = DynamoDBPersistenceLayer(table_name=settings.idempotency_table, boto3_
     allow_origin=settings.allowed_origin,
     refused="Registration refused",
     failed="Registration not accepted",
-    unavailable="It is not known whether the registration was accepted: send it again, with the same Idempotency-Key",
+    unavailable="The registration may or may not have been accepted. Retry with the same Idempotency-Key.",
     outages=(*aws.FAILURES, IdempotencyPersistenceLayerError),
     refusals={
         IdempotencyValidationError: api.RequestRefused(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "The Idempotency-Key was used with another registration"
+            HTTPStatus.UNPROCESSABLE_ENTITY, "The Idempotency-Key was used with another registration."
         ),
         IdempotencyAlreadyInProgressError: api.RequestRefused(
-            HTTPStatus.CONFLICT, "The first request with this Idempotency-Key is in progress", retry_after=1
+            HTTPStatus.CONFLICT, "The first request with this Idempotency-Key is in progress.", retry_after=1
         ),
     },
     count_refusal=lambda: metrics.add_metric("RegistrationRefused", MetricUnit.Count, 1),
 )
 def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
-    """Answer 202, or a problem: 400, 409, 413, 415, 422, and 503 where AWS is out of reach."""
+    """Answer 202, or a problem: 400, 409, 413, 415, 422, or 503 if AWS is unavailable."""
     request = api.parse_request(event)
     customer_id = customer_id_for(request.customer, request.idempotency_key)
     logger.append_keys(customer_id=customer_id)

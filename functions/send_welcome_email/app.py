@@ -1,4 +1,4 @@
-"""Task SendWelcomeEmail: send it, and record that it was sent."""
+"""Task SendWelcomeEmail: send the e-mail, and record that it was sent."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ SENDER = mail.Sender(
 logger = Logger(use_rfc3339=True, utc=True)
 ses = aws.client("sesv2", once=True)
 records = DynamoDBPersistenceLayer(table_name=settings.idempotency_table, boto3_client=aws.client("dynamodb"))
-# An execution may be redriven for 14 days after it failed, and fails within 12 hours: no record expires before.
+# Longer than an execution can run (12 hours) and then be redriven (14 days).
 once_per_customer = IdempotencyConfig(
     event_key_jmespath="customer_id", expires_after_seconds=30 * 24 * 60 * 60, hash_function="sha256"
 )
@@ -46,7 +46,7 @@ once_per_customer = IdempotencyConfig(
     logger, EmailUndeliverable, EmailSenderBlocked, EmailServiceUnavailable, IdempotencyAlreadyInProgressError
 )
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return `{messageId}`; once recorded, the same one each time, and nothing is sent again."""
+    """Return `{messageId}`; once it is recorded, the same one, and nothing is sent again."""
     once_per_customer.register_lambda_context(context)
     task = WelcomeEmailTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)

@@ -24,7 +24,7 @@ sfn = aws.client("stepfunctions")
     logger, count_failed=lambda number: metrics.add_metric("OnboardingNotStarted", MetricUnit.Count, number)
 )
 def handler(record: SQSRecord) -> None:
-    """Start one execution, or acknowledge that an earlier delivery of the message did."""
+    """Start one execution, unless an earlier delivery of the message did."""
     registration = Registration.model_validate_json(record.body)
     logger.append_keys(customer_id=registration.customer_id, correlation_id=registration.correlation_id)
     started = start_execution(
@@ -33,5 +33,5 @@ def handler(record: SQSRecord) -> None:
         sfn=sfn,
         state_machine_arn=settings.state_machine_arn,
     )
-    logger.info("Onboarding started" if started else "Onboarding was started before")
+    logger.info("Onboarding started" if started else "Onboarding already started")
     metrics.add_metric("OnboardingStarted", MetricUnit.Count, int(started))

@@ -1,4 +1,4 @@
-"""Messages of the tracking queue: keep what each event says of its customer's onboarding."""
+"""Messages of the tracking queue: keep each event in its customer's timeline."""
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -18,11 +18,11 @@ dynamodb = aws.client("dynamodb")
 
 @batch.consumer(logger)
 def handler(record: SQSRecord) -> None:
-    """Keep one event, or acknowledge that it is kept, or is none that is tracked."""
+    """Keep one event, unless it is kept already or isn't tracked."""
     entry = timelines.read(record.body)
     if entry is None:
         logger.info("Event ignored")
         return
     logger.append_keys(customer_id=entry.customer_id, correlation_id=entry.correlation_id)
     kept = timelines.keep(entry, dynamodb=dynamodb, table_name=settings.timelines_table)
-    logger.info("Event tracked" if kept else "Event was tracked before", type=entry.type)
+    logger.info("Event tracked" if kept else "Event already tracked", type=entry.type)

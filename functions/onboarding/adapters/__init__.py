@@ -1,4 +1,4 @@
-"""The way out: AWS's tables, queues, bus, workflow and mail, and the downstream systems.
+"""Adapters to AWS (tables, queues, bus, workflow, mail) and to the downstream systems.
 
-Clients are handed in. What AWS refuses for now raises `botocore.exceptions.ClientError`.
+Clients are arguments. A call that AWS refuses raises `botocore.exceptions.ClientError`.
 """

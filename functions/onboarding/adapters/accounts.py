@@ -1,8 +1,7 @@
-"""The customers table: who is a customer, and whose e-mail address is taken.
+"""The customers table: the customers, and the claims on their e-mail addresses.
 
-Two kinds of item share the table, told apart by their key: `CUSTOMER#{customerId}` holds the customer and the
-account, `EMAIL#{address}` holds an e-mail address for that customer. One transaction writes both, which makes the
-address unique. https://aws.amazon.com/blogs/database/simulating-amazon-dynamodb-unique-constraints-using-transactions/
+It has two kinds of item: `CUSTOMER#{customerId}` is the customer with the account, `EMAIL#{address}` is a customer's
+claim on an e-mail address. One transaction writes both, which makes the address unique. https://aws.amazon.com/blogs/database/simulating-amazon-dynamodb-unique-constraints-using-transactions/
 """
 
 from __future__ import annotations
@@ -35,18 +34,18 @@ class Customer:
 
 
 def email_key(address: str) -> str:
-    """Return the form in which an address is unique: NFKC and lower case."""
+    """Return the form of an address that is unique: NFKC and lower case."""
     return unicodedata.normalize("NFKC", address).lower()
 
 
 def create_account(customer_id: str, customer: CustomerData, *, dynamodb: DynamoDBClient, table_name: str) -> str:
-    """Create the customer's account, pending, once; return its accountId.
+    """Create the customer's account, in status PENDING, and return its accountId.
 
-    A second call for the same customer changes nothing and returns the same accountId.
+    A repeated call changes nothing and returns the same accountId.
 
     Raises:
         EmailAlreadyRegistered: another customer has the e-mail address.
-        botocore.exceptions.ClientError: DynamoDB refused for now (throttled, in conflict with another transaction).
+        botocore.exceptions.ClientError: DynamoDB throttled, or another transaction was in conflict.
     """
     account_id = str(uuid4())
     account = {
@@ -72,10 +71,10 @@ def create_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
 
 
 def cancel_account(customer_id: str, customer: CustomerData, *, dynamodb: DynamoDBClient, table_name: str) -> None:
-    """Cancel the customer's pending account and free the e-mail address; a second call changes nothing.
+    """Cancel the customer's pending account and free the e-mail address; a repeated call changes nothing.
 
     Raises:
-        botocore.exceptions.ClientError: DynamoDB refused for now, or there is no pending account.
+        botocore.exceptions.ClientError: DynamoDB refused, or the customer has no pending account.
     """
     names, values = {"#status": "status"}, {":pending": {"S": "PENDING"}, ":cancelled": {"S": "CANCELLED"}}
     cancel: TransactWriteItemTypeDef = {
@@ -101,7 +100,7 @@ def cancel_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
         dynamodb.transact_write_items(TransactItems=[cancel, free])
     except dynamodb.exceptions.TransactionCanceledException as error:
         refused: Mapping[str, Any] = error.response["CancellationReasons"][0]
-        if refused.get("Item", {}).get("status") != {"S": "CANCELLED"}:  # by an earlier call
+        if refused.get("Item", {}).get("status") != {"S": "CANCELLED"}:  # an earlier call cancelled it
             raise
 
 
@@ -116,7 +115,7 @@ def find(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> Cust
 
 
 def erase(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> int:
-    """Erase the customer, the account and the e-mail address; return how many items there were."""
+    """Erase the customer, the account and the e-mail address; return the number of items erased."""
     account = find(customer_id, dynamodb=dynamodb, table_name=table_name)
     if account is None:
         return 0
@@ -130,7 +129,7 @@ def erase(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> int
         )
         erased += 1
     except dynamodb.exceptions.ConditionalCheckFailedException:
-        pass  # it was freed, and may be another customer's by now
+        pass  # the address was freed, and may be another customer's by now
     dynamodb.delete_item(TableName=table_name, Key={_KEY: {"S": f"CUSTOMER#{customer_id}"}})
     return erased
 

@@ -1,11 +1,11 @@
-"""The analytics table: the facts that are known of each customer, and the counters of each day.
+"""The analytics table: the facts about each customer, and the counters of each day.
 
-One transaction keeps the facts that changed and adds to the counters what the change adds to them, so that the
-counters are read without the customers.
+One transaction writes the changed facts and adds the difference to the counters, so that reading the counters needs no
+customers.
 
     CUSTOMER#{customerId}  FACTS             the facts; they expire, the counters don't
-    DAY#{date}             COUNT#{shard}     counters, spread over some items so that transactions seldom meet
-    DAY#{date}             TIME#{tenths}     how many were onboarded in so many tenths of a second
+    DAY#{date}             COUNT#{shard}     counters, in several items so that transactions seldom conflict
+    DAY#{date}             TIME#{tenths}     how many customers were onboarded in that many tenths of a second
 """
 
 import time
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 SHARDS = 8
 ATTEMPTS = 4
 _READERS = 8
-# Longer than the archive keeps events, so that none is counted again when it is replayed.
+# Longer than the archive keeps events, so that a replayed event isn't counted again.
 _FACTS_KEPT = timedelta(days=90)
 
 
 class Conflict(Exception):
-    """Others changed the same items at every attempt; the event is to be recorded later."""
+    """Other transactions changed the same items at every attempt; retry later."""
 
 
 def record(event: Event, *, dynamodb: "DynamoDBClient", table_name: str) -> tuple[Facts, Facts]:
-    """Record what an event says of its customer, once; return what was known before, and what is known now.
+    """Record an event once; return the customer's facts before and after it.
 
     Raises:
-        Conflict: others were quicker, again and again.
-        botocore.exceptions.ClientError: DynamoDB refused for now.
+        Conflict: every attempt met another transaction.
+        botocore.exceptions.ClientError: DynamoDB refused.
     """
     key = _key(f"CUSTOMER#{event.customer_id}", "FACTS")
     for attempt in range(ATTEMPTS):
@@ -66,7 +66,7 @@ def counters(first: date, last: date, *, dynamodb: "DynamoDBClient", table_name:
     """Return the counters of each day of a period, both days included.
 
     Raises:
-        botocore.exceptions.ClientError, ConnectionError, HTTPClientError: DynamoDB refused, or is out of reach.
+        botocore.exceptions.ClientError, ConnectionError, HTTPClientError: DynamoDB refused, or is unreachable.
     """
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     with ThreadPoolExecutor(_READERS) as pool:
@@ -106,7 +106,7 @@ def _writes(
 
 
 def _contribution(facts: Facts) -> Counter[tuple[str, str, str]]:
-    """What the customer adds to each attribute: its pk, its sk, its name; nothing until the day is known."""
+    """What the customer adds to each attribute (pk, sk, name); nothing until the day is known."""
     if not facts.registered_at:
         return Counter()
     day = f"DAY#{facts.registered_at.astimezone(UTC).date()}"
@@ -122,7 +122,7 @@ def _key(pk: str, sk: str) -> "dict[str, AttributeValueTypeDef]":
 
 
 def _counters(day: date, dynamodb: "DynamoDBClient", table_name: str) -> Counter[str]:
-    """The counters of a day; how many took so many tenths of a second is under TIME#{tenths}."""
+    """The counters of a day, with those of the times to onboard as TIME#{tenths}."""
     found: Counter[str] = Counter()
     pages = dynamodb.get_paginator("query").paginate(
         TableName=table_name,

@@ -1,4 +1,4 @@
-"""The bus: how a function publishes an event, and reads what a rule delivers. The workflow publishes its own events."""
+"""The bus: functions publish events here, and read those that a rule delivers. The workflow publishes its own."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class EventNotPublished(Exception):
-    """EventBridge did not take the event. The message is its error code."""
+    """EventBridge did not accept the event. The message is its error code."""
 
 
 def publish(event: Event, *, eventbridge: "EventBridgeClient", event_bus: str) -> None:
-    """Put an event on the bus. Published again it has the same eventId, by which consumers know it.
+    """Put an event on the bus. Publishing it again keeps its eventId, so that consumers can deduplicate.
 
     Raises:
-        EventNotPublished: EventBridge refused the entry, which it tells with status 200.
+        EventNotPublished: EventBridge refused the entry, in an answer with status 200.
         botocore.exceptions.ClientError: EventBridge refused the request.
     """
     answer = eventbridge.put_events(
@@ -37,7 +37,7 @@ def publish(event: Event, *, eventbridge: "EventBridgeClient", event_bus: str) -
 
 
 class Envelope(Message):
-    """What EventBridge delivers, as far as it is read here.
+    """What EventBridge delivers; fields that aren't used are left out.
 
     https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
     """
@@ -50,10 +50,10 @@ class Envelope(Message):
 
     @property
     def event(self) -> Event | None:
-        """The event; None where its detail-type is not of this contract.
+        """The event; None if the contract has no such detail-type.
 
-        Fields that are not known here are ignored: a later minor version may have more. Raises
-        `pydantic.ValidationError` where the detail is not what the contract says.
+        Unknown fields are ignored: a later minor version may have more. Raises `pydantic.ValidationError` if the
+        detail breaks the contract.
         """
         event = EVENTS.get(self.detail_type)
         return event.model_validate(self.detail) if event else None

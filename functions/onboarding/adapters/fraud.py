@@ -1,11 +1,10 @@
-"""The fraud table: who is suspected, by what the rules find in a customer and in those who were seen before.
+"""The fraud table: what the rules found in each customer, and who is suspected because of it.
 
-Each registration is kept as what the rules found in it, and so is each sighting of a value that a rule counts: as a
-digest, in the order in which the customers were validated. Whoever comes late, by the queue or by a second delivery,
-finds its place in that order; those behind it, for whom it may be the one too many, are looked at again. So the same
-customers are suspected, whatever order the events come in.
+The table keeps the findings of each customer, and the digest of each value that a rule counts, in the order of
+validation. An event that comes late takes its place in that order, and later customers, whose burst limit it may reach,
+are examined again. So the order of the events doesn't change who is suspected.
 
-Of each burst as many sightings are read as its limit says, however many there are.
+A query reads at most a burst's limit of sightings, however many exist.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
-# The longest window of a rule, and the longest that a message may wait: 14 days in the dead-letter queue.
+# The longest window of a rule, and 14 days that a message may wait in the dead-letter queue.
 _KEPT = timedelta(days=1) + timedelta(days=14)
 _REGISTRATION = "REGISTRATION"
 
 
 def record(findings: Findings, *, dynamodb: "DynamoDBClient", table_name: str) -> Findings:
-    """Keep the findings and their sightings, once; return what is kept of this customer."""
+    """Keep the findings and their sightings once; return the findings kept for this customer."""
     expires_at = str(int((findings.validated_at + _KEPT).timestamp()))
     kept: dict[str, AttributeValueTypeDef] = {"findings": {"S": findings.model_dump_json(by_alias=True)}}
     items = [_key(f"CUSTOMER#{findings.customer_id}", _REGISTRATION) | kept]
@@ -55,9 +54,9 @@ def record(findings: Findings, *, dynamodb: "DynamoDBClient", table_name: str) -
 def suspicions(
     findings: Findings, threshold: int, *, dynamodb: "DynamoDBClient", table_name: str
 ) -> Iterator[CustomerFraudSuspected]:
-    """Yield the suspicion of this customer, if any, and of those behind who share a value and are suspected.
+    """Yield this customer's suspicion, if any, and those of later customers who share a value.
 
-    To be called once the findings are kept. A customer's suspicion has the same eventId whenever it is found.
+    Call it after `record`. A customer's suspicion always has the same eventId.
     """
     table = _Table(dynamodb, table_name)
     for one in (findings, *table.behind(findings)):
@@ -75,7 +74,7 @@ def suspicions(
 
 
 def erase(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> int:
-    """Erase the findings and the sightings of a customer; return how many items there were."""
+    """Erase a customer's findings and sightings; return the number of items erased."""
     registration = _key(f"CUSTOMER#{customer_id}", _REGISTRATION)
     item = dynamodb.get_item(TableName=table_name, Key=registration, ConsistentRead=True).get("Item")
     if item is None:
@@ -88,24 +87,25 @@ def erase(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> i
 
 
 class _Table:
-    """What was seen, in the order of validation."""
+    """The sightings, in the order of validation."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table_name: str) -> None:
         self._dynamodb = dynamodb
         self._table_name = table_name
 
     def bursts(self, findings: Findings) -> Iterator[str]:
-        """The rules whose limit the customer reaches, with those before who are still in the window."""
+        """The rules whose limit this customer reaches, together with earlier ones in the window."""
         for sighting in findings.sightings:
-            after = f"{moment(findings.validated_at - sighting.within)}$"  # behind whoever stands at that very moment
+            # `$` sorts after the `#` in a place: the window is open at its start.
+            after = f"{moment(findings.validated_at - sighting.within)}$"
             if len(self._places(sighting, after, findings.place, forward=False)) == sighting.limit:
                 yield sighting.rule
 
     def behind(self, findings: Findings) -> Iterator[Findings]:
-        """The customers behind for whom this one may be the one too many.
+        """Later customers whose burst limit this one may push over.
 
-        Each of them has this one in its window; the first `limit - 1` alone, since whoever stands farther back has
-        `limit` in it anyway.
+        All have this one in their window. The query's `limit` is enough: a customer farther back reaches the limit
+        without this one.
         """
         customer_ids = {
             place["customerId"]["S"]

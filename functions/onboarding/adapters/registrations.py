@@ -1,4 +1,4 @@
-"""The registration queue: from the API to the workflow, once for each Idempotency-Key."""
+"""The registration queue between the API and the workflow."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -24,13 +24,13 @@ def accept(  # noqa: PLR0913 - its ports
     records: "DynamoDBPersistenceLayer | None" = None,
     context: "LambdaContext | None" = None,
 ) -> Accepted:
-    """Queue a registration under its customerId; one with an Idempotency-Key once, which `records` remember for a day.
+    """Queue a registration. With an Idempotency-Key it is queued once; `records` remember the key for a day.
 
     Raises:
-        IdempotencyValidationError: the key came with another customer.
+        IdempotencyValidationError: the key was used with another customer.
         IdempotencyAlreadyInProgressError: the first request with the key is in progress.
-        IdempotencyPersistenceLayerError: the records are out of reach.
-        botocore.exceptions.ClientError, ConnectionError, HTTPClientError: the queue did not take it.
+        IdempotencyPersistenceLayerError: the records are unreachable.
+        botocore.exceptions.ClientError, ConnectionError, HTTPClientError: the queue did not accept it.
     """
 
     def queue(request: RegistrationRequest) -> Accepted:

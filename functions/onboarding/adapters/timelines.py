@@ -1,4 +1,4 @@
-"""The timelines table: of each customer's onboarding each event that was heard, once, and of it nothing personal."""
+"""The timelines table: the events of each customer's onboarding, each once, without personal data."""
 
 from datetime import UTC
 from typing import TYPE_CHECKING, Literal
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ExecutionChange(Message):
-    """What the rules in the template hand on of Step Functions' event; its input and output are personal.
+    """What the template's rules pass on of Step Functions' event, whose input and output are personal.
 
     `changedAt` is when the execution stopped or was redriven, in milliseconds since 1970.
     https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
@@ -28,10 +28,10 @@ class ExecutionChange(Message):
 
 
 def read(body: str) -> Entry | None:
-    """Return what is kept of the event in an EventBridge envelope; None where that is nothing.
+    """Return the entry for the event in an EventBridge envelope; None if the timeline doesn't keep it.
 
     Raises:
-        pydantic.ValidationError: it is no envelope, or its detail is not what its type says.
+        pydantic.ValidationError: not an envelope, or the detail breaks the event's contract.
     """
     envelope = Envelope.model_validate_json(body)
     if envelope.source == "aws.states":
@@ -41,11 +41,11 @@ def read(body: str) -> Entry | None:
 
 
 def keep(entry: Entry, *, dynamodb: "DynamoDBClient", table_name: str) -> bool:
-    """Keep an entry, once. Of two with the same eventId the earlier one stays, whichever comes first.
+    """Keep an entry once. Of two with the same eventId, the one that occurred earlier stays.
 
     Returns whether it changed anything.
     """
-    # Of one length, so that the order of the texts is that of the times.
+    # Of fixed length, so that texts sort as times do.
     occurred_at = entry.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
     try:
         dynamodb.put_item(
@@ -65,12 +65,12 @@ def keep(entry: Entry, *, dynamodb: "DynamoDBClient", table_name: str) -> bool:
 
 
 def entries_of(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> list[Entry]:
-    """Return what is kept of a customer, in no order.
+    """Return a customer's entries, in no order.
 
     Raises:
-        botocore.exceptions.ClientError, ConnectionError, HTTPClientError: DynamoDB refused, or is out of reach.
+        botocore.exceptions.ClientError, ConnectionError, HTTPClientError: DynamoDB refused, or is unreachable.
     """
-    page = dynamodb.query(  # far below the 1 MB of one page
+    page = dynamodb.query(  # far below one page's 1 MB
         TableName=table_name,
         KeyConditionExpression="customerId = :customerId",
         ExpressionAttributeValues={":customerId": {"S": customer_id}},
@@ -80,7 +80,7 @@ def entries_of(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str)
 
 
 def erase(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> int:
-    """Erase what is kept of a customer; return how many entries there were."""
+    """Erase a customer's entries; return how many were erased."""
     entries = entries_of(customer_id, dynamodb=dynamodb, table_name=table_name)
     for entry in entries:
         key = {"customerId": {"S": customer_id}, "eventId": {"S": entry.event_id}}

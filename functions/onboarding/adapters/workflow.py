@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 def start_execution(
     registration: Registration, *, trace_header: str | None, sfn: SFNClient, state_machine_arn: str
 ) -> bool:
-    """Start the execution of a registration. The customerId is its name, so there is never a second one.
+    """Start the execution of a registration. Its name is the customerId, so there is never a second one.
 
-    Returns whether it runs by this input; False if it was started by another, or has ended.
+    Returns True if this call started it or it is running with the same input; False if the name is taken.
 
     Raises:
-        botocore.exceptions.ClientError: Step Functions refused for now.
+        botocore.exceptions.ClientError: Step Functions refused.
     """
     execution_input = registration.model_dump_json(by_alias=True, exclude_none=True)
     trace = {"traceHeader": trace_header} if trace_header else {}

@@ -1,7 +1,7 @@
-"""What is known of each customer, what is counted of it, and the funnel of a day that follows from the counts.
+"""The facts about each customer, the counts that they make, and the funnel of a day.
 
-A customer counts for the day, in UTC, on which the API accepted the registration. Counts only change by what an event
-adds to the facts, so that a number is right whatever comes twice, or in another order.
+A customer counts for the day, in UTC, on which the API accepted the registration. An event changes the counts only by
+the facts that it adds, so repeats and another order don't matter.
 """
 
 import math
@@ -23,7 +23,7 @@ _TENTHS = 10
 
 
 class Facts(Message):
-    """What is known of a customer's onboarding."""
+    """The facts about one customer's onboarding."""
 
     customer_id: CustomerId
     registered_at: AwareDatetime | None = None
@@ -37,9 +37,9 @@ class Facts(Message):
     suspected: bool = False
 
     def with_event(self, event: Event) -> Self:
-        """Return the facts with what the event says; nothing that is known is forgotten."""
+        """Return the facts with those of the event added; no fact is lost."""
         at = event.metadata.occurred_at
-        said: Any = event  # of a stage are the events that have what is read there
+        said: Any = event  # every event of a stage has the fields that its case reads
         reason = getattr(event, "reason", None)
         match meaning_of(type(event).__name__, reason).stage:
             case "registered":
@@ -55,7 +55,7 @@ class Facts(Message):
             case "emailSent":
                 changes = {"email_sent_at": min(at, self.email_sent_at or at)}
             case "emailFailed":
-                # Published again with another reason, an event is the one that it was first.
+                # Of two events with the same id, the earlier one counts.
                 earlier = (self.email_failed_at or at, self.email_failure or reason)
                 failed_at, failure = min((at, reason), earlier)
                 changes = {"email_failed_at": failed_at, "email_failure": failure}
@@ -67,12 +67,12 @@ class Facts(Message):
 
     @property
     def onboarded_at(self) -> datetime | None:
-        """When the workflow was done with the customer, with an e-mail or without."""
+        """When the workflow onboarded the customer, with an e-mail or without."""
         return self.email_sent_at or (self.email_failed_at if self.email_failure == "UNDELIVERABLE" else None)
 
     @property
     def seconds_to_onboard(self) -> float | None:
-        """From the API's answer to the end of the workflow; clocks may differ, but no time is negative."""
+        """From the API's answer to the end of the workflow; never negative, even where clocks differ."""
         if not self.registered_at or not self.onboarded_at:
             return None
         return max(0.0, (self.onboarded_at - self.registered_at).total_seconds())
@@ -102,7 +102,7 @@ class Facts(Message):
 
 
 class Measure(NamedTuple):
-    """A metric's name, its value and unit, and the reason by which it is counted, if there is one."""
+    """A metric: its name, value and unit, and the reason that it is counted by, if any."""
 
     name: str
     value: float = 1
@@ -111,7 +111,7 @@ class Measure(NamedTuple):
 
 
 def measures(before: Facts, after: Facts) -> Iterator[Measure]:
-    """What is known now, and wasn't before."""
+    """A metric for each fact that is new."""
     if after.registered_at and not before.registered_at:
         yield Measure("CustomerRegistered")
     if after.onboarded_at and not before.onboarded_at:
@@ -129,14 +129,14 @@ def measures(before: Facts, after: Facts) -> Iterator[Measure]:
 
 
 class TimeToOnboard(Message):
-    """Seconds from the API's answer to the end of the workflow, to a tenth; the percentiles by nearest rank."""
+    """Seconds from the API's answer to the end of the workflow, to a tenth. Percentiles are by nearest rank."""
 
     median: float
     p95: float
 
 
 class Funnel(Message):
-    """How many customers came how far; each is in every stage that it reached."""
+    """How many customers reached each stage."""
 
     registered: int
     validated: int

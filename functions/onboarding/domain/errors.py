@@ -1,8 +1,8 @@
 """Every error that the workflow knows by name.
 
-The state machine catches and retries them by their bare class name, which is what AWS Lambda reports for a Python
-exception (`type.__name__`), and base classes don't match there. A message never holds what a customer typed: the
-runtime logs it, and Step Functions keeps it in the execution's history.
+The state machine catches and retries them by their bare class name: Lambda reports a Python exception as its
+`type.__name__`, and base classes don't match. A message never holds what a customer typed: the runtime logs it, and
+Step Functions keeps it in the execution's history.
 """
 
 import json
@@ -35,23 +35,23 @@ class EmailAlreadyRegistered(Exception):
 
 
 class EmailUndeliverable(Exception):
-    """This very e-mail can't be sent, however often it is tried. The message is the mail service's error code."""
+    """This e-mail can never be sent. The message is the mail service's error code."""
 
 
 class EmailServiceUnavailable(Exception):
-    """The mail service is out of reach, failing or throttling: try again later. The message is the error code."""
+    """The mail service is unreachable, failing or throttling: retry later. The message is its error code."""
 
 
 class EmailSenderBlocked(Exception):
-    """The mail service refuses the sender (suspended, paused, not verified): someone must mend it.
+    """The mail service refuses the sender (suspended, paused, not verified) until an operator fixes it.
 
-    The message is the error code.
+    The message is its error code.
     """
 
 
 class DownstreamRefused(Exception):
-    """A downstream system refuses the account for good. The message says how it answered."""
+    """A downstream system refuses this account for good. The message is its answer."""
 
 
 class DownstreamUnavailable(Exception):
-    """A downstream system is out of reach, failing or throttling: try again later. The message says how it answered."""
+    """A downstream system is unreachable, failing or throttling: retry later. The message is its answer."""

@@ -1,7 +1,7 @@
 """The events on the bus: the contract with every consumer.
 
-An event's detail-type is the name of its class, its `detail` the model as JSON. The state machine writes those of the
-workflow itself, and the tests hold what it publishes against these models; the consumers here that publish build them.
+An event's detail-type is the name of its class; its `detail` is the model as JSON. The state machine writes the
+workflow's events itself, and tests compare them with these models. Consumers that publish events build them here.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ SOURCE = "custom.customerService"
 
 
 class Metadata(Message):
-    """What every event says of itself. The eventId is the same each time an event is published again."""
+    """What every event says about itself. An event that is published again has the same eventId."""
 
     event_id: Annotated[str, Field(description="{customerId}:{detail-type}")]
     schema_version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
@@ -25,7 +25,7 @@ class Metadata(Message):
 
 
 class Event(Message):
-    """Base of the details of all events; `VERSION` is that of its published schema."""
+    """Base of all event details; `VERSION` is the version of the published schema."""
 
     VERSION: ClassVar[str] = "1.0"
 
@@ -34,7 +34,7 @@ class Event(Message):
 
     @classmethod
     def of(cls, customer_id: str, *, correlation_id: str, occurred_at: datetime, **fields: object) -> Self:
-        """Build the event with its metadata; raises `pydantic.ValidationError` where a field is not of its type."""
+        """Build the event with its metadata; raises `pydantic.ValidationError` if a field has the wrong type."""
         metadata = Metadata(
             event_id=f"{customer_id}:{cls.__name__}",
             schema_version=cls.VERSION,
@@ -75,16 +75,16 @@ class CustomerAccountCreated(Event):
 
 
 class FailedSystem(Message):
-    """A downstream system that refused the account, or stayed away until the retries were used up."""
+    """A downstream system that refused the account, or was unavailable until the retries were used up."""
 
     system: str
     status: Literal["REFUSED", "UNAVAILABLE"]
 
 
 class CustomerAccountCreationFailed(Event):
-    """There is no account: the e-mail address is another customer's, or a downstream system failed.
+    """No account was created: the e-mail address is taken, or a downstream system failed.
 
-    With DOWNSTREAM_FAILED come the systems that failed. What had been created in the others is deleted again.
+    DOWNSTREAM_FAILED lists the systems that failed. The accounts in the other systems are deleted again.
     """
 
     reason: Literal["EMAIL_TAKEN", "DOWNSTREAM_FAILED"]
@@ -92,7 +92,7 @@ class CustomerAccountCreationFailed(Event):
 
 
 class WelcomeEmailSent(Event):
-    """SES took the welcome e-mail."""
+    """SES accepted the welcome e-mail."""
 
     account_id: str
     message_id: str
@@ -109,7 +109,7 @@ class WelcomeEmailFailed(Event):
 
 
 class FraudReason(Message):
-    """A rule of fraud detection that applied: its name, what it adds to the score, and a sentence for people."""
+    """A rule of fraud detection that applied: its name, its weight in the score, and a sentence for people."""
 
     rule: str
     weight: int
@@ -117,7 +117,7 @@ class FraudReason(Message):
 
 
 class CustomerFraudSuspected(Event):
-    """A customer's score is at or over the threshold. Nothing is decided by it: someone, or another consumer, looks."""
+    """A customer's score reached the threshold. It decides nothing: a person or another consumer follows up."""
 
     score: int
     reasons: Annotated[list[FraudReason], Field(min_length=1)]

@@ -1,8 +1,7 @@
-"""The rules of fraud detection. To add one is to write a function here, with its weight and its message.
+"""The rules of fraud detection. To add one, write a function here, with its weight and its message.
 
-A rule looks at one validated customer and returns whether it applies; or the `Burst` that it looks for, and then it
-applies when others share the value too often. A message tells the one who looks at the case what was found, and nothing
-personal.
+A rule looks at one validated customer. It returns whether it applies, or a `Burst`: then it applies when too many
+customers share that value. The message says what was found, without personal data.
 """
 
 import re
@@ -18,8 +17,7 @@ from pydantic import AwareDatetime
 from onboarding.domain.events import CustomerValidated
 from onboarding.domain.models import CustomerData, CustomerId, Message
 
-# Anybody may have an address there, so many customers do.
-# Among the domains that the most people have an address at: https://en.wikipedia.org/wiki/Comparison_of_webmail_providers
+# Public mail providers, where many customers have an address. https://en.wikipedia.org/wiki/Comparison_of_webmail_providers
 PUBLIC_PROVIDERS = frozenset(
     """
     aol.com fastmail.com free.fr gmail.com gmx.at gmx.de gmx.net googlemail.com hotmail.com icloud.com laposte.net
@@ -27,11 +25,11 @@ PUBLIC_PROVIDERS = frozenset(
     qq.com t-online.de web.de yahoo.co.jp yahoo.com yandex.ru ymail.com zoho.com 163.com 126.com
     """.split()  # noqa: SIM905 - one name a line would be 32 lines
 )
-# Shared by the people of a company: such an address need not look like anybody's name.
+# Role addresses, which resemble nobody's name.
 _ROLES = frozenset(
     {"admin", "accounts", "billing", "contact", "hello", "info", "mail", "office", "orders", "sales", "team"}
 )
-# What is written for a letter that has no plain one in it.
+# How letters without a plain Latin base are commonly transcribed.
 _TRANSCRIBED = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "æ": "ae", "ß": "ss", "ł": "l", "đ": "d"}
 )
@@ -39,7 +37,7 @@ _TRANSCRIBED = str.maketrans(
 
 @dataclass(frozen=True)
 class Burst:
-    """A value that is suspicious when `limit` customers have it `within` a time, the one who is looked at included."""
+    """A value that is suspicious once `limit` customers, this one included, have it `within` a time."""
 
     value: str
     limit: int
@@ -51,7 +49,7 @@ Finding = Burst | bool
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule by its name; `weight` is what it adds to the score, `message` what people read."""
+    """A rule; `weight` is added to the score, `message` is for people."""
 
     name: str
     weight: int
@@ -63,7 +61,7 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(weight: int, message: str) -> Callable[[Callable[[CustomerData], Finding]], Rule]:
-    """Make a rule of the function below, under the function's name."""
+    """Register a function as a rule, under the function's name."""
 
     def register(find: Callable[[CustomerData], Finding]) -> Rule:
         RULES[find.__name__] = made = Rule(find.__name__, weight, message, find)
@@ -86,7 +84,7 @@ def phone_burst(customer: CustomerData) -> Finding:
 
 @rule(30, "Four or more customers gave this postal address within a day")
 def postal_address_burst(customer: CustomerData) -> Finding:
-    """A family of three may share an address; however it is spaced and cased, it is the same."""
+    """A family of three may share an address. Spacing and case don't matter."""
     if not customer.address:
         return False
     lines = (value for _, value in customer.address if value)
@@ -101,7 +99,7 @@ def mail_domain_burst(customer: CustomerData) -> Finding:
 
 @rule(20, "Nothing of the name is in the e-mail address")
 def mail_unlike_name(customer: CustomerData) -> Finding:
-    """Neither a part of the name, nor its first letters; a name in another script than Latin can't be compared."""
+    """Neither a part of the name nor its initials; names without Latin letters can't be compared."""
     local = customer.email.rpartition("@")[0].partition("+")[0].casefold()
     names = re.findall(r"\w+", f"{customer.first_name} {customer.last_name}".casefold())
     if local in _ROLES or not any(_latin(name) for name in names):
@@ -113,7 +111,7 @@ def mail_unlike_name(customer: CustomerData) -> Finding:
 
 
 class Sighting(Message):
-    """A value that a rule counts, by its digest."""
+    """A value that a rule counts, as a digest."""
 
     rule: str
     digest: str
@@ -122,7 +120,7 @@ class Sighting(Message):
 
 
 class Findings(Message):
-    """What the rules found in a customer: the names of those that apply, and what is to be counted."""
+    """What the rules found in a customer: the names of those that apply, and the values to count."""
 
     customer_id: CustomerId
     correlation_id: str
@@ -132,12 +130,12 @@ class Findings(Message):
 
     @property
     def place(self) -> str:
-        """Where the customer stands among all who were validated."""
+        """The customer's position in the order of validation."""
         return f"{moment(self.validated_at)}#{self.customer_id}"
 
 
 def examine(event: CustomerValidated) -> Findings:
-    """Return what the rules find in the customer, by themselves."""
+    """Return what the rules find in this customer alone."""
     found = {name: rule.find(event.customer_data) for name, rule in RULES.items()}
     return Findings(
         customer_id=event.customer_id,
@@ -153,12 +151,12 @@ def examine(event: CustomerValidated) -> Findings:
 
 
 def _digest(value: str) -> str:
-    """A digest keeps the value out of the table; who knows the value finds it all the same, so the items expire."""
+    """A digest keeps the value out of the table. It can still be found by guessing the value, so the items expire."""
     return sha256(value.encode()).hexdigest()
 
 
 def moment(time: datetime) -> str:
-    """Of one length, so that the order of the texts is that of the times."""
+    """Of fixed length, so that texts sort as times do."""
     return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 

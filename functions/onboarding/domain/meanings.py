@@ -1,6 +1,6 @@
-"""What each event means for the status, for the timeline that the public sees, and for the analytics.
+"""What each event means for the status, the public timeline and the analytics.
 
-An event or reason that has no line here says nothing, and the public doesn't see it: so do those of a newer release.
+An event or reason without a line here, such as one of a newer release, means nothing and is hidden from the public.
 """
 
 from typing import Literal, NamedTuple
@@ -27,12 +27,12 @@ Stage = Literal[
 
 
 class Meaning(NamedTuple):
-    """What an event with its reason says.
+    """The meaning of an event with its reason.
 
-    status: how far the onboarding has come; None where the workflow has no part in the event.
-    email: what became of the welcome e-mail.
+    status: the onboarding's status; None for an event that isn't the workflow's.
+    email: the status of the welcome e-mail.
     stage: where the analytics count the customer.
-    public: the type under which the customer's timeline shows it, with its reason if that is the event's own type.
+    public: its type in the public timeline; its reason is shown only under the event's own type.
     """
 
     status: Status | None = None
@@ -57,7 +57,7 @@ MEANINGS: dict[tuple[type[Event], str | None], Meaning] = {
     (WelcomeEmailFailed, "UNDELIVERABLE"): Meaning(
         "ONBOARDED_WITHOUT_EMAIL", "UNDELIVERABLE", "emailFailed", "WelcomeEmailFailed"
     ),
-    # SES's feedback comes when the workflow is done, or has failed.
+    # SES's feedback comes after the workflow has ended.
     (WelcomeEmailFailed, "BOUNCED"): Meaning(None, "BOUNCED", "emailFailed", "WelcomeEmailFailed"),
     (WelcomeEmailFailed, "COMPLAINED"): Meaning(None, "COMPLAINED", "emailFailed", "WelcomeEmailFailed"),
     # Its subject may read the timeline.
@@ -69,5 +69,5 @@ _BY_NAME = {(event.__name__, reason): meaning for (event, reason), meaning in ME
 
 
 def meaning_of(event_type: str, reason: str | None) -> Meaning:
-    """Return what an event of this type says with this reason."""
+    """Return the meaning of an event of this type and reason."""
     return _BY_NAME.get((event_type, reason), Meaning())

@@ -1,7 +1,7 @@
 """The customer's data, and what all messages have in common: JSON in camelCase.
 
-Unknown fields are ignored, so that a function accepts what the next or the previous release sends; the API alone
-refuses them, since there an unknown field is a misspelt one. An error never shows its input: it may be personal.
+Unknown fields are ignored, so that a function accepts what the next or the previous release sends. Only the API
+refuses them: there, an unknown field is a typing error. An error never shows its input, which may be personal.
 """
 
 import re
@@ -18,12 +18,12 @@ from pydantic_core import PydanticCustomError
 # https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
 _DIRECTIONAL_FORMATTING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
-# SQS takes what XML takes, and so refuses a message with one of these.
+# SQS accepts XML's characters only, and refuses a message with one of these.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _NONCHARACTERS = frozenset("\ufffe\uffff")
 
-# Character classes that Python and ECMA-262 read alike, for _one_line and for the API's published schema: what no text
-# may contain, and what shows nothing (white space, and what is ignorable by default:
+# Character classes that Python and ECMA-262 read alike, for _one_line and for the API's published schema: characters
+# that no text may contain, and invisible ones (white space, and those that are ignorable by default:
 # https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point).
 _FORBIDDEN = r"\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFFFD-\uFFFF"
 _INVISIBLE = (
@@ -35,7 +35,7 @@ _ONE_LINE_PATTERN = f"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_INVISIBLE}][^{_FORBIDDEN}
 
 
 def _one_line(value: str) -> str:
-    """Refuse what can't be a line of text; the text itself is data and stays as typed."""
+    """Refuse a value that isn't one line of text; otherwise leave it as typed."""
     for character in value:
         if unicodedata.category(character) in {"Cc", "Zl", "Zp"} or character in _DIRECTIONAL_FORMATTING:
             raise PydanticCustomError("control_character", "Must not contain control characters or line breaks")
@@ -49,7 +49,7 @@ def _one_line(value: str) -> str:
 
 
 _ONE_LINE = AfterValidator(_one_line)
-# How a published schema marks what is a customer's personal data.
+# How a published schema marks a customer's personal data.
 PERSONAL = "x-personal-data"
 _ONE_LINE_SCHEMA: JsonDict = {"pattern": _ONE_LINE_PATTERN, PERSONAL: True}
 
@@ -59,7 +59,7 @@ Line = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=_ONE
 Email = Annotated[str, Field(min_length=1, max_length=254, json_schema_extra=_ONE_LINE_SCHEMA), _ONE_LINE]
 Phone = Annotated[str, Field(min_length=1, max_length=50, json_schema_extra=_ONE_LINE_SCHEMA), _ONE_LINE]
 
-# The customerId names the execution, and these are the names that Step Functions takes everywhere.
+# The customerId names the execution; Step Functions accepts these characters in all its features.
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
 CustomerId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,80}$")]
 
@@ -77,7 +77,7 @@ class Message(BaseModel):
 
 
 class Address(Message):
-    """A postal address as typed. That it is complete is a business rule, checked with the others."""
+    """A postal address as typed. Whether it is complete is checked later, with the other business rules."""
 
     street: Line | None = None
     city: Name | None = None

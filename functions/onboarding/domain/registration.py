@@ -11,14 +11,14 @@ _IDEMPOTENCY_NAMESPACE = UUID("6f3d7b0e-5f0a-4d0c-9a43-7c0b6d0f5a11")
 
 
 class RegistrationRequest(Message):
-    """What a caller sends: the customer in the body, the Idempotency-Key in a header."""
+    """A request: the customer from the body, the Idempotency-Key from a header."""
 
     customer: CustomerData
     idempotency_key: str | None
 
 
 class Registration(Message):
-    """A registration in the queue, which is also the input of its execution."""
+    """A registration in the queue, and the input of its execution."""
 
     event_type: Literal["CustomerRegistered"] = "CustomerRegistered"
     timestamp: AwareDatetime
@@ -36,10 +36,10 @@ class Accepted(Message):
 
 
 def customer_id_for(customer: CustomerData, idempotency_key: str | None) -> str:
-    """Return a new customerId, or with an Idempotency-Key always the same one for the same key and customer.
+    """Return a new customerId; with an Idempotency-Key, always the same one for the same key and customer.
 
-    So a repeated request makes no second customer even where the record of the first is lost; and a key that comes
-    back with another customer, long after its record expired, takes nothing from either.
+    So a repeated request makes no second customer even if the record of the first is lost, and a key that is reused
+    for another customer long after its record expired affects neither.
     """
     if idempotency_key is None:
         return str(uuid4())

@@ -1,6 +1,6 @@
-"""The status of an onboarding, which follows from its timeline.
+"""The status of an onboarding, computed from its timeline.
 
-Recomputed on each read from the events heard so far, so that repeats, another order and gaps don't matter.
+It is recomputed on each read from the events seen so far, so repeats, another order and gaps don't matter.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from onboarding.domain.errors import FieldError
 from onboarding.domain.meanings import TRACKED, Meaning, Status, WelcomeEmail, meaning_of
 from onboarding.domain.models import CustomerId, Message
 
-# What Step Functions calls an execution, and what it calls that in a history. RUNNING is one that was redriven.
+# An execution's status, and the type that the timeline keeps for it. RUNNING means redriven.
 CHANGES = {
     "FAILED": "ExecutionFailed",
     "TIMED_OUT": "ExecutionTimedOut",
@@ -21,7 +21,7 @@ CHANGES = {
 }
 _STOPS = {"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
 _ORDER = [*(event.__name__ for event in TRACKED), *CHANGES.values()]
-# Whatever ends the workflow stands, also where its execution failed behind it.
+# The strongest wins, which is the last of these: an outcome of the workflow outweighs a failure of its execution.
 _STRENGTH: list[Status] = [
     "REGISTERED",
     "VALIDATED",
@@ -32,16 +32,16 @@ _STRENGTH: list[Status] = [
     "REJECTED",
 ]
 _ENDS: set[Status] = {"FAILED", "ONBOARDED", "ONBOARDED_WITHOUT_EMAIL", "REJECTED"}
-# Of what is said of one e-mail, the first of these holds.
+# The first of these that was reported holds.
 _EMAILS: tuple[WelcomeEmail, ...] = ("UNDELIVERABLE", "BOUNCED", "COMPLAINED", "SENT")
 _WITH_EMAIL: dict[WelcomeEmail, Status] = {
     "SENT": "ONBOARDED",
-    "COMPLAINED": "ONBOARDED",  # it had arrived
+    "COMPLAINED": "ONBOARDED",  # it arrived
     "UNDELIVERABLE": "ONBOARDED_WITHOUT_EMAIL",
     "BOUNCED": "ONBOARDED_WITHOUT_EMAIL",
 }
 
-# All that is told of an e-mail address that is taken: the reason would tell who is a customer.
+# A taken e-mail address shows as this, because the reason would reveal who is a customer.
 _NOT_REGISTRABLE: FieldError = {
     "field": "body",
     "code": "not_registrable",

@@ -1,4 +1,4 @@
-"""What the workflow hands to the functions of its tasks."""
+"""The inputs of the workflow's tasks."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from pydantic import StringConstraints
 
 from onboarding.domain.models import CustomerData, CustomerId, Message
 
-# Names of parameters and secrets, less the separators.
+# Part of the names of parameters and secrets.
 SystemName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,40}$")]
 
 
@@ -29,7 +29,7 @@ class WelcomeEmailTask(Message):
 
 
 class Account(CustomerData):
-    """An account as a downstream system is told of it."""
+    """An account as it is sent to downstream systems."""
 
     account_id: str
 

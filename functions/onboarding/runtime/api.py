@@ -1,4 +1,4 @@
-"""What the API takes and answers: requests parsed, problems as documents (RFC 9457)."""
+"""The API's requests and answers; problems are documents of RFC 9457."""
 
 import functools
 import re
@@ -59,7 +59,7 @@ class Problem(Message):
 
 
 class RequestRefused(Exception):
-    """The request can't be accepted; the caller is told why, and after how many seconds to try again."""
+    """The request is refused; the problem says why, and `retry_after` is in seconds."""
 
     def __init__(
         self, status: HTTPStatus, detail: str, errors: list[FieldError] | None = None, retry_after: int | None = None
@@ -69,7 +69,7 @@ class RequestRefused(Exception):
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
 
 
-def endpoint(  # noqa: PLR0913 - what the answers and log lines of one say
+def endpoint(  # noqa: PLR0913 - what its answers and log lines say
     logger: "Logger",
     *,
     allow_origin: str,
@@ -80,10 +80,10 @@ def endpoint(  # noqa: PLR0913 - what the answers and log lines of one say
     refusals: Mapping[type[Exception], RequestRefused] = MappingProxyType({}),
     count_refusal: Callable[[], None] = lambda: None,
 ) -> Callable[[Handler], Handler]:
-    """Make a handler answer with a problem what it refuses, and with 503 any of `outages`; let browsers read it all.
+    """Make a handler of the API: it answers refusals and outages with problem documents, and sets the CORS headers.
 
-    `refusals` are what to answer to other errors that the handler raises. A request that is refused is logged as
-    `refused`, an outage as `failed` first; `unavailable` is the 503's detail.
+    A `RequestRefused` is answered and logged as `refused`; so is an error in `refusals`, by what that maps it to. Any
+    of `outages` is answered 503, with `unavailable` as its detail, and is logged as `failed` first.
     """
 
     def refuse(error: RequestRefused) -> Response:
@@ -121,21 +121,21 @@ def parse_request(event: dict[str, Any]) -> RegistrationRequest:
     """Read an API Gateway proxy event.
 
     Raises:
-        RequestRefused: 400, 413 or 415, and what is wrong with which field.
+        RequestRefused: 400 with an error for each wrong field, 413 or 415.
     """
     headers = _headers(event)
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
-        raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json")
+        raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The Content-Type must be application/json.")
     body = _body(event)
     if len(body) > MAX_BODY_BYTES:
-        raise RequestRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body must be at most {MAX_BODY_BYTES} bytes")
+        raise RequestRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body must be at most {MAX_BODY_BYTES} bytes.")
     key = headers.get("idempotency-key")
     if key is not None and not re.fullmatch(IDEMPOTENCY_KEY, key):
         message = "Must be 1 to 255 visible ASCII characters"
         raise _invalid([{"field": "Idempotency-Key", "code": "header_invalid", "message": message}])
     try:
-        # In two steps: model_validate_json would let a misspelt `postal_code` pass, as one more name of the field.
+        # In two steps: model_validate_json would accept `postal_code` too, the field's name in Python.
         customer = CustomerData.model_validate(_json(body), extra="forbid", by_name=False)
     except ValidationError as error:
         raise _invalid([_field_error(details) for details in _details(error)]) from None
@@ -146,34 +146,34 @@ def customer_id_in(event: dict[str, Any]) -> str:
     """Read the customerId in the path of an API Gateway proxy event.
 
     Raises:
-        RequestRefused: 404, since no customer can have it.
+        RequestRefused: 404, if no customer can have this id.
     """
     try:
         return _CUSTOMER_ID.validate_python(event["pathParameters"]["customerId"])
     except ValidationError:
-        raise RequestRefused(HTTPStatus.NOT_FOUND, "No such onboarding") from None
+        raise RequestRefused(HTTPStatus.NOT_FOUND, "No onboarding with this id.") from None
 
 
 def period_in(event: dict[str, Any], today: date) -> tuple[date, date]:
     """Read `from` and `to` in the query of an API Gateway proxy event: the first and the last day, both included.
 
-    Without them, the period is the seven days up to `to`, and `to` is today.
+    `to` defaults to today, `from` to six days before `to`.
 
     Raises:
-        RequestRefused: 400, and what is wrong with which parameter.
+        RequestRefused: 400, with an error for each wrong parameter.
     """
     query: dict[str, str] = event.get("queryStringParameters") or {}
     errors: list[FieldError] = [
-        {"field": name, "code": "extra_forbidden", "message": "Is no parameter here"}
+        {"field": name, "code": "extra_forbidden", "message": "Unknown query parameter"}
         for name in sorted(query.keys() - {"from", "to"})
     ]
     last = _day(query, "to", errors) or today
     first = _day(query, "from", errors) or last - timedelta(days=6)
     if not errors and not timedelta(0) <= last - first < timedelta(days=MAX_DAYS):
-        message = f"Must be at most {MAX_DAYS} days long, and not end before it begins"
+        message = f"Must be on or after `from`, and at most {MAX_DAYS - 1} days later"
         errors.append({"field": "to", "code": "period_invalid", "message": message})
     if errors:
-        raise RequestRefused(HTTPStatus.BAD_REQUEST, "The period is not valid: see errors", errors)
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, "The period is invalid; see errors.", errors)
     return first, last
 
 
@@ -184,15 +184,15 @@ def _day(query: dict[str, str], name: str, errors: list[FieldError]) -> date | N
         day = date.fromisoformat(query[name])
     except ValueError:
         day = None
-    if day is None or day.isoformat() != query[name]:  # ISO 8601 has other forms, which Python takes too
-        errors.append({"field": name, "code": "date_invalid", "message": "Must be a day, such as 2026-11-23"})
+    if day is None or day.isoformat() != query[name]:  # Python accepts other forms of ISO 8601 too
+        errors.append({"field": name, "code": "date_invalid", "message": "Must be a date, such as 2026-11-23"})
     return day
 
 
 def onboarding_of(customer_id: str) -> str:
-    """Return where a customer's onboarding is, as a reference from the URL to which the registration was posted.
+    """Return the URL of a customer's onboarding, relative to the URL that the registration was posted to.
 
-    A relative one leads there whatever stands before that path: a stage, or a custom domain's base path.
+    A relative URL works behind any prefix: a stage, or a custom domain's base path.
     https://www.rfc-editor.org/rfc/rfc9110#name-location
     """
     return f"customers/{customer_id}/onboarding"
@@ -209,7 +209,7 @@ def respond(status: int, document: Message, **headers: str) -> Response:
 
 
 def respond_if_changed(event: dict[str, Any], document: Message, **headers: str) -> Response:
-    """Return 200 with the document and its ETag; 304 without it where the request's If-None-Match has that tag.
+    """Return 200 with the document and its ETag, or 304 if the request's If-None-Match has that tag.
 
     https://www.rfc-editor.org/rfc/rfc9110#name-if-none-match
     """
@@ -230,11 +230,11 @@ def _headers(event: dict[str, Any]) -> dict[str, str]:
 
 def _body(event: dict[str, Any]) -> bytes:
     body: str = event.get("body") or ""
-    # A lone surrogate can't come out of UTF-8; encoded all the same, the JSON parser names it as invalid.
+    # UTF-8 has no lone surrogates; encoded anyway, the JSON parser reports one as invalid.
     return b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
 
 
-def _json(body: bytes) -> Any:  # noqa: ANN401 - whatever it is
+def _json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
     try:
         return from_json(body)
     except ValueError as error:
@@ -246,10 +246,10 @@ def _details(error: ValidationError) -> list[ErrorDetails]:
 
 
 def _field_error(details: ErrorDetails) -> FieldError:
-    # A misspelt field's name is the caller's, and as long as they like.
+    # The caller chose an unknown field's name, of any length.
     field = ".".join(str(part)[:100] for part in details["loc"]) or "body"
     return {"field": field, "code": details["type"], "message": details["msg"]}
 
 
 def _invalid(errors: list[FieldError]) -> RequestRefused:
-    return RequestRefused(HTTPStatus.BAD_REQUEST, "The registration is not valid: see errors", errors)
+    return RequestRefused(HTTPStatus.BAD_REQUEST, "The registration is invalid; see errors.", errors)

@@ -7,22 +7,22 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 from botocore.loaders import Loader
 
-# What a call raises that AWS refuses, or that doesn't reach it.
+# What a call raises if AWS refuses it, or can't be reached.
 FAILURES = (ClientError, ConnectionError, HTTPClientError)
 
-# Two attempts of at most 4 s each, and a wait of at most 1 s between them: all calls of a function fit its time-out, so
-# that botocore's error, which says what happened, comes before Lambda's.
+# Two attempts of at most 4 s each, and a wait of at most 1 s between them. All calls of a function fit its time-out, so
+# that botocore's error, which says what happened, comes before Lambda's time-out.
 # https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 _CALL = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 
-# For a call that must not be made twice: it is the workflow that repeats the task, which is recorded.
+# For a call that must not be made twice: the workflow retries the task, which is recorded.
 _CALL_ONCE = Config(connect_timeout=1, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
 
 
 class _Loader(Loader):
-    """botocore's loader of service models, spared the search through 400 folders for the services that there are.
+    """botocore's loader of service models, without its scan of 400 service folders.
 
-    The search takes an eighth of the time that it takes to import boto3 and build a client (see `make bench`).
+    The scan takes an eighth of the time to import boto3 and build a client (see `make bench`).
     """
 
     def __init__(self) -> None:
@@ -39,11 +39,10 @@ _session.register_component("data_loader", _loader)
 
 
 def client(service: str, *, once: bool = False) -> Any:  # noqa: ANN401 - the type is the service's own
-    """Return a client for a service, by botocore's name of it; with `once` it makes no second attempt.
+    """Return a client for a service, by botocore's name; with `once` it makes no second attempt.
 
-    The client is the one that boto3 would make. boto3 itself, with resources and transfers that nothing here uses,
-    takes a tenth more of a cold start: only the functions with Powertools' idempotency import it, as each part of that
-    does.
+    It is the client that boto3 would make. Importing boto3 itself makes a cold start a tenth longer, so only the
+    functions with Powertools' idempotency import it, because that does.
     """
     _loader.asked_for.append(service)
     return _session.create_client(service, config=_CALL_ONCE if once else _CALL)

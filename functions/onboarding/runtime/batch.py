@@ -1,4 +1,4 @@
-"""Messages of a queue, one by one: one bad message doesn't hold up its batch."""
+"""Batches of queue messages: one bad message doesn't hold up its batch."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 def consumer(
     logger: Logger, *expected: type[Exception], count_failed: Callable[[int], None] = lambda _: None
 ) -> Callable[[Callable[[SQSRecord], None]], Callable[[dict[str, Any], LambdaContext], dict[str, Any]]]:
-    """Make a handler of batches of a function that handles one message.
+    """Turn a function that handles one message into a handler of batches.
 
-    It returns the messages that failed: SQS delivers them again, and at last to the dead-letter queue. Each failure is
-    logged, as a handler's own is (`failures.logged`). To Lambda the invocation is a success, also when every message
-    failed, so nothing but the log shows it.
+    The handler returns the messages that failed. SQS delivers them again, and finally moves them to the dead-letter
+    queue. Each failure is logged (`failures.logged`). To Lambda the invocation succeeds even if every message failed:
+    only the log shows it.
     """
 
     def decorate(handle: Callable[[SQSRecord], None]) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A failure in the log. Its level alone says whether it was expected: the alarms and deployments go by it."""
+"""Failures in the log. The level says whether one was expected; alarms and rollbacks depend on it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def logged(logger: Logger, *expected: type[Exception]) -> Iterator[None]:
-    """Log what the block or the decorated handler raises, with the keys that the logger has by then, and raise it.
+    """Log what the block or the decorated handler raises, and raise it again.
 
-    What is `expected` is an outcome or tried again: it is information, with its message. All else is an error, with its
-    stack trace. Lambda's own line on an error names neither the customer nor the request.
+    An `expected` error is an outcome or will be retried: it is logged at INFO, with its message. Any other is logged at
+    ERROR, with its stack trace. The line has the logger's keys; Lambda's own names neither customer nor request.
     """
     try:
         yield

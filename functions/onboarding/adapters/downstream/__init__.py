@@ -1,8 +1,8 @@
-"""The company's other systems, in each of which a customer gets an account.
+"""The company's downstream systems, in each of which a customer gets an account.
 
 A downstream system is configured, not coded: its settings are a parameter and its credentials a secret, both named
-`{prefix}{system}`. Its `kind` names the module beside this one that speaks its language; to add a kind is to add a
-module with two functions. `client(make_client)` returns what its calls share, such as a client of an AWS service.
+`{prefix}{system}`. Its `kind` names the module beside this one that speaks its protocol. A new kind is a new module
+with two functions. `client(make_client)` returns what its calls share, such as a client of an AWS service.
 `adapter(settings, credentials, remaining, client)` returns an `Adapter`: `settings` is the system's document,
 `credentials(fresh=False)` returns its secret, `remaining()` the seconds left.
 """
@@ -29,27 +29,27 @@ CACHE_SECONDS = 300
 
 
 class Adapter(Protocol):
-    """Speaks with one downstream system. Both calls may be repeated, and have the same effect as one."""
+    """Speaks to one downstream system. A repeated call has no further effect."""
 
     def provision(self, customer_id: str, account: Account) -> None:
         """Create the account.
 
         Raises:
-            DownstreamRefused: the system will not have it, however often it is asked.
-            DownstreamUnavailable: the system is out of reach, failing or throttling.
+            DownstreamRefused: the system refuses it for good.
+            DownstreamUnavailable: the system is unreachable, failing or throttling.
         """
 
     def deprovision(self, customer_id: str) -> None:
-        """Delete the account; that there is none is success.
+        """Delete the account; succeeds if there is none.
 
         Raises:
-            DownstreamRefused: the system will not delete it, however often it is asked.
-            DownstreamUnavailable: the system is out of reach, failing or throttling.
+            DownstreamRefused: the system refuses to delete it.
+            DownstreamUnavailable: the system is unreachable, failing or throttling.
         """
 
 
 class Settings(Message):
-    """What every system's settings have; the adapter's own model knows the rest."""
+    """What every system's settings have; the rest is in the adapter's own model."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -57,18 +57,18 @@ class Settings(Message):
 
 
 class UnknownKind(Exception):
-    """A system's settings name a kind that no adapter speaks."""
+    """A system's settings name a kind that has no adapter."""
 
 
 def kinds() -> frozenset[str]:
-    """Return the kinds that there are: the modules beside this one."""
+    """Return all kinds: the modules beside this one."""
     return frozenset(module.name for module in pkgutil.iter_modules(__path__))
 
 
 class Systems:
-    """The downstream systems whose parameters and secrets have a prefix.
+    """The downstream systems whose parameters and secrets share a prefix.
 
-    `make_client` makes a client of an AWS service by botocore's name of it.
+    `make_client` makes a client of an AWS service, by botocore's name.
     """
 
     def __init__(self, prefix: str, make_client: Callable[[str], Any]) -> None:
@@ -83,10 +83,10 @@ class Systems:
         """Return the adapter of a system; `remaining` returns the seconds that the caller has left.
 
         Raises:
-            UnknownKind: see there.
-            pydantic.ValidationError: the settings are not what the adapter needs.
-            json.JSONDecodeError: they are not JSON.
-            botocore.exceptions.ClientError, ConnectionError, HTTPClientError: they are not there, or out of reach.
+            UnknownKind: the settings' kind has no adapter.
+            pydantic.ValidationError: the settings lack what the adapter needs.
+            json.JSONDecodeError: the settings are not JSON.
+            botocore.exceptions.ClientError, ConnectionError, HTTPClientError: the settings are missing or unreachable.
         """
         name = f"{self._prefix}{system}"
         settings = self._settings(name)
@@ -105,16 +105,16 @@ class Systems:
 
 
 class Documents:
-    """JSON documents by their names, fetched by a function and then cached for CACHE_SECONDS.
+    """JSON documents by name, cached for CACHE_SECONDS.
 
-    By the wall clock, which goes on while Lambda holds the function frozen.
+    The wall clock counts, because it goes on while Lambda has the function frozen.
     """
 
     def __init__(self, fetch: Callable[[str], str | bytes]) -> None:
         self._fetch = fetch
         self._cached: dict[str, tuple[Any, float]] = {}
 
-    def __call__(self, name: str, *, fresh: bool = False) -> Any:  # noqa: ANN401 - what the JSON is
+    def __call__(self, name: str, *, fresh: bool = False) -> Any:  # noqa: ANN401 - any JSON
         """Return the document; `fresh` fetches it even if it is cached."""
         document, until = self._cached.get(name, (None, 0.0))
         if fresh or time.time() >= until:

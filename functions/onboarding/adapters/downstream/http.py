@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
     Credentials = Callable[..., Mapping[str, str]]
 
-# Plain HTTP stays on the machine.
+# Plain HTTP is for this machine only.
 URL = r"^(https://|http://(127\.0\.0\.1|localhost)[:/])\S+[^/]$"
-# Statuses below 500 that another attempt may change; 401 after the credentials were fetched again.
+# Statuses below 500 that a retry may change; 401 only after the credentials were fetched again.
 TRANSIENT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
-# What the authorization server answers to a client that it doesn't know (RFC 6749, 5.2).
+# The authorization server's answer to an unknown client (RFC 6749, 5.2).
 UNKNOWN_CLIENT = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}
-# What a header takes; an error of http.client would show the rest, and with it the credentials.
+# A header accepts only this; http.client's error on anything else would show the credentials.
 HeaderValue = Annotated[str, Field(pattern=r"^[!-~]+$")]
 
 
 class Client:
     """What the calls share: connections, and access tokens.
 
-    Tokens are by token URL, client and scope, each with the time (of time.monotonic) until which it is used.
+    A token is kept by token URL, client and scope, with the time (of time.monotonic) until which it is used.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class ApiKey(Message):
 
 
 class ApiKeySecret(Message):
-    """What the secret of such a system has."""
+    """The secret of a system with an API key."""
 
     api_key: HeaderValue
 
@@ -64,14 +64,14 @@ class ClientCredentials(Message):
 
 
 class ClientSecret(Message):
-    """What the secret of such a system has."""
+    """The secret of a system with OAuth 2."""
 
     client_id: str
     client_secret: str
 
 
 class Grant(Message):
-    """What the authorization server grants (RFC 6749, 5.1)."""
+    """The authorization server's answer (RFC 6749, 5.1)."""
 
     access_token: HeaderValue
     expires_in: float = 0
@@ -82,14 +82,14 @@ class HttpSettings(Message):
 
     kind: Literal["http"]
     url: Annotated[str, Field(pattern=URL)]
-    # Within the functions' 35 s fit the settings and the secret, at 9 s each, a token and the account, at 8 s each.
+    # The settings and the secret, at 9 s each, and a token and the account, at 8 s each, fit the functions' 35 s.
     connect_timeout_seconds: Annotated[float, Field(gt=0, le=2)] = 2
     read_timeout_seconds: Annotated[float, Field(gt=0, le=6)] = 5
     authentication: Annotated[ApiKey | ClientCredentials, Field(discriminator="type")]
 
 
 class HttpSystem:
-    """A system that is spoken to by HTTP."""
+    """A downstream system with an HTTP API."""
 
     def __init__(
         self, settings: HttpSettings, credentials: Credentials, remaining: Callable[[], float], client: Client
@@ -114,7 +114,7 @@ class HttpSystem:
             raise DownstreamRefused(f"HTTP {status}")
 
     def _call(self, method: str, customer_id: str, action: str, body: object) -> int:
-        """Return the status of the last answer; what another attempt may change is raised."""
+        """Return the status of the last answer; raise what a retry may change."""
         renewed = fresh = False
         while True:
             answer = self._send(
@@ -133,7 +133,7 @@ class HttpSystem:
         return answer.status
 
     def _waited_out(self, answer: urllib3.BaseHTTPResponse) -> bool:
-        """Wait as long as a 429 or 503 asks for, where the time that is left allows for it and one more attempt."""
+        """Wait as long as a 429 or 503 asks for, if the time left allows it and one more attempt."""
         if answer.status not in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
             return False
         try:
@@ -146,7 +146,7 @@ class HttpSystem:
         return True
 
     def _has_time(self, seconds: float = 0) -> bool:
-        """Whether one more attempt fits the time that is left, after so many seconds; a token may be part of it."""
+        """Whether one more attempt, with its token, fits the time left after that many seconds."""
         calls = 2 if isinstance(self._settings.authentication, ClientCredentials) else 1
         attempt = self._settings.connect_timeout_seconds + self._settings.read_timeout_seconds
         return seconds + calls * attempt <= self._remaining()
@@ -164,7 +164,7 @@ class HttpSystem:
         token, until = self._client.tokens.get(key, ("", 0.0))
         if fresh or time.monotonic() >= until:
             form = {"grant_type": "client_credentials"} | ({"scope": oauth.scope} if oauth.scope else {})
-            # RFC 6749, 2.3.1: each is encoded like a form before it is encoded like a password.
+            # RFC 6749, 2.3.1: each is form-encoded first.
             basic = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
             answer = self._send(
                 HTTPMethod.POST,
@@ -180,7 +180,7 @@ class HttpSystem:
                 grant = Grant.model_validate_json(answer.data)
             except ValidationError:
                 raise DownstreamUnavailable("token: malformed") from None
-            # A token that runs out on its way would be refused; one without a lifetime is used once.
+            # A token that expires on its way would be refused; one without a lifetime is used once.
             token = grant.access_token
             self._client.tokens[key] = token, time.monotonic() + grant.expires_in - 30
         return token
@@ -189,7 +189,7 @@ class HttpSystem:
         try:
             return self._client.pool.request(method, url, timeout=self._timeout, redirect=False, **request)
         except urllib3.exceptions.HTTPError as error:
-            # Its message has the URL, and nothing else that helps.
+            # Its message adds only the URL.
             raise DownstreamUnavailable(type(error).__name__) from None
 
 

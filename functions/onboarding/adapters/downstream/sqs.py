@@ -1,7 +1,7 @@
-"""Kind `sqs`: systems that take commands from a FIFO queue, and confirm none.
+"""Kind `sqs`: systems that take commands from a FIFO queue, without an answer.
 
 A command is `{"command": "CreateAccount" | "DeleteAccount", "customerId", "account"?}`. The queue keeps a customer's
-commands in order, so that a deletion never overtakes the creation that it makes undone.
+commands in order, so that a deletion never overtakes the creation it undoes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class QueueSettings(Message):
 
 
 class QueueSystem:
-    """A system that is commanded through a queue. It refuses nothing: nobody is there to do so."""
+    """A downstream system behind a queue. It can't refuse anything."""
 
     def __init__(self, settings: QueueSettings, sqs: SQSClient) -> None:
         self._queue_url = settings.queue_url
@@ -66,5 +66,5 @@ def client(make_client: Callable[[str], SQSClient]) -> SQSClient:
 
 
 def adapter(settings: Mapping[str, Any], _credentials: object, _remaining: object, sqs: SQSClient) -> QueueSystem:
-    """Return the adapter of a system with these settings; the function's own role lets it in."""
+    """Return the adapter of a system with these settings; the function's role is its authentication."""
     return QueueSystem(QueueSettings.model_validate(settings), sqs)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from onboarding.domain.tasks import WelcomeEmailTask
 
-# What SES's errors say of an e-mail: that this very one can't be sent, or that the sender may not send at present. All
-# others (throttled, failing) pass. https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
+# SES's errors that mean this e-mail can never be sent, and those that mean this sender may not send now. All others
+# (throttled, failing) are temporary. https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
 _UNDELIVERABLE = {"MessageRejected", "BadRequestException"}
 _SENDER_BLOCKED = {
     "AccessDeniedException",
@@ -28,7 +28,7 @@ _SENDER_BLOCKED = {
     "NotFoundException",
     "SendingPausedException",
 }
-# A MessageRejected with these words concerns the sender too, or the sandbox, where a recipient has to be verified.
+# A MessageRejected with these words is about the sender, or about the sandbox, where recipients must be verified.
 # https://repost.aws/knowledge-center/ses-554-400-message-rejected-error
 _NOT_VERIFIED = "not verified"
 
@@ -45,7 +45,7 @@ class Sender:
 
 @dataclass(frozen=True)
 class WelcomeEmail:
-    """A rendered e-mail. Only `html` is markup, in which all that a customer typed is escaped."""
+    """A rendered e-mail. Only `html` is markup; in it, values are escaped."""
 
     subject: str
     text: str
@@ -70,12 +70,12 @@ def render(task: WelcomeEmailTask, sender: Sender) -> WelcomeEmail:
 def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
     """Send the welcome e-mail and return SES's message id.
 
-    SES has no idempotency token: to send once is the caller's part.
+    SES has no idempotency token: the caller makes sure to send once.
 
     Raises:
         EmailUndeliverable: this e-mail can't be sent.
-        EmailSenderBlocked: SES refuses the sender until someone mends it.
-        EmailServiceUnavailable: SES is out of reach, failing or throttling.
+        EmailSenderBlocked: SES refuses the sender until an operator fixes it.
+        EmailServiceUnavailable: SES is unreachable, failing or throttling.
     """
     email = render(task, sender)
     try:
@@ -95,7 +95,7 @@ def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
             EmailTags=feedback.tags(task),
         )
     except ClientError as error:
-        # SES's own words may quote the recipient's address: the code alone goes on, and no chained exception.
+        # SES's message may quote the recipient's address, so only the code is passed on, and no chained exception.
         code, words = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
         if code in _SENDER_BLOCKED or _NOT_VERIFIED in words:
             raise EmailSenderBlocked(code) from None

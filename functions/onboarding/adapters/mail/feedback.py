@@ -1,6 +1,6 @@
-"""What Amazon SES reports of a welcome e-mail that it took: a bounce or a complaint, hours or days later.
+"""Amazon SES's feedback on a welcome e-mail: a bounce or a complaint, hours or days later.
 
-The e-mail carries whose it is in its message tags; the recipient's address, which the report has too, is left unread.
+The e-mail's message tags identify the customer. The recipient's address, also in the report, is not read.
 https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from onboarding.domain.tasks import WelcomeEmailTask
 
-# What SES takes as a tag's value. https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
+# What a tag's value may not contain. https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
 _NO_TAG = re.compile(r"[^0-9A-Za-z_-]")
 _LONGEST_TAG = 256
 
@@ -26,13 +26,13 @@ _SUPPRESSED = "OnAccountSuppressionList"
 
 
 class Mail(Message):
-    """The e-mail; SES adds tags of its own to the sender's, and gives each as a list of its values."""
+    """The e-mail; SES adds its own tags to the sender's, and gives each as a list of values."""
 
     tags: Annotated[dict[str, list[str]], Field(default_factory=dict)]
 
 
 class Bounce(Message):
-    """The e-mail came back. SES tells it of a soft bounce only when it has given up trying."""
+    """The e-mail came back. SES reports a soft bounce only once it has given up trying."""
 
     bounce_type: str
     bounce_sub_type: str
@@ -40,7 +40,7 @@ class Bounce(Message):
 
 
 class Complaint(Message):
-    """The recipient's provider reports the e-mail, as spam mostly."""
+    """The recipient's provider reported the e-mail, mostly as spam."""
 
     complaint_sub_type: str | None = None
     complaint_feedback_type: str | None = None
@@ -56,23 +56,22 @@ class Feedback(Message):
 
 
 def tags(task: "WelcomeEmailTask") -> "list[MessageTagTypeDef]":
-    """Return the message tags by which the feedback on a welcome e-mail is read.
+    """Return the message tags that identify a welcome e-mail in SES's feedback.
 
-    What SES doesn't take in a tag becomes `_`, so that no value makes the e-mail fail.
+    Characters that SES refuses in a tag become `_`, so that no value makes the e-mail fail.
     """
     values = {"customerId": task.customer_id, "accountId": task.account_id, "correlationId": task.correlation_id}
     return [{"Name": name, "Value": _NO_TAG.sub("_", value)[:_LONGEST_TAG] or "_"} for name, value in values.items()]
 
 
 def read(body: str) -> WelcomeEmailFailed | None:
-    """Return the event that follows from SES's event in an EventBridge envelope.
+    """Return the event for SES's feedback in an EventBridge envelope.
 
-    None where the e-mail has none of our tags, or arrived all the same. A bounce and a complaint of one e-mail make the
-    same event, and consumers keep one of them: what bounced was not delivered, so that there is hardly anything to
-    complain of.
+    None if the e-mail lacks our tags, or arrived after all. A bounce and a complaint about the same e-mail have one
+    eventId, so consumers keep one of them: an e-mail that bounced is hardly ever complained about.
 
     Raises:
-        pydantic.ValidationError: it is no envelope, or no feedback of SES.
+        pydantic.ValidationError: not an envelope, or not SES's feedback.
     """
     feedback = Feedback.model_validate(Envelope.model_validate_json(body).detail)
     found = {name: values[0] for name, values in feedback.mail.tags.items() if values}
@@ -81,7 +80,7 @@ def read(body: str) -> WelcomeEmailFailed | None:
     if feedback.bounce and not _may_be_an_automatic_reply(feedback.bounce):
         reason, occurred_at = "BOUNCED", feedback.bounce.timestamp
     elif feedback.complaint and feedback.complaint.complaint_feedback_type != "not-spam":
-        # Where an earlier complaint has put the address on the suppression list, SES sent nothing.
+        # After an earlier complaint the address is on the suppression list, and SES sent nothing.
         suppressed = feedback.complaint.complaint_sub_type == _SUPPRESSED
         reason, occurred_at = "BOUNCED" if suppressed else "COMPLAINED", feedback.complaint.timestamp
     else:
@@ -96,7 +95,7 @@ def read(body: str) -> WelcomeEmailFailed | None:
 
 
 def _may_be_an_automatic_reply(bounce: Bounce) -> bool:
-    """Whether the bounce may be an out-of-office message, which comes from where the e-mail has arrived.
+    """Whether the bounce may be an out-of-office reply to an e-mail that did arrive.
 
     https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html#event-publishing-retrieving-sns-contents-bounce-types
     """
