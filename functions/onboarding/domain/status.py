@@ -63,10 +63,10 @@ class Entry(Message):
 
 
 class Step(Message):
-    """Something that happened.
+    """A step of the onboarding.
 
-    The type is that of the event, or ExecutionFailed, ExecutionTimedOut, ExecutionAborted and ExecutionRedriven, as
-    Step Functions says it; a rejection is CustomerRejected, whatever the reason.
+    Its type is the event's, or Step Functions' ExecutionFailed, ExecutionTimedOut, ExecutionAborted or
+    ExecutionRedriven. Every rejection is CustomerRejected.
     """
 
     type: str
@@ -75,10 +75,10 @@ class Step(Message):
 
 
 class Onboarding(Message):
-    """How far an onboarding has come.
+    """The status of an onboarding.
 
-    The welcome e-mail of a customer without an account is NOT_SENT for good; that of an onboarding that failed
-    otherwise is PENDING, since a failed onboarding can be redriven.
+    The welcome e-mail is NOT_SENT for a customer without an account. For an onboarding that failed later it is PENDING,
+    because that can be redriven.
     """
 
     customer_id: CustomerId
@@ -90,13 +90,13 @@ class Onboarding(Message):
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more is to be waited for."""
+        """Whether the status is final, but for a redrive."""
         return self.status in _ENDS
 
 
 def onboarding_from(customer_id: str, entries: Iterable[Entry]) -> Onboarding:
-    """Return what the entries of a customer say together; their order says nothing."""
-    shown = (entry for entry in entries if _public(entry))  # a newer release, rolled back since, may have kept others
+    """Return the onboarding that a customer's entries show, in any order."""
+    shown = (entry for entry in entries if _public(entry))  # a newer release that was rolled back may have kept others
     happened = sorted(shown, key=lambda entry: (entry.occurred_at, _ORDER.index(entry.type), entry.event_id))
     welcome_email = _welcome_email(happened)
     return Onboarding(
@@ -134,7 +134,7 @@ def _status(happened: list[Entry], welcome_email: WelcomeEmail) -> Status:
 
 
 def _has_stopped(happened: list[Entry]) -> bool:
-    """Whether the execution ended before its time, and has neither been redriven nor published anything since.
+    """Whether the execution stopped, and has neither been redriven nor published an event since.
 
     An event that a redriven execution publishes may be older than the stop: its time is when its state was entered.
     """
