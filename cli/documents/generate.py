@@ -17,7 +17,7 @@ from cli.documents.openapi import openapi
 from cli.documents.workflow_picture import mermaid
 from onboarding.domain.fraud import RULES
 
-README, DOCS = PROJECT / "README.md", PROJECT / "docs"
+DOCS = PROJECT / "docs"
 DEFINITION = PROJECT / "statemachine" / "customer_onboarding.asl.yaml"
 
 
@@ -40,7 +40,7 @@ def between_markers(path: Path, render: Callable[[], str]) -> str:
 
 
 GENERATED: Mapping[Path, Callable[[], str]] = {
-    README: partial(between_markers, README, picture),
+    DOCS / "workflow.md": partial(between_markers, DOCS / "workflow.md", picture),
     DOCS / "fraud.md": partial(between_markers, DOCS / "fraud.md", fraud_rules),
     DOCS / "events.md": partial(between_markers, DOCS / "events.md", event_contracts.tables),
     DOCS / "asyncapi.json": event_contracts.asyncapi,

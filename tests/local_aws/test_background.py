@@ -122,7 +122,7 @@ def test_up_again_deploys_what_changed_and_keeps_data(checkout: Path) -> None:
     handler.write_text(sound, encoding="utf-8")
     assert "sam deploy" in command(checkout, "up")  # an update that failed is done again
 
-    change(handler, "No such onboarding", "Nobody of that name")
+    change(handler, "No onboarding with this id", "Nobody of that name")
     assert "sam deploy" in command(checkout, "up")
     assert "Nobody of that name" in customers.get(f"/{uuid4()}/onboarding").json()["detail"]
 

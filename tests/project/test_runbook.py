@@ -21,8 +21,8 @@ GLOBAL = {"query", "output", "region", "profile"}
 SERVICES = {"deploy": "codedeploy"}
 # Commands of `aws` itself, which stand for no single operation.
 CUSTOM = {("logs", "tail"): {"since", "filter-pattern", "follow", "format"}}
-# The commands for this machine alone.
-HERE = {"up", "down", "demo", "report"}
+# The commands that bring AWS up on this machine.
+HERE = {"up", "down", "demo"}
 SUBSTITUTED = "substituted"
 
 

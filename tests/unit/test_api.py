@@ -39,7 +39,7 @@ def field_errors(request: dict[str, Any]) -> list[tuple[str, str]]:
     """Field and code of each error of a 400."""
     problem = refusal(request)
     assert (problem.status, problem.title) == (400, "Bad Request")
-    assert problem.detail == "The registration is not valid: see errors"
+    assert problem.detail == "The registration is invalid; see errors."
     return [(error["field"], error["code"]) for error in problem.errors or []]
 
 
@@ -68,7 +68,7 @@ def test_json_is_taken(content_type: str) -> None:
 )
 def test_another_content_type_is_refused(headers: dict[str, str] | None) -> None:
     assert refusal(an_api_request(a_customer()) | {"headers": headers}) == Problem(
-        title="Unsupported Media Type", status=415, detail="Content-Type must be application/json"
+        title="Unsupported Media Type", status=415, detail="The Content-Type must be application/json."
     )
 
 
@@ -79,7 +79,7 @@ def test_a_body_has_at_most_16_kib(encoded: Callable[[str], str | bytes]) -> Non
 
     assert parse_request(an_api_request(encoded(largest))).customer.first_name == "Zoë"
     assert refusal(an_api_request(encoded(f"{largest} "))) == Problem(
-        title="Content Too Large", status=413, detail=f"The body must be at most {MAX_BODY_BYTES} bytes"
+        title="Content Too Large", status=413, detail=f"The body must be at most {MAX_BODY_BYTES} bytes."
     )
 
 

@@ -23,7 +23,7 @@ from tests.unit.table import Table
 
 FUNCTION = "get_onboarding"
 CUSTOMER = "0d9f2f0a-3a9e-4f8e-8f43-5f2f1f3c9b10"
-UNAVAILABLE = {"title": "Service Unavailable", "status": 503, "detail": "The status can't be told at present"}
+UNAVAILABLE = {"title": "Service Unavailable", "status": 503, "detail": "The status is temporarily unavailable."}
 CORS = {
     "Access-Control-Allow-Origin": "https://www.example.com",
     "Access-Control-Expose-Headers": "ETag,Location,Retry-After",
@@ -121,7 +121,7 @@ def test_unknown_onboarding_is_a_404_to_come_back_to(get: Get, hear: Hear) -> No
     assert json.loads(response["body"]) == {
         "title": "Not Found",
         "status": 404,
-        "detail": "No such onboarding; of one that was accepted just now, nothing is known yet",
+        "detail": "No onboarding with this id. If it was accepted a moment ago, try again shortly.",
     }
 
 
@@ -130,7 +130,11 @@ def test_what_can_be_no_customer_id_is_not_looked_up(customer_id: str, runtime: 
     response = runtime.invoke(FUNCTION, a_status_request(customer_id))  # there is no table
 
     assert response["statusCode"] == 404
-    assert json.loads(response["body"]) == {"title": "Not Found", "status": 404, "detail": "No such onboarding"}
+    assert json.loads(response["body"]) == {
+        "title": "Not Found",
+        "status": 404,
+        "detail": "No onboarding with this id.",
+    }
     assert "Retry-After" not in response["headers"]
 
 

@@ -30,7 +30,7 @@ CORS = {
 TRY_AGAIN = {
     "title": "Service Unavailable",
     "status": 503,
-    "detail": "It is not known whether the registration was accepted: send it again, with the same Idempotency-Key",
+    "detail": "The registration may or may not have been accepted. Retry with the same Idempotency-Key.",
 }
 (LOST, *_) = OUT_OF_REACH
 
@@ -132,7 +132,7 @@ def test_a_key_sent_with_another_registration_is_refused(register: Register, que
     assert register(customer | {"lastName": "King"}, KEY)["body"] == {
         "title": "Unprocessable Content",
         "status": 422,
-        "detail": "The Idempotency-Key was used with another registration",
+        "detail": "The Idempotency-Key was used with another registration.",
     }
     assert len(queued()) == 1
 
@@ -151,7 +151,7 @@ def test_a_request_whose_first_is_in_progress_is_told_to_come_again(
     assert response["body"] == {
         "title": "Conflict",
         "status": 409,
-        "detail": "The first request with this Idempotency-Key is in progress",
+        "detail": "The first request with this Idempotency-Key is in progress.",
     }
     assert register(customer, KEY) == first
     assert len(queued()) == 1

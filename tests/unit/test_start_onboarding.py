@@ -56,7 +56,7 @@ def test_a_message_whose_execution_has_ended_is_acknowledged(runtime: Runtime, f
     with refusing(functions[FUNCTION].sfn, "start_execution", "ExecutionAlreadyExists"):
         assert runtime.invoke(FUNCTION, a_batch(a_registration())) == failures()
 
-    assert [line["message"] for line in runtime.log] == ["Onboarding was started before"]
+    assert [line["message"] for line in runtime.log] == ["Onboarding already started"]
     assert runtime.metrics == {"OnboardingStarted": 0, "OnboardingNotStarted": 0}
 
 

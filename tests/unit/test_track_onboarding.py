@@ -83,7 +83,7 @@ def test_an_event_that_comes_again_changes_nothing(runtime: Runtime, timelines_t
     track(runtime, an_event(CustomerRegistered), an_event(CustomerRegistered))
 
     assert timelines_table.items == before
-    assert [line["message"] for line in runtime.log] == ["Event tracked", *["Event was tracked before"] * 2]
+    assert [line["message"] for line in runtime.log] == ["Event tracked", *["Event already tracked"] * 2]
 
 
 @pytest.mark.parametrize("order", [1, -1])
