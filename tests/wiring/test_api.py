@@ -39,11 +39,13 @@ def test_each_sample_request_is_for_the_route_of_its_function(body: dict[str, di
 def test_each_route_is_throttled_and_traced() -> None:
     (stage,) = template.resources("AWS::ApiGateway::Stage", by_sam=True).values()
     (settings,) = stage["MethodSettings"]
+    (plan,) = template.resources("AWS::ApiGateway::UsagePlan").values()
+    limits = {name: settings[f"Throttling{name}"] for name in ("RateLimit", "BurstLimit")}
 
     assert stage["StageName"] == "v1"
     assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
-    assert settings["ThrottlingRateLimit"] > 0
-    assert settings["ThrottlingBurstLimit"] >= settings["ThrottlingRateLimit"]
+    assert 0 < limits["RateLimit"] <= limits["BurstLimit"]
+    assert plan.get("Throttle") == limits, "template.yaml: UsagePlan: Throttle"
     assert stage["TracingEnabled"] is True
 
 

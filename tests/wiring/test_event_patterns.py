@@ -1,10 +1,13 @@
-"""Every rule matches an event that is published: on our bus one of ours, on the default bus one of AWS's."""
+"""Every rule hears the events that it is for: on our bus ours, on the default bus those of AWS about this stack."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
+from functools import reduce
 from itertools import product
+from operator import getitem
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,109 +17,114 @@ from moto.events.models import EventPattern
 
 from cli.aws.stack import Stack
 from cli.demo.event_recorder import record_events
-from onboarding.domain.events import EVENTS
+from onboarding.domain.events import EVENTS, SOURCE
 from tests import invocations
 from tests.in_process import template
-from tests.wiring import definition
-from tests.wiring.rules.publications import BY_CONSUMERS, publications
+from tests.wiring import report
 
 
-def rules(*, on_our_bus: bool) -> list[template.Document]:
-    return [it for it in template.resources("AWS::Events::Rule").values() if ("EventBusName" in it) == on_our_bus]
+def test_each_rule_matches_the_events_it_names() -> None:
+    executions = [execution(machine(), "FAILED"), execution(machine(), "RUNNING", redrives=1)]
+    problems = []
+    for name, rule in template.resources("AWS::Events::Rule").items():
+        pattern, on_our_bus = rule["EventPattern"], rule.get("EventBusName") == template.name_of("EventBus")
+        if on_our_bus != (pattern["source"] == [SOURCE]) or on_our_bus != ("EventBusName" in rule):
+            problems.append(f"template.yaml: {name} listens to another bus than that of its events")
+        missing = set(pattern.get("detail-type", EVENTS)) - types(matching(pattern, [*ours(), *feedback(), *executions]))
+        problems += [f"template.yaml: the pattern of {name} never matches {event}" for event in missing]
+    report.none_of(problems)
 
 
-def matched(pattern: str) -> set[str]:
-    """The detail-types of the workflow's events that a pattern, as JSON, matches."""
-    return {event["detail-type"] for event in _matching(pattern, _published())}
+def test_archive_keeps_every_event() -> None:
+    for name, archive in template.resources("AWS::Events::Archive").items():
+        lost = EVENTS.keys() - types(matching(archive["EventPattern"], ours()))
+        report.none_of(f"template.yaml: the pattern of {name} doesn't match {event}" for event in lost)
+        assert archive["SourceArn"] == template.arn_of("EventBus"), f"template.yaml: {name}"
 
 
-def test_each_rule_on_our_bus_matches_each_event_that_it_names() -> None:
-    assert rules(on_our_bus=True)
-    for rule in rules(on_our_bus=True):
-        assert rule["EventBusName"] == template.name_of("EventBus")
-        matching = matched(json.dumps(rule["EventPattern"]))
-        assert matching >= set(rule["EventPattern"].get("detail-type", ())), f"template.yaml: {rule['EventPattern']}"
-        assert matching, f"template.yaml: {rule['EventPattern']}"
-
-
-def test_stops_and_redrives_of_our_executions_are_heard() -> None:
+def test_executions_are_heard_and_passed_on() -> None:
     for status, redrives in product(("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"), [0, 1]):
-        events = [_execution(_machine(), status, redrives)]
-        stopped = status in {"FAILED", "TIMED_OUT", "ABORTED"}
-        assert _heard("TrackStopsRule", events) == (events if stopped else [])
-        assert _heard("TrackRedrivesRule", events) == (events if status == "RUNNING" and redrives else [])
-
-    assert _heard("TrackStopsRule", [_execution(f"{_machine()}-other", "FAILED")]) == []
-
-
-def test_each_rule_on_the_default_bus_matches_an_event_of_aws() -> None:
-    events = [_execution(_machine(), "FAILED"), _execution(_machine(), "RUNNING", redrives=1), *_feedback()]
-
-    assert rules(on_our_bus=False)
-    for rule in rules(on_our_bus=False):
-        assert list(_matching(json.dumps(rule["EventPattern"]), events)), f"template.yaml: {rule['EventPattern']}"
+        stopped, redriven = status in {"FAILED", "TIMED_OUT", "ABORTED"}, status == "RUNNING" and redrives > 0
+        for name, wanted in (("TrackStopsRule", stopped), ("TrackRedrivesRule", redriven)):
+            event = execution(machine(), status, redrives)
+            assert heard(name, [event]) == [event] * wanted, f"template.yaml: {name}, an execution that is {status}"
+            if wanted:  # and nothing else: an execution's input and output are personal
+                assert passed_on(name, event) == invocations.an_execution_change(status, 0), f"template.yaml: {name}"
+            assert heard(name, [execution(f"{machine()}-other", status, redrives)]) == [], f"template.yaml: {name}"
 
 
-def test_feedback_on_mail_of_our_sender_alone_is_heard() -> None:
-    ours, others = list(_feedback()), list(_feedback(**{"ses:configuration-set": ["other"]}))
+def test_feedback_on_our_mail_alone_is_heard() -> None:
+    (destination,) = template.resources("AWS::SES::ConfigurationSetEventDestination").values()
+    reported = destination["EventDestination"]
+    own, others = list(feedback()), list(feedback(**{"ses:configuration-set": ["other"]}))
 
-    assert _heard("EmailFeedbackRule", ours) == ours
-    assert _heard("EmailFeedbackRule", others) == []
-
-
-def test_nothing_personal_of_an_execution_is_handed_on() -> None:
-    for rule in ("TrackStopsRule", "TrackRedrivesRule"):
-        (target,) = template.resources("AWS::Events::Rule")[rule]["Targets"]
-        paths = target["InputTransformer"]["InputPathsMap"]
-
-        assert not {path for path in paths.values() if path.startswith(("$.detail.input", "$.detail.output"))}
-        assert "$.detail" not in paths.values()
+    assert heard("EmailFeedbackRule", own) == own
+    assert heard("EmailFeedbackRule", others) == []
+    assert destination["ConfigurationSetName"] == template.name_of("EmailConfigurationSet")
+    assert reported["Enabled"] is True
+    missing = {it["detail"]["eventType"].upper() for it in own} - set(reported["MatchingEventTypes"])
+    report.none_of(f"template.yaml: EmailFeedbackDestination: MatchingEventTypes lacks {it}" for it in missing)
 
 
 @mock_aws
-def test_the_demo_hears_each_event_of_the_workflow() -> None:
+def test_demo_hears_every_event() -> None:
     session = boto3.Session("testing", "testing", region_name=template.REGION)
     session.client("events").create_event_bus(Name="bus")
 
     record_events(cast(Stack, SimpleNamespace(session=session, outputs={"EventBusName": "bus"})))
 
     (rule,) = session.client("events").list_rules(EventBusName="bus")["Rules"]
-    assert matched(rule["EventPattern"]) == EVENTS.keys() - BY_CONSUMERS
+    assert types(matching(json.loads(rule["EventPattern"]), ours())) == EVENTS.keys()
 
 
-def _matching(pattern: str, events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    rule = EventPattern.load(pattern)
-    return (event for event in events if rule.matches_event(cast("Any", event)))
+def matching(pattern: dict[str, Any], events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    rule = EventPattern.load(json.dumps(pattern))
+    return [event for event in events if rule.matches_event(cast("Any", event))]
 
 
-def _heard(rule: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return list(_matching(json.dumps(template.resources("AWS::Events::Rule")[rule]["EventPattern"]), events))
+def heard(rule: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return matching(template.resources("AWS::Events::Rule")[rule]["EventPattern"], events)
 
 
-def _execution(machine: str, status: str, redrives: int = 0) -> dict[str, Any]:
-    """What Step Functions tells of an execution.
+def types(events: list[dict[str, Any]]) -> set[str]:
+    return {event["detail-type"] for event in events}
+
+
+def passed_on(rule: str, event: dict[str, Any]) -> Any:
+    """What EventBridge makes of an event by the rule's InputTransformer."""
+    (target,) = template.resources("AWS::Events::Rule")[rule]["Targets"]
+    paths, text = (target["InputTransformer"][key] for key in ("InputPathsMap", "InputTemplate"))
+    values = {name: reduce(getitem, path.split(".")[1:], event) for name, path in paths.items()}
+    return json.loads(re.sub(r"<(\w+)>", lambda found: json.dumps(values[found[1]]), text))
+
+
+def ours() -> Iterator[dict[str, Any]]:
+    """An event of each kind that is published on our bus."""
+    return (invocations.an_envelope(invocations.an_event(kind)) for kind in EVENTS.values())
+
+
+def execution(machine: str, status: str, redrives: int = 0) -> dict[str, Any]:
+    """What Step Functions reports of an execution; a date is null until there is one.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
     """
-    detail = {"stateMachineArn": machine, "status": status, "redriveCount": redrives}
-    return {"source": "aws.states", "detail-type": "Step Functions Execution Status Change", "detail": detail}
+    event = invocations.an_execution_change(status, 0)
+    changed_at = event["detail"].pop("changedAt")
+    running = status == "RUNNING"
+    dates = {"stopDate": None if running else changed_at, "redriveDate": changed_at if running and redrives else None}
+    event["detail"] |= dates | {"stateMachineArn": machine, "redriveCount": redrives, "input": "{}", "output": None}
+    return event
 
 
-def _machine() -> str:
+def machine() -> str:
     return template.arn_of("CustomerOnboardingStateMachine")
 
 
-def _feedback(**tags: list[str]) -> Iterator[dict[str, Any]]:
-    """What SES tells of a bounce and of a complaint, on a mail with the configuration set of the template."""
+def feedback(**tags: list[str]) -> Iterator[dict[str, Any]]:
+    """What SES reports of a bounce and of a complaint, on a mail with the configuration set of the template."""
     for name in ("bounce", "complaint"):
         (record,) = invocations.sample(f"publish_email_feedback/{name}")["Records"]
-        feedback = json.loads(record["body"])
-        ours = {"ses:configuration-set": [template.name_of("EmailConfigurationSet")]}
-        feedback["detail"]["mail"]["tags"] |= ours | tags
-        yield feedback
-
-
-def _published() -> Iterator[dict[str, Any]]:
-    """Every event that the workflow publishes, as far as a rule looks at it."""
-    for _, _, entry in publications(definition.rendered()):
-        yield {"source": entry["Source"], "detail-type": entry["DetailType"], "detail": entry["Detail"]}
+        reported = json.loads(record["body"])
+        own = {"ses:configuration-set": [template.name_of("EmailConfigurationSet")]}
+        reported["detail"]["mail"]["tags"] |= own | tags
+        yield reported

@@ -66,7 +66,7 @@ class End:
 
     @property
     def calls(self) -> tuple[Made, ...]:
-        return _calls(self.visits)
+        return calls_of(self.visits)
 
 
 @dataclass
@@ -86,7 +86,13 @@ def registrations() -> Iterator[Registration]:
     plain = json.loads(sample("start_onboarding/one-registration")["Records"][0]["body"])
     for name in ("plain", "phone-and-address"):
         customer = CustomerData.model_validate_json(sample(f"register_customer/{name}")["body"])
-        typed = customer.model_copy(update={"email": customer.email.replace("example.com", "EXAMPLE.com")})
+        typed = customer.model_copy(
+            update={
+                "first_name": f" {customer.first_name} ",
+                "last_name": f" {customer.last_name} ",
+                "email": customer.email.replace("example.com", "EXAMPLE.com"),
+            }
+        )
         yield Registration.model_validate(plain | {"data": typed})
 
 
@@ -188,7 +194,7 @@ class _Walker:
         if resource == INVOKE and not visit.function:
             raise EvaluationFailed(f"{visit.arguments['FunctionName']} is the alias of no function of template.yaml")
         try:
-            answer = self._answer(_calls(way.visits))
+            answer = self._answer(calls_of(way.visits))
         except Exception as error:  # noqa: BLE001 - all that a function raises
             raise EvaluationFailed(f"{type(error).__name__}: {error}") from None
         return {"Payload": answer} if visit.function else answer
@@ -236,7 +242,7 @@ def _output(rule: State, way: Way, states: dict[str, Any], default: Any) -> Any:
     return states["input"] if default is None else default
 
 
-def _calls(visits: tuple[Visit, ...]) -> tuple[Made, ...]:
+def calls_of(visits: tuple[Visit, ...]) -> tuple[Made, ...]:
     """What was called and did its work: functions, and the table itself."""
     return tuple(
         Made(visit.arguments["FunctionName"], json.dumps(visit.arguments["Payload"]))

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from onboarding.domain.events import EVENTS, SOURCE, CustomerFraudSuspected
 from onboarding.domain.validation import validate
 from tests.in_process import template
+from tests.unit.personal_data import found
 from tests.wiring.definition import PUT_EVENTS, Machine
 from tests.wiring.rules.registry import rule
 from tests.wiring.walk import ENTERED_TIME, End, Visit, Walk, walks
@@ -65,15 +66,20 @@ def each_event_tells_of_its_registration_and_moment(machine: Machine) -> Iterato
 
 
 @rule
-def what_follows_the_validation_has_the_normalised_customer(machine: Machine) -> Iterator[str]:
+def after_validation_the_customer_is_normalised(machine: Machine) -> Iterator[str]:
     for walk in walks(machine):
-        normalised = validate(walk.registration.data).model_dump(mode="json", by_alias=True, exclude_none=True)
-        for visit in walk.visits:
-            if {"PublishCustomerValidated", "CreateAccount"} & set(visit.path):
-                for told in (visit.arguments.get("Payload", {}), *(entry["Detail"] for entry in entries(visit))):
-                    customer = told.get("customerData", normalised), told.get("email", normalised["email"])
-                    if customer != (normalised, normalised["email"]):
-                        yield f"{visit.name} hands on the customer as typed"
+        raw, normalised = (
+            it.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for it in (walk.registration.data, validate(walk.registration.data))
+        )
+        changed = {value for name, value in raw.items() if isinstance(value, str) and value != normalised[name]}
+        for end in walk.ends:
+            validated = [visit.function == "validate_customer" and not visit.error for visit in end.visits]
+            for visit in end.visits[validated.index(True) + 1 :] if any(validated) else ():
+                sent = [visit.arguments.get("Payload", {}), *(entry["Detail"] for entry in entries(visit))]
+                customers = [it["customerData"] for it in sent if "customerData" in it]
+                if found(changed, str(sent)) or any(customer != normalised for customer in customers):
+                    yield f"{visit.name} sends the customer as typed, not the $customer that is normalised"
 
 
 @rule

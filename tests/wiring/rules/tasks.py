@@ -6,15 +6,17 @@ from contextlib import suppress
 from functools import cache
 from unittest.mock import patch
 
+from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from onboarding.domain.models import Message
 from tests import invocations
 from tests.in_process import functions
 from tests.in_process.functions import Function
-from tests.wiring.definition import INVOKE, Machine, states, targets, tasks
+from tests.wiring.calls import answer
+from tests.wiring.definition import INVOKE, UPDATE_ITEM, Machine, states, targets, tasks
 from tests.wiring.rules.registry import rule
-from tests.wiring.walk import walks
+from tests.wiring.walk import calls_of, walks
 
 
 @rule
@@ -57,6 +59,19 @@ def each_payload_is_all_that_its_function_reads(machine: Machine) -> Iterator[st
             fields = {str(field.alias) for field in model.model_fields.values()}
             for field in fields - {key for payload in payloads for key in payload}:
                 yield f"{name} never sends {field}, a field of {model.__name__} in onboarding/domain/tasks.py"
+
+
+@rule
+def no_update_revives_a_cancelled_account(machine: Machine) -> Iterator[str]:
+    """Nor makes one that was erased."""
+    for walk in walks(machine):
+        by_function = {visit.function: visit for visit in walk.visits}
+        cancelled = [by_function[name] for name in ("create_account", "cancel_account") if name in by_function]
+        for visit in (it for it in walk.visits if it.state["Resource"] == UPDATE_ITEM):
+            for before in ([], cancelled):
+                with suppress(ClientError):
+                    answer(calls_of((*before, visit)))
+                    yield f"{visit.name}: its ConditionExpression accepts an account that is cancelled or missing"
 
 
 @cache
