@@ -25,12 +25,13 @@ from tests.wiring import report
 
 def test_each_rule_matches_the_events_it_names() -> None:
     executions = [execution(machine(), "FAILED"), execution(machine(), "RUNNING", redrives=1)]
+    events = [*ours(), *feedback(), *executions]
     problems = []
     for name, rule in template.resources("AWS::Events::Rule").items():
         pattern, on_our_bus = rule["EventPattern"], rule.get("EventBusName") == template.name_of("EventBus")
         if on_our_bus != (pattern["source"] == [SOURCE]) or on_our_bus != ("EventBusName" in rule):
             problems.append(f"template.yaml: {name} listens to another bus than that of its events")
-        missing = set(pattern.get("detail-type", EVENTS)) - types(matching(pattern, [*ours(), *feedback(), *executions]))
+        missing = set(pattern.get("detail-type", EVENTS)) - types(matching(pattern, events))
         problems += [f"template.yaml: the pattern of {name} never matches {event}" for event in missing]
     report.none_of(problems)
 
