@@ -1,4 +1,4 @@
-"""What watches the stack: alarms, their filters, the dashboard. On the emulator none of it ever fires."""
+"""What watches the stack: alarms, their filters, the dashboard. On the emulator no alarm ever goes off."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from cli import PROJECT
 from tests.in_process import template
+from tests.project.test_pages import anchors
 from tests.wiring import report
 
 OWN = "CustomerOnboarding"
 
-# The metrics of AWS that are watched here, and by which dimensions it keeps them.
+# The metrics of AWS that are watched here, and the dimensions that it has for them.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
@@ -31,7 +32,7 @@ AWS_METRICS: Mapping[str, tuple[str, set[tuple[str, ...]]]] = {
 }
 
 
-# What can be in a line of a function's log: Powertools' keys and ours, and Lambda's.
+# What a line of a function's log can have: Powertools' keys and ours, and Lambda's.
 # https://docs.aws.amazon.com/powertools/python/latest/core/logger/#standard-structured-keys
 # https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
 LOGGED = {
@@ -74,7 +75,7 @@ def dashboard() -> list[template.Document]:
 
 
 def shown() -> Iterator[Metric]:
-    """The metrics of the dashboard; of a search, a dimension that is searched for has no value."""
+    """The metrics of the dashboard; a dimension that it searches for has no value."""
     for widget in dashboard():
         for line in widget["properties"].get("metrics", []):
             *names, options = line if isinstance(line[-1], dict) else [*line, {}]
@@ -86,15 +87,8 @@ def shown() -> Iterator[Metric]:
                 yield Metric(namespace, name, tuple(sorted(zip(pairs[::2], pairs[1::2], strict=True))))
 
 
-def anchors() -> set[str]:
-    """The sections of the runbook, as GitHub links to them."""
-    text = (PROJECT / "docs" / "runbook.md").read_text(encoding="utf-8")
-    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
-
-
 def of_this_stack() -> set[str]:
-    """The values by which AWS keeps the metrics of this stack's resources."""
+    """The dimensions' values in the metrics of this stack's resources."""
     names = {
         template.name_of(name)
         for kind in ("Function", "Api")
@@ -105,36 +99,37 @@ def of_this_stack() -> set[str]:
     return {"v1", *names, *queues, *machines}
 
 
-def test_each_alarm_says_what_is_wrong_and_what_to_do() -> None:
+def test_each_alarm_links_to_its_runbook_section() -> None:
+    sections = {f"docs/runbook.md#{anchor}" for anchor in anchors(PROJECT / "docs/runbook.md")}
     topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
     problems = []
     for name, alarm in alarms().items():
         said, _, link = alarm["AlarmDescription"].partition(" Runbook: ")
-        if not said.endswith(".") or link not in {f"docs/runbook.md#{anchor}" for anchor in anchors()}:
-            problems.append(f"{name} is not a sentence and the link to a section of docs/runbook.md: {link}")
-        # SES tells of the reputation only while mail is sent; it stays what it was meanwhile.
+        if not said.endswith(".") or link not in sections:
+            problems.append(f"{name}: AlarmDescription has no sentence, or docs/runbook.md no section {link}")
+        # SES reports the reputation only while mail is sent; in the meantime it stays what it was.
         if alarm["TreatMissingData"] != ("ignore" if alarm["Namespace"] == "AWS/SES" else "notBreaching"):
-            problems.append(f"{name} is raised where nothing happens")
+            problems.append(f"{name}: TreatMissingData raises it when nothing happens")
         written = template.written_resources("AWS::CloudWatch::Alarm")[name]
         if not written["AlarmActions"] == written["OKActions"] == topic:
-            problems.append(f"{name} doesn't tell the topic, where there is one")
+            problems.append(f"{name} doesn't notify AlarmTopicArn by AlarmActions and OKActions")
     report.none_of(f"template.yaml: {problem}" for problem in problems)
 
 
-def test_each_alarm_watches_a_metric_of_this_stack() -> None:
+def test_each_alarm_watches_a_counted_metric() -> None:
     counted = {
         Metric(it["MetricNamespace"], it["MetricName"])
         for filters in template.resources("AWS::Logs::MetricFilter").values()
         for it in filters["MetricTransformations"]
     }
     report.none_of(
-        f"template.yaml: {name} watches {metric}, which there isn't"
+        f"template.yaml: {name} watches {metric}, which nothing counts"
         for name, metric in watched().items()
         if not (metric.is_aws_s or metric in counted) or {value for _, value in metric.dimensions} - of_this_stack()
     )
 
 
-def test_queues_executions_sender_and_api_are_watched() -> None:
+def test_everything_that_can_fail_has_an_alarm() -> None:
     (machine,) = template.resources("AWS::Serverless::StateMachine")
     (api,) = template.resources("AWS::Serverless::Api").values()
     queues = template.resources("AWS::SQS::Queue")
@@ -155,8 +150,8 @@ def test_queues_executions_sender_and_api_are_watched() -> None:
     report.none_of(f"template.yaml: no alarm watches {metric}" for metric in needed - set(watched().values()))
 
 
-def test_the_dashboard_shows_what_this_stack_does() -> None:
-    # That its business metrics are those that are emitted, the unit tests of the analytics show.
+def test_dashboard_shows_metrics_of_this_stack() -> None:
+    # tests/unit/test_analytics.py compares its business metrics with those that are emitted.
     metrics = list(shown())
     values = {value for metric in metrics for _, value in metric.dimensions}
     (alarm_widget,) = (it for it in dashboard() if it["type"] == "alarm")
@@ -164,11 +159,11 @@ def test_the_dashboard_shows_what_this_stack_does() -> None:
 
     assert metrics
     report.none_of(
-        f"template.yaml: the dashboard shows {metric}, which there isn't"
+        f"template.yaml: the dashboard shows {metric}, which AWS doesn't have"
         for metric in metrics
         if not metric.is_aws_s and metric.namespace != OWN
     )
-    assert values <= {"", *of_this_stack()}
+    report.none_of(f"template.yaml: the dashboard shows another stack's {it}" for it in values - {"", *of_this_stack()})
     assert (variables["POWERTOOLS_SERVICE_NAME"], variables["POWERTOOLS_METRICS_NAMESPACE"]) == (
         template.reference_to("AWS::StackName"),
         OWN,
@@ -176,14 +171,15 @@ def test_the_dashboard_shows_what_this_stack_does() -> None:
     assert set(alarm_widget["properties"]["alarms"]) <= set(map(template.arn_of, alarms()))
 
 
-def test_the_dashboard_reads_the_logs_of_the_functions() -> None:
+def test_dashboard_reads_the_functions_logs() -> None:
     (widget,) = (it for it in dashboard() if it["type"] == "log")
     *sources, fields, condition, sort, limit = widget["properties"]["query"].split(" | ")
     without_texts = re.sub(r"'[^']*'", "", condition.removeprefix("filter "))
     read = {*fields.removeprefix("fields ").split(", "), *re.findall(r"[a-z][\w.]+", without_texts)}
 
     assert {"customer_id", "correlation_id"} <= read
-    assert read <= LOGGED | {"in", "and", "or", "like", "ispresent"}
+    unknown = read - LOGGED - {"in", "and", "or", "like", "ispresent"}
+    report.none_of(f"template.yaml: the dashboard reads {name}, which is not in LOGGED here" for name in unknown)
     assert (sort, limit) == ("sort @timestamp desc", "limit 20")
     logs = set(map(template.name_of, template.resources("AWS::Logs::LogGroup")))
     assert {it.removeprefix("SOURCE ").strip("'") for it in sources} <= logs

@@ -1,4 +1,4 @@
-"""The API that SAM makes of the template: its routes, what it answers by itself, who may call it how often."""
+"""The API that SAM makes of the template: its routes, its own answers, who may call it and how often."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cli.documents.openapi import openapi
 from onboarding.runtime.api import MAX_BODY_BYTES, onboarding_of, title
 from tests import invocations
 from tests.in_process import functions, template
+from tests.wiring import report
 
 
 @pytest.fixture(scope="module")
@@ -22,18 +23,21 @@ def body() -> dict[str, dict[str, Any]]:
     return dict(found["Body"])
 
 
-def test_each_sample_request_is_for_the_route_of_its_function(body: dict[str, dict[str, Any]]) -> None:
+def test_sample_requests_match_the_routes(body: dict[str, dict[str, Any]]) -> None:
     routes = set()
     for function in functions.deployed().values():
         for sample in (invocations.SAMPLES / function.package).glob("*.json"):
             event = json.loads(sample.read_text(encoding="utf-8"))
             if "httpMethod" in event:
-                integration = _integration(body, event["resource"], event["httpMethod"])
-                assert integration["type"] == "aws_proxy"
-                assert f"{function.arn}/invocations" in integration["uri"], sample
-                routes.add((event["resource"], event["httpMethod"].lower()))
+                routes.add((event["resource"], event["httpMethod"].lower(), f"{function.arn}/invocations"))
+    made = {
+        (path, method, it[method]["x-amazon-apigateway-integration"]["uri"].partition("/functions/")[2])
+        for path, it in body["paths"].items()
+        for method in it.keys() - {"options"}
+    }
 
-    assert routes == {(path, method) for path, it in body["paths"].items() for method in it.keys() - {"options"}}
+    report.none_of(f"events/: no sample request of {route}" for route in made - routes)
+    report.none_of(f"template.yaml: no Events of Type Api make the sample's {route}" for route in routes - made)
 
 
 def test_each_route_is_throttled_and_traced() -> None:
@@ -49,7 +53,7 @@ def test_each_route_is_throttled_and_traced() -> None:
     assert stage["TracingEnabled"] is True
 
 
-def test_the_stage_is_ours_alone_and_deployed_again_each_time() -> None:
+def test_only_our_stage_is_made_and_always_deployed() -> None:
     # A deployment with a StageName makes a stage, which would be public and without throttling.
     for deployment in template.resources("AWS::ApiGateway::Deployment", by_sam=True).values():
         assert "StageName" not in deployment
@@ -57,7 +61,7 @@ def test_the_stage_is_ours_alone_and_deployed_again_each_time() -> None:
     assert template.written_resources("AWS::Serverless::Api")["Api"]["AlwaysDeploy"] is True
 
 
-def test_all_that_api_gateway_answers_is_a_problem_document(body: dict[str, dict[str, Any]]) -> None:
+def test_api_gateway_answers_problem_documents(body: dict[str, dict[str, Any]]) -> None:
     responses = body["x-amazon-apigateway-gateway-responses"]
 
     assert responses.keys() >= {"DEFAULT_4XX", "DEFAULT_5XX"}
@@ -77,10 +81,12 @@ def test_all_that_api_gateway_answers_is_a_problem_document(body: dict[str, dict
             assert str(MAX_BODY_BYTES) in document["detail"]
 
 
-def test_a_preflight_is_told_what_its_path_takes(body: dict[str, dict[str, Any]]) -> None:
+def test_preflight_allows_what_the_path_takes(body: dict[str, dict[str, Any]]) -> None:
     described = json.loads(openapi())["paths"].values()
     parameters = [it for path in described for operation in path.values() for it in operation.get("parameters", [])]
     sent = {"content-type", "x-api-key", *(it["name"].lower() for it in parameters if it["in"] == "header")}
+    readable = {it.environment.get("ALLOWED_ORIGIN", _origin().strip("'")) for it in functions.deployed().values()}
+    assert readable == {_origin().strip("'")}, "template.yaml: a function's ALLOWED_ORIGIN"
     for path, operations in body["paths"].items():
         (answered,) = (it["responseParameters"] for it in _integration(body, path, "options")["responses"].values())
         allowed = {
@@ -95,19 +101,13 @@ def test_a_preflight_is_told_what_its_path_takes(body: dict[str, dict[str, Any]]
         assert not {"security", "x-amazon-apigateway-auth"} & operations["options"].keys(), path
 
 
-def test_each_answer_is_readable_by_the_allowed_origin() -> None:
-    for function in functions.deployed().values():
-        assert function.environment.get("ALLOWED_ORIGIN", _origin().strip("'")) == _origin().strip("'"), function
-
-
-def test_the_analytics_alone_take_a_signature(body: dict[str, dict[str, Any]]) -> None:
+def test_only_analytics_need_a_signature(body: dict[str, dict[str, Any]]) -> None:
     signed = {path for path, it in body["paths"].items() if any("security" in each for each in it.values())}
 
     assert signed == {"/api/analytics/onboarding"}
 
 
-def test_the_status_is_at_the_location_of_a_registration_s_answer(body: dict[str, dict[str, Any]]) -> None:
-    # A reference is resolved against the path of the registrations.
+def test_location_header_is_the_status_route(body: dict[str, dict[str, Any]]) -> None:
     path = urljoin("/api/customers", onboarding_of("{customerId}"))
 
     assert "function:GetOnboardingFunction:live/" in _integration(body, path, "get")["uri"]

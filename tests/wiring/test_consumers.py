@@ -1,4 +1,4 @@
-"""Each consumer stands by itself: a rule, a queue, a function, perhaps a table; nothing else needs any of it."""
+"""Each consumer stands alone: a rule, a queue, a function, perhaps a table; nothing else needs any of it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ BLOCKS = {
     match["name"]: match[0]
     for match in re.finditer(r"(?ms)^  # Consumer (?P<name>\w+): .*?(?=^  # Consumer |^Outputs:)", TEMPLATE)
 }
+each_consumer = pytest.mark.parametrize("name", BLOCKS)
 
 
 @cache
@@ -37,57 +38,63 @@ def function_of(name: str) -> Function:
 
 
 def queue_of(name: str) -> str:
-    """The queue that the consumer's function polls."""
-    events = template.written_resources("AWS::Serverless::Function")[function_of(name).logical_id]["Events"].values()
-    (queue,) = (event["Properties"]["Queue"]["Fn::GetAtt"][0] for event in events if event["Type"] == "SQS")
-    return str(queue)
+    """The logical id of the queue that the consumer's function polls."""
+    properties = template.written_resources("AWS::Serverless::Function")[function_of(name).logical_id]
+    events = properties.get("Events", {}).values()
+    queues = [event["Properties"]["Queue"]["Fn::GetAtt"][0] for event in events if event["Type"] == "SQS"]
+    assert len(queues) == 1, f"template.yaml: the function of {name} polls {queues or 'no queue'}"
+    return str(queues[0])
 
 
-def test_each_queue_behind_a_rule_is_a_consumer_s() -> None:
-    targets = {target["Arn"] for rule in template.resources("AWS::Events::Rule").values() for target in rule["Targets"]}
+def test_each_rule_sends_to_a_consumer() -> None:
+    rules = template.resources("AWS::Events::Rule").values()
+    targets = {target["Arn"] for rule in rules for target in rule["Targets"]}
+    queues = {template.arn_of(queue_of(name)) for name in BLOCKS}
 
-    assert targets == {template.arn_of(queue_of(name)) for name in BLOCKS}, "template.yaml: each has its own block"
+    report.none_of(f"template.yaml: a rule sends to {arn}, outside a consumer's block" for arn in targets - queues)
+    report.none_of(f"template.yaml: no rule sends to {arn}" for arn in queues - targets)
 
 
-@pytest.mark.parametrize("name", BLOCKS)
-class TestAConsumer:
-    def test_loses_no_event_and_takes_none_but_from_its_rules(self, name: str) -> None:
-        queues, rules = in_block("AWS::SQS::Queue", name), in_block("AWS::Events::Rule", name)
-        queue = template.arn_of(queue_of(name))
-        dead_letters = queues[queue_of(name)]["RedrivePolicy"]["deadLetterTargetArn"]
-        (policy,) = in_block("AWS::SQS::QueuePolicy", name).values()
-        (statement,) = (it for it in policy["PolicyDocument"]["Statement"] if it["Effect"] == "Allow")
+@each_consumer
+def test_consumer_loses_no_event(name: str) -> None:
+    queues, rules = in_block("AWS::SQS::Queue", name), in_block("AWS::Events::Rule", name)
+    queue = template.arn_of(queue_of(name))
+    dead_letters = queues[queue_of(name)].get("RedrivePolicy", {}).get("deadLetterTargetArn")
+    policies = in_block("AWS::SQS::QueuePolicy", name).values()
+    allowed = [it for policy in policies for it in policy["PolicyDocument"]["Statement"] if it["Effect"] == "Allow"]
 
-        assert dead_letters in set(map(template.arn_of, queues))
-        assert rules
-        for target in (target for rule in rules.values() for target in rule["Targets"]):
-            assert (target["Arn"], target["DeadLetterConfig"]["Arn"]) == (queue, dead_letters)
-        assert set(statement["Resource"]) == {queue, dead_letters}
-        assert (statement["Principal"], statement["Action"]) == (
-            {"Service": "events.amazonaws.com"},
-            "sqs:SendMessage",
-        )
-        sources = permissions.listed(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
-        assert set(sources) == set(map(template.arn_of, rules))
+    assert rules, f"template.yaml: the block of {name} has no rule"
+    assert dead_letters in set(map(template.arn_of, queues)), f"template.yaml: {queue_of(name)}: RedrivePolicy"
+    for rule, it in rules.items():
+        sent = {(target["Arn"], target.get("DeadLetterConfig", {}).get("Arn")) for target in it["Targets"]}
+        assert sent == {(queue, dead_letters)}, f"template.yaml: {rule}: Targets"
+    assert len(allowed) == 1, f"template.yaml: the QueuePolicy of {name} has one statement that allows"
+    (statement,) = allowed
+    assert set(statement["Resource"]) == {queue, dead_letters}
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Action"] == "sqs:SendMessage"
+    sources = permissions.listed(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+    assert set(sources) == set(map(template.arn_of, rules)), f"template.yaml: the QueuePolicy of {name}: aws:SourceArn"
 
-    def test_touches_nothing_of_the_workflow(self, name: str) -> None:
-        roles = set(map(template.arn_of, in_block("AWS::IAM::Role", name)))
-        own = {arn for logical_id, arn in template.arns().items() if logical_id in ids(name)}
-        shared = {permissions.Permission("events:PutEvents", template.arn_of("EventBus")), *permissions.TRACE}
-        granted = {it for role in roles for it in permissions.granted(role) if it.resource not in own}
 
-        assert function_of(name).role_arn in roles
-        report.none_of(f"template.yaml: {name} may do {it.action} on {it.resource}" for it in granted - shared)
+@each_consumer
+def test_consumer_touches_nothing_of_the_workflow(name: str) -> None:
+    roles = set(map(template.arn_of, in_block("AWS::IAM::Role", name)))
+    own = {arn for logical_id, arn in template.arns().items() if logical_id in ids(name)}
+    shared = {permissions.Permission("events:PutEvents", template.arn_of("EventBus")), *permissions.TRACE}
+    granted = {it for role in roles for it in permissions.granted(role) if it.resource not in own}
+    bus = template.reference_to("EventBus")
 
-    def test_can_be_deleted_without_touching_another_line(self, name: str) -> None:
-        rest = template.parsed(TEMPLATE.replace(BLOCKS[name], ""))  # raises where an anchor of its block is missing
-        known = {*rest["Resources"], *rest["Parameters"], *rest["Conditions"]}
+    assert function_of(name).role_arn in roles
+    report.none_of(f"template.yaml: {name} may do {it.action} on {it.resource}" for it in granted - shared)
+    # What is put on a bus that doesn't exist is lost without an error.
+    assert function_of(name).environment.get("EVENT_BUS", bus) == bus
 
-        left = {it for it in template.references(rest) if not it.startswith("AWS::")} - known
-        report.none_of(f"template.yaml: outside the block of {name}, {it} is referred to" for it in left)
 
-    def test_publishes_on_our_bus_if_at_all(self, name: str) -> None:
-        # An event that is put on a bus that there is not is lost, and nobody is told.
-        bus = template.reference_to("EventBus")
+@each_consumer
+def test_consumer_can_be_deleted(name: str) -> None:
+    rest = template.parsed(TEMPLATE.replace(BLOCKS[name], ""))  # raises where an anchor of its block is missing
+    known = {*rest["Resources"], *rest["Parameters"], *rest["Conditions"]}
 
-        assert function_of(name).environment.get("EVENT_BUS", bus) == bus
+    left = {it for it in template.references(rest) if not it.startswith("AWS::")} - known
+    report.none_of(f"template.yaml: {it} is in the block of {name}, and used outside it" for it in left)

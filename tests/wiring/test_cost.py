@@ -1,4 +1,4 @@
-"""The ways that `make cost` prices are those through the definition."""
+"""`make cost` prices each path through the definition."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tests.wiring.definition import rendered
 from tests.wiring.walk import walks
 
 
-def test_each_way_through_the_definition_is_priced() -> None:
+def test_each_path_is_priced() -> None:
     walked = {end.path for walk in walks(rendered()) for end in walk.ends}
 
     assert {tuple(way.path(rendered())) for way in cost.WAYS} == walked, "amend WAYS in benchmarks/cost.py"
 
 
-def test_onboarding_takes_at_most_twelve_transitions() -> None:
+def test_onboarding_takes_at_most_12_transitions() -> None:
     assert cost.bill(cost.WAYS[0], rendered())["transitions"] <= 12
 
 

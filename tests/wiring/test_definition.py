@@ -1,4 +1,4 @@
-"""The definition keeps to every rule, most of which no linter and no emulator looks at."""
+"""The definition keeps every rule; most of them no linter and no emulator checks."""
 
 from unittest.mock import patch
 
@@ -13,16 +13,16 @@ from tests.wiring.walk import walks
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_in_the_definition(rule: Rule) -> None:
+def test_definition(rule: Rule) -> None:
     report.none_of(f"{definition.path()}: {problem}" for problem in rule(definition.rendered()))
 
 
-def test_every_kind_of_downstream_system_is_walked() -> None:
+def test_each_kind_of_downstream_system_is_walked() -> None:
     assert {it["kind"] for it in aws.SYSTEMS.values()} == downstream.kinds(), "tests/in_process/aws.py: SYSTEMS"
 
 
 @pytest.mark.parametrize("systems", ["", "crm"])
-def test_one_downstream_system_or_none_is_walked_too(systems: str) -> None:
+def test_fewer_downstream_systems_work_too(systems: str) -> None:
     with patch.dict(template.CHOSEN, DownstreamSystems=systems):
         machine = definition.rendered()
 
@@ -33,8 +33,8 @@ def test_one_downstream_system_or_none_is_walked_too(systems: str) -> None:
         assert ends == {"Onboarded", "OnboardedWithoutEmail", "Rejected"} | failed
 
 
-def test_every_substitution_is_used() -> None:
-    used = set(definition.SUBSTITUTION.findall(definition.text()))
+def test_each_substitution_is_used() -> None:
+    unused = definition.substitutions().keys() - set(definition.SUBSTITUTION.findall(definition.text()))
 
-    assert definition.substitutions().keys() <= used, f"template.yaml: not in {definition.path()}"
+    report.none_of(f"template.yaml: DefinitionSubstitutions: {definition.path()} has no ${{{name}}}" for name in unused)
     assert "${" not in definition.SUBSTITUTION.sub("", definition.text())

@@ -1,4 +1,4 @@
-"""Each role allows what is needed and nothing more. The emulator enforces none of what services do for the stack."""
+"""Each role allows what is needed and nothing more. The emulator enforces no permission."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def roles() -> dict[str, template.Document]:
     return {template.arn_of(name): it for name, it in template.resources("AWS::IAM::Role").items()}
 
 
-def test_each_function_may_do_what_it_does_and_no_more() -> None:
+def test_each_role_allows_what_its_function_calls() -> None:
     report.none_of(
         problem
         for function in functions.deployed().values()
@@ -34,13 +34,13 @@ def test_each_function_may_do_what_it_does_and_no_more() -> None:
     )
 
 
-def test_the_workflow_may_do_what_its_tasks_do_and_no_more() -> None:
+def test_workflow_role_allows_what_its_tasks_call() -> None:
     (machine,) = template.resources("AWS::Serverless::StateMachine").values()
 
     report.none_of(_differences(definition.path(), granted(machine["Role"]), needed_by_state_machine()))
 
 
-def test_only_actions_that_take_no_resource_are_allowed_on_all() -> None:
+def test_only_actions_without_resource_are_on_all() -> None:
     for role in roles():
         for statement in statements(role):
             assert statement["Effect"] == "Allow", role
@@ -51,7 +51,7 @@ def test_only_actions_that_take_no_resource_are_allowed_on_all() -> None:
                 assert permission in DELIVER_LOGS | TRACE | SAMPLE_TRACES, role
 
 
-def test_without_downstream_systems_on_aws_no_function_sends_to_any() -> None:
+def test_no_system_on_aws_needs_no_sending() -> None:
     with patch.dict(template.CHOSEN, DownstreamArns=""):
         policy = template.resolve(template.written_resources("AWS::IAM::ManagedPolicy")["DownstreamPolicy"])
 
@@ -59,7 +59,7 @@ def test_without_downstream_systems_on_aws_no_function_sends_to_any() -> None:
     assert sorted(actions) == ["secretsmanager:GetSecretValue", "ssm:GetParameter"]
 
 
-def test_mail_goes_out_from_the_stack_s_sender_alone() -> None:
+def test_mail_is_sent_by_our_sender_alone() -> None:
     conditions = [
         statement["Condition"]
         for role in roles()
@@ -70,7 +70,7 @@ def test_mail_goes_out_from_the_stack_s_sender_alone() -> None:
     assert conditions == [{"StringEquals": {"ses:FromAddress": template.reference_to("SenderEmail")}}]
 
 
-def test_each_role_belongs_to_one_resource_whose_service_it_trusts() -> None:
+def test_each_role_trusts_the_service_of_its_user() -> None:
     users = [
         *((it.role_arn, "lambda") for it in functions.deployed().values()),
         *((it["Role"], "states") for it in template.resources("AWS::Serverless::StateMachine").values()),
@@ -92,7 +92,7 @@ def test_each_role_belongs_to_one_resource_whose_service_it_trusts() -> None:
     assert {(it["ServiceRoleArn"], "codedeploy") for it in deployments} <= set(users)
 
 
-def test_no_iam_resource_is_sam_s_or_has_a_name() -> None:
+def test_iam_resources_are_ours_and_unnamed() -> None:
     # CAPABILITY_IAM suffices for those without a name.
     for kind, name in (("Role", "RoleName"), ("ManagedPolicy", "ManagedPolicyName"), ("Policy", "PolicyName")):
         made = template.resources(f"AWS::IAM::{kind}", by_sam=True)
@@ -100,7 +100,7 @@ def test_no_iam_resource_is_sam_s_or_has_a_name() -> None:
         assert not any(name in properties for properties in made.values())
 
 
-def test_the_api_may_call_each_function_on_its_own_route_alone() -> None:
+def test_api_calls_each_function_on_its_route() -> None:
     routes, api = set(), f"arn:aws:execute-api:{template.REGION}:{template.ACCOUNT}"
     for function in functions.deployed().values():
         events = template.written_resources("AWS::Serverless::Function")[function.logical_id].get("Events", {})
@@ -119,5 +119,5 @@ def _differences(who: str, granted: Iterable[Permission], needed: Iterable[Permi
     given, used = set(granted), set(needed)
     return [
         *(f"template.yaml: the role of {who} lacks {it.action} on {it.resource}" for it in used - given),
-        *(f"template.yaml: the role of {who} needs no {it.action} on {it.resource}" for it in given - used),
+        *(f"template.yaml: the role of {who} allows the unused {it.action} on {it.resource}" for it in given - used),
     ]

@@ -1,4 +1,4 @@
-"""Queues, tables, logs and the bus: nothing accepted is lost, nothing kept is open."""
+"""Queues, tables, logs and the key: nothing accepted is lost, and what is kept is protected."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from unittest.mock import patch
 from tests.in_process import functions, template
 from tests.wiring import report
 
-# What one invocation starts, one after the other at some 30 ms each, and what StartExecution's bucket refills with in
-# most regions. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+# What one invocation starts, one after the other at about 30 ms each; and what StartExecution allows in most regions.
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 STARTS_A_SECOND = 30
 QUOTA_A_SECOND = 150
 LONGEST_CALL_SECONDS = 9  # two attempts and the wait between them: onboarding/runtime/aws.py
-# What nobody could make again.
+# What nobody could recreate.
 LASTING = {
     *("CustomersTable", "TimelinesTable", "AnalyticsTable"),
     *("RegistrationQueue", "RegistrationDeadLetterQueue", "EventArchive", "EncryptionKey"),
 }
-# What has data, or an address that others keep: under another id CloudFormation would make an empty one beside it.
-# Add to the list, rename nothing in it.
+# What has data, or an address that others keep: under another id CloudFormation would create an empty one beside it.
+# Add to this list; never rename or remove.
 STATEFUL = {
     *("CustomersTable", "IdempotencyTable", "TimelinesTable", "FraudTable", "AnalyticsTable"),
     *("RegistrationQueue", "RegistrationDeadLetterQueue", "TrackOnboardingQueue", "TrackOnboardingDeadLetterQueue"),
@@ -41,7 +41,7 @@ def dead_letter_queues() -> set[str]:
     return {it["RedrivePolicy"]["deadLetterTargetArn"] for it in queues().values() if "RedrivePolicy" in it}
 
 
-def test_each_queue_delivers_five_times_then_keeps_longer() -> None:
+def test_each_queue_has_a_longer_dead_letter_queue() -> None:
     for arn, queue in queues().items():
         if "RedrivePolicy" in queue:
             dead_letters = queues()[queue["RedrivePolicy"]["deadLetterTargetArn"]]
@@ -51,7 +51,7 @@ def test_each_queue_delivers_five_times_then_keeps_longer() -> None:
         assert queue["SqsManagedSseEnabled"] is True, arn
 
 
-def test_each_queue_takes_requests_over_tls_alone() -> None:
+def test_each_queue_refuses_plain_http() -> None:
     refused = {
         arn
         for policy in template.resources("AWS::SQS::QueuePolicy").values()
@@ -64,7 +64,7 @@ def test_each_queue_takes_requests_over_tls_alone() -> None:
     report.none_of(f"template.yaml: no QueuePolicy refuses plain HTTP to {arn}" for arn in queues().keys() - refused)
 
 
-def test_with_a_key_of_its_own_the_stack_encrypts_all_that_it_keeps() -> None:
+def test_own_key_encrypts_all_that_is_kept() -> None:
     with patch.dict(template.CHOSEN, CustomerManagedKey="true"):
         resources = template.resolve(template.written()["Resources"])
         common = template.resolve(template.written()["Globals"]["Function"])
@@ -81,7 +81,7 @@ def test_with_a_key_of_its_own_the_stack_encrypts_all_that_it_keeps() -> None:
         assert "SqsManagedSseEnabled" not in kept, name  # SQS takes one or the other
 
 
-def test_the_key_serves_this_account_alone() -> None:
+def test_key_serves_this_account_alone() -> None:
     (key,) = template.resources("AWS::KMS::Key").values()
     administration, *uses = key["KeyPolicy"]["Statement"]
 
@@ -92,7 +92,7 @@ def test_the_key_serves_this_account_alone() -> None:
         assert template.ACCOUNT in str(use["Condition"])
 
 
-def test_a_function_behind_a_queue_has_time_for_its_batch() -> None:
+def test_function_has_time_for_its_batch() -> None:
     sources = template.resources("AWS::Lambda::EventSourceMapping", by_sam=True).values()
 
     assert sources
@@ -106,7 +106,7 @@ def test_a_function_behind_a_queue_has_time_for_its_batch() -> None:
         assert source["BatchSize"] * LONGEST_CALL_SECONDS < function.timeout, function
 
 
-def test_each_table_is_encrypted_and_lasts_or_forgets() -> None:
+def test_each_table_is_retained_or_expires() -> None:
     tables = template.resources("AWS::DynamoDB::Table").items()
 
     assert tables
@@ -116,7 +116,7 @@ def test_each_table_is_encrypted_and_lasts_or_forgets() -> None:
         assert name in LASTING or table["TimeToLiveSpecification"]["Enabled"], name
 
 
-def test_what_lasts_outlives_the_stack_and_mistakes() -> None:
+def test_lasting_data_outlives_the_stack() -> None:
     for name in LASTING:
         resource = template.resolve(template.written()["Resources"][name])
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
@@ -129,10 +129,11 @@ def test_what_lasts_outlives_the_stack_and_mistakes() -> None:
 def test_stateful_resources_keep_their_logical_ids() -> None:
     found = {name for name, it in template.written()["Resources"].items() if it["Type"] in STATEFUL_TYPES}
 
-    report.none_of(f"template.yaml: {name} is renamed, or new: see STATEFUL" for name in found ^ STATEFUL)
+    report.none_of(f"template.yaml: {name} is gone; don't rename what has data" for name in STATEFUL - found)
+    report.none_of(f"tests/wiring/test_resources.py: add {name} to STATEFUL" for name in found - STATEFUL)
 
 
-def test_each_log_group_has_a_user_and_an_end() -> None:
+def test_each_log_group_is_used_and_expires() -> None:
     groups = template.written_resources("AWS::Logs::LogGroup")
     (machine,) = template.resources("AWS::Serverless::StateMachine").values()
     (destination,) = machine["Logging"]["Destinations"]
@@ -143,12 +144,12 @@ def test_each_log_group_has_a_user_and_an_end() -> None:
     assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
 
 
-def test_the_workflow_is_redrivable_traced_and_logs_nothing_personal() -> None:
+def test_workflow_is_redrivable_and_logs_no_data() -> None:
     (machine,) = template.resources("AWS::Serverless::StateMachine").values()
     (destination,) = machine["Logging"]["Destinations"]
 
     assert machine["Type"] == "STANDARD"  # the only type that is redriven
     assert machine["Tracing"] == {"Enabled": True}
     assert (machine["Logging"]["Level"], machine["Logging"]["IncludeExecutionData"]) == ("ALL", False)
-    # Where a resource policy can't outgrow: https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+    # There the log's resource policy can't grow too long: https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
     assert ":log-group:/aws/vendedlogs/" in destination["CloudWatchLogsLogGroup"]["LogGroupArn"]

@@ -1,4 +1,4 @@
-"""samconfig.toml deploys this template."""
+"""What samconfig.toml gives to `sam` fits the template."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cli import PROJECT
 from tests.in_process import template
 
 
-def test_each_environment_deploys_a_stack_of_its_own() -> None:
+def test_each_environment_has_its_own_stack() -> None:
     settings = tomllib.loads((PROJECT / "samconfig.toml").read_text(encoding="utf-8"))
     environments = {name: it for name, it in settings.items() if name != "version"}
     names = {environment["global"]["parameters"]["stack_name"] for environment in environments.values()}

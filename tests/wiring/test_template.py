@@ -1,4 +1,4 @@
-"""The template is whole: what it refers to is there, and what is there is referred to."""
+"""What the template refers to is in it, and what is in it is used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.in_process import template
 from tests.wiring import report
 
 
-def test_each_reference_leads_somewhere() -> None:
+def test_each_reference_can_be_resolved() -> None:
     for part in ("Globals", "Resources", "Outputs"):
         template.resolve(template.written()[part])  # raises Unresolved
     template.resolve(template.transformed()["Resources"])
@@ -24,17 +24,18 @@ def test_each_parameter_has_a_description_and_a_group() -> None:
     written = template.written()
     groups = written["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
 
-    assert sorted(name for group in groups for name in group["Parameters"]) == sorted(written["Parameters"])
-    assert all(it["Description"] for it in [*written["Parameters"].values(), *written["Outputs"].values()])
+    parameters = written["Parameters"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    undescribed = {name for name, it in (parameters | written["Outputs"]).items() if "Description" not in it}
 
-
-def test_only_the_sender_is_asked_for() -> None:
-    parameters = template.written()["Parameters"]
-
+    report.none_of(f"template.yaml: {name} is in no ParameterGroup" for name in parameters.keys() - set(grouped))
+    report.none_of(f"template.yaml: {name} has no Description" for name in undescribed)
+    assert sorted(grouped) == sorted(parameters)
+    # Nothing but the sender is asked for.
     assert {name for name, it in parameters.items() if "Default" not in it} == {"SenderEmail"}
 
 
-def test_outputs_tell_what_is_needed_to_use_the_stack() -> None:
+def test_outputs_have_what_a_caller_needs() -> None:
     outputs = template.resolve(template.written()["Outputs"])
     values = {name: output["Value"] for name, output in outputs.items()}
 
