@@ -20,14 +20,14 @@ from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[Emulator]:
-    """An emulator that hurries: a retry that would wait an hour waits less than a second."""
+    """An emulator whose waits are short: a retry that would wait an hour waits less than a second."""
     with emulator.start({"SFN_WAIT_SCALE": "0.0002"}) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def partners() -> Iterator[Mapping[str, Partner]]:
-    """The downstream systems that speak HTTP; each authenticates in another way."""
+    """The downstream systems that speak HTTP; each has its own kind of authentication."""
     with downstream.partners() as running:
         yield {partner.name: partner for partner in running}
 
@@ -41,7 +41,7 @@ def systems(aws: Emulator, partners: Mapping[str, Partner]) -> Mapping[str, Down
 
 @pytest.fixture(scope="session")
 def stack(aws: Emulator, systems: Mapping[str, DownstreamSystem]) -> EmulatorStack:
-    """The template as `sam deploy` deploys it. A partner that hangs costs 3 s: none answers as late."""
+    """The template as `sam deploy` deploys it. A partner that hangs costs 3 s; no other answers as late."""
     configured = [system.configuration for system in systems.values()]
     impatient = [
         replace(system, settings={**system.settings, "readTimeoutSeconds": 3})
@@ -54,6 +54,6 @@ def stack(aws: Emulator, systems: Mapping[str, DownstreamSystem]) -> EmulatorSta
 
 @pytest.fixture(scope="session")
 def onboardings(stack: EmulatorStack) -> Iterator[Onboardings]:
-    """Registers customers by HTTP and tells what became of them."""
+    """Registers customers by HTTP and reads what became of them."""
     with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as http:
         yield Onboardings(stack, http)

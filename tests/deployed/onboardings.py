@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -24,13 +25,15 @@ from onboarding.domain.events import EVENTS
 from tests.wiring.rules.publications import BY_CONSUMERS
 
 PATIENCE_SECONDS = 240  # far more than it takes, for a machine that does other things too
-# Those first who publish what others consume.
+# First those that publish what others consume.
 CONSUMERS = ("PublishEmailFeedback", "DetectFraud", "TrackOnboarding", "RecordAnalytics")
-# What the engine publishes is held against the published contracts.
-CONTRACTS = {
-    name: Draft202012Validator(json.loads(path_of(event).read_text(encoding="utf-8"))) for name, event in EVENTS.items()
-}
 TERMINAL = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
+
+
+@cache
+def contract(event: str) -> Draft202012Validator:
+    """The published contract, which what the engine publishes must keep."""
+    return Draft202012Validator(json.loads(path_of(EVENTS[event]).read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Onboardings:
         return self._http.get(f"{self.stack.api_url}/api/customers/{customer_id}/onboarding", headers=headers)
 
     def await_status(self, customer_id: str, status: str) -> dict[str, Any]:
-        """Wait until the API tells this status of the customer, and return all that it tells."""
+        """Wait until the API answers with this status of the customer, and return the answer."""
         answer: httpx.Response | None = None
         for _ in back_off(PATIENCE_SECONDS):
             answer = self.status_of(customer_id)
@@ -151,7 +154,7 @@ class Onboardings:
         return self.ended(self.register(customer))
 
     def ended(self, customer_id: str, state_machine_arn: str | None = None) -> Onboarding:
-        """Wait until the customer's execution has ended, and tell what it did."""
+        """Wait until the customer's execution has ended, and return what it did."""
         execution = self.await_end(customer_id, state_machine_arn)
         address = json.loads(execution["input"])["data"]["email"]
         history = self.history(execution["executionArn"])
@@ -187,7 +190,7 @@ class Onboardings:
         raise TimeoutError(f"{arn} has not ended within {PATIENCE_SECONDS} s")
 
     def history(self, arn: str) -> list[dict[str, Any]]:
-        """The events of an execution, as AWS tells them."""
+        """The events of an execution's history."""
         return [dict(event) for event in history(self.sfn, arn)]
 
     def executions(self) -> int:
@@ -201,7 +204,7 @@ class Onboardings:
         """The detail-type and the detail of what was published of a customer up to now, in order."""
         with self._taking:
             for event in self._recorder.events():
-                CONTRACTS[event["detail-type"]].validate(event["detail"])
+                contract(event["detail-type"]).validate(event["detail"])
                 self._events.append(event)
         theirs = [event for event in self._events if event["detail"]["customerId"] == customer_id]
         theirs.sort(key=lambda event: str(event["detail"]["metadata"]["occurredAt"]))

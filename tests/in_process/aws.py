@@ -1,4 +1,4 @@
-"""A fake of AWS with the stack's resources in it, and what is called there."""
+"""A fake of AWS with the stack's resources, and the calls that are made of it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def client(service: str) -> Any:
 
 @contextmanager
 def recorded() -> Iterator[list[Call]]:
-    """The calls of AWS that are made meanwhile, by any client."""
+    """The calls of AWS that any client makes inside the block."""
     calls: list[Call] = []
     make: Any = vars(BaseClient)["_make_api_call"]
 

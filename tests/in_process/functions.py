@@ -28,7 +28,7 @@ CODE = PROJECT / "functions"
 # What each function does, another one undoes; the workflow calls that when the onboarding fails.
 COMPENSATIONS = {"create_account": "cancel_account", "provision_account": "deprovision_account"}
 
-# What Lambda itself puts into a function's environment, as far as it matters here.
+# What Lambda itself adds to a function's environment, as far as it matters here.
 RUNTIME_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -41,8 +41,7 @@ RUNTIME_ENVIRONMENT = {
 class Function:
     """A deployed function.
 
-    `arn` is that of its alias, by which it is called; `timeout` is in seconds, `environment` what the template gives to
-    this one alone.
+    `arn` is that of its alias, by which it is called; `timeout` is in seconds, `environment` without Globals.
     """
 
     logical_id: str

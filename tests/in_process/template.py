@@ -69,7 +69,7 @@ _PLACE = re.compile(r"\$\{([^!][^}]*)\}")
 
 
 class Unresolved(LookupError):
-    """A reference leads nowhere, or to something that this module has yet to learn of."""
+    """A reference leads nowhere, or to something that this module doesn't know."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"template.yaml: {problem}, as far as tests/in_process/template.py knows")

@@ -1,6 +1,6 @@
 """What statelint finds in the definition as it is deployed. `sam validate --lint` doesn't look into the file.
 
-What it doesn't find, the tests of the wiring do.
+The tests of the wiring find what it doesn't.
 """
 
 import json
@@ -15,8 +15,8 @@ def test_definition_has_no_findings(tmp_path: Path) -> None:
     file = tmp_path / "definition.json"
     file.write_text(json.dumps(rendered()), encoding="utf-8")
 
-    # JSON knows one kind of number, so that a back-off rate of 2 is as good as 2.0. With --eval-jsonata it would find
-    # fault with a Condition that is true; the tests of the wiring evaluate each expression.
+    # JSON has one kind of number, so a back-off rate of 2 equals 2.0. With --eval-jsonata it would reject a Condition
+    # that is always true; the tests of the wiring evaluate each expression.
     linter = Path(sys.executable).with_name("statelint")
     run = subprocess.run([linter, "--ignore", "FLOAT", file], capture_output=True, text=True, check=False)
 

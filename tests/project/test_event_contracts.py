@@ -33,7 +33,7 @@ def test_newest_contract_is_that_of_the_model() -> None:
     assert stale == [], "run `make docs`; VERSION in functions/onboarding/domain/events.py is the newest in contracts/"
 
 
-def test_no_released_version_breaks_readers_of_the_one_before() -> None:
+def test_no_version_breaks_readers_of_the_last() -> None:
     assert list(breaks(RELEASED)) == []
 
 
@@ -55,14 +55,14 @@ def marked(definition: dict[str, Any]) -> set[str]:
     return {name for name, field in definition["properties"].items() if field.get(PERSONAL)}
 
 
-def test_optional_fields_are_absent_and_unknown_ones_allowed() -> None:
+def test_fields_may_be_absent_or_unknown() -> None:
     text = json.dumps(RELEASED)
 
     assert [keyword for keyword in ("null", "default", "additionalProperties") if f'"{keyword}"' in text] == []
 
 
 def changed(*path: str, to: Any = None) -> dict[str, Any]:
-    """The schema of CustomerValidated with one thing other than it is, or gone."""
+    """The schema of CustomerValidated with one thing changed, or gone."""
     other = deepcopy(VALIDATED)
     node = other
     for key in path[:-1]:
@@ -89,7 +89,7 @@ REQUIRED = [*VALIDATED["required"], "channel"]
         (changed("additionalProperties", to=False), "the event"),
     ],
 )
-def test_what_breaks_readers_is_another_event(other: dict[str, Any], path: str) -> None:
+def test_breaking_change_needs_another_event(other: dict[str, Any], path: str) -> None:
     assert [change.path for change in changes(VALIDATED, other) if not change.is_addition] == [path]
     assert list(breaks({"CustomerValidated-1.0.json": VALIDATED, "CustomerValidated-1.1.json": other}))
     assert list(breaks({"CustomerValidated-1.0.json": VALIDATED, "CustomerValidated-2.0.json": other}))
@@ -101,7 +101,7 @@ def test_optional_field_is_a_minor_version() -> None:
     assert [*map(str, changes(VALIDATED, LONGER))] == ["channel: is new"]
 
 
-def test_what_is_for_people_may_change() -> None:
+def test_descriptions_may_change() -> None:
     other = changed("$defs", "CustomerData", "properties", "email", "description", to="Where they are reached")
 
     assert list(changes(VALIDATED, other)) == []
@@ -113,7 +113,7 @@ def test_released_contract_that_is_gone_is_found() -> None:
     ]
 
 
-def test_generator_names_all_released_events_that_would_change() -> None:
+def test_generator_names_all_changed_events() -> None:
     texts = {path_of(event): json.dumps(schema(event) | {"type": "array"}) for event in EVENTS.values()}
 
     with pytest.raises(SystemExit) as refused:

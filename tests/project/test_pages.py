@@ -1,4 +1,4 @@
-"""What the pages for people point to is there."""
+"""The pages' links and paths lead somewhere, and the tour shows the code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
     assert not wrong, f"{page.relative_to(PROJECT)} points to nothing with {', '.join(wrong)}"
 
 
-def test_the_tour_shows_the_code_as_it_is() -> None:
+def test_tour_shows_the_code_as_it_is() -> None:
     tour = (PROJECT / "docs/tour.md").read_text(encoding="utf-8")
     stops = re.findall(r"(?s)\n\[[^\]]+\]\(\.\./([^)]+)\)\n\n```\w+\n(.*?)```", tour)
 

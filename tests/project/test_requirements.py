@@ -1,4 +1,4 @@
-"""Whether the pinned requirements can be what `make requirements` makes. To make them again needs the network."""
+"""The pinned requirements fit those that are asked for. To pin them again needs the network."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The commands in the runbook are ones that there are."""
+"""The commands in the runbook exist, with these options."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.in_process import template
 PAGES = ("docs/runbook.md", "docs/replay.md")
 # What `aws` has for every command. https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-options.html
 GLOBAL = {"query", "output", "region", "profile"}
-# What `aws` calls a service by, where it isn't the API's name.
+# The services that have another name in `aws` than in the API.
 SERVICES = {"deploy": "codedeploy"}
-# Commands of `aws` itself, which stand for no single operation.
+# Commands of `aws` itself, which are no single operation.
 CUSTOM = {("logs", "tail"): {"since", "filter-pattern", "follow", "format"}}
 # The commands that bring AWS up on this machine.
 HERE = {"up", "down", "demo"}

@@ -1,4 +1,4 @@
-"""What `make lint` runs, check by check, so that they run beside one another and beside the other tests."""
+"""What `make lint` runs, one test a check, so that they run in parallel."""
 
 import os
 import re
@@ -14,8 +14,8 @@ HANDLERS = {path.parent.name for path in (PROJECT / "functions").glob("*/app.py"
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_a_static_check_finds_nothing(check: str) -> None:
-    # Without the flags of the make that may run these tests: they name its job server.
+def test_static_check_finds_nothing(check: str) -> None:
+    # Without the flags of a make that runs these tests: they name its job server.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
 
     made = subprocess.run(

@@ -1,4 +1,4 @@
-"""What the functions and the tables answer to a workflow: its calls, made one after the other on a new stack."""
+"""What functions and tables answer to a workflow: its calls, made one after the other on a new stack."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class EvaluationFailed(ValueError):
 
 
 def evaluate(node: object, given: Mapping[str, Any], variables: Mapping[str, Any]) -> Any:
-    """The node with the value of each expression in its place; `given` is what `$states` has here.
+    """The node with the value of each expression in its place; `given` is what `$states` has in this state.
 
     Raises `EvaluationFailed`, where an expression has no value too, or reads what isn't there.
     """

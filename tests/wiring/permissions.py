@@ -33,7 +33,7 @@ DELIVER_LOGS = frozenset(
         *("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery"),
     )
 )
-# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html: of these, none takes one.
+# These take none: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
 TRACE = frozenset(Permission(f"xray:{action}", "*") for action in ("PutTraceSegments", "PutTelemetryRecords"))
 SAMPLE_TRACES = frozenset(Permission(f"xray:{action}", "*") for action in ("GetSamplingRules", "GetSamplingTargets"))
 
@@ -81,10 +81,10 @@ def needed_by_function(function: Function) -> frozenset[Permission]:
 def called(function: Function) -> frozenset[Permission]:
     """What the function's code calls when it is given each of its sample invocations, twice.
 
-    Where it keeps Powertools' records of what was done, it may make all of that library's calls.
+    With Powertools' idempotency it may make all of that library's calls.
     """
     calls = _calls()[function.package]
-    assert calls is not None, f"functions/{function}/app.py fails with each of the samples in events/{function}"
+    assert calls is not None, f"events/{function}: no sample, or functions/{function}/app.py fails with each of them"
     needed = {permission for call in calls for permission in _permissions(call)}
     for layer in vars(functions.modules()[function.package]).values():
         if isinstance(layer, DynamoDBPersistenceLayer):

@@ -1,4 +1,4 @@
-"""How a test of the wiring fails: with every problem, on lines of their own."""
+"""How a test of the wiring fails: with every problem, one a line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 
 def none_of(problems: Iterable[str]) -> None:
-    """Fail if there are problems, each of which names the file to edit and what is missing in it."""
+    """Fail if there are problems. Each names the file to edit and what is missing in it."""
     found = sorted(set(problems))
     if found:
         pytest.fail("\n".join(found), pytrace=False)

@@ -1,6 +1,6 @@
 """Walks every path through a definition: its expressions are evaluated, and its tasks answered.
 
-What a task answers is asked of a function of all calls on the path so far: by default, of the functions in process.
+A function of all calls on the path so far gives each task's answer: by default, the functions in process give it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class End:
 
 @dataclass
 class Walk:
-    """What was met on all paths, for one registration; `taken` are the transitions from state to state."""
+    """What is on all paths, for one registration; `taken` are the transitions from state to state."""
 
     registration: Registration
     visits: list[Visit] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Walk:
 
 
 def registrations() -> Iterator[Registration]:
-    """Execution inputs, as typed: of a customer without anything optional, and of one with all of it."""
+    """Execution inputs, as typed: a customer without any optional field, and one with all of them."""
     plain = json.loads(sample("start_onboarding/one-registration")["Records"][0]["body"])
     for name in ("plain", "phone-and-address"):
         customer = CustomerData.model_validate_json(sample(f"register_customer/{name}")["body"])
@@ -116,7 +116,7 @@ def _walks(definition: str, answer: Answer) -> tuple[Walk, ...]:
 class _Walker:
     """Goes on from each state by its Next and by each of its Catches; from a Choice as it decides.
 
-    Behind a Map it goes on with each combination of the ways in which its iterations may end. `outside` are the names
+    After a Map it goes on with each combination of its iterations' ends. `outside` are the names
     of variables that the machine may read, and not assign.
     """
 
@@ -131,7 +131,7 @@ class _Walker:
         states = {"input": given, "context": {"State": {"Name": name, "EnteredTime": ENTERED_TIME}}}
         try:
             if name not in self._machine["States"]:
-                raise EvaluationFailed("there is no such state")  # noqa: TRY301 - told as all else
+                raise EvaluationFailed("there is no such state")  # noqa: TRY301 - reported like all else
             if name in way.path[:-1]:
                 raise EvaluationFailed("the way leads back")  # noqa: TRY301
             self._walk.entered.add(name)
@@ -243,7 +243,7 @@ def _output(rule: State, way: Way, states: dict[str, Any], default: Any) -> Any:
 
 
 def calls_of(visits: tuple[Visit, ...]) -> tuple[Made, ...]:
-    """What was called and did its work: functions, and the table itself."""
+    """The calls that succeeded: of functions, and of the table itself."""
     return tuple(
         Made(visit.arguments["FunctionName"], json.dumps(visit.arguments["Payload"]))
         if visit.state["Resource"] == INVOKE
@@ -254,7 +254,7 @@ def calls_of(visits: tuple[Visit, ...]) -> tuple[Made, ...]:
 
 
 def _cause(error: str) -> str:
-    """The Cause that Lambda gives a function's error; of AWS's own errors it is a mere text."""
+    """The Cause that Lambda gives a function's error; of AWS's own errors it is plain text."""
     if "." in error:
         return f"{error} happened"
     field_error = {"field": "email", "code": "email_invalid", "message": "Must be valid"}

@@ -12,7 +12,7 @@ from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 STAGES = ("registered", "validated", "account_created", "email_sent", "onboarded")
 
 
-def test_a_customer_who_is_onboarded_is_in_every_stage_of_the_funnel(onboardings: Onboardings) -> None:
+def test_onboarded_customer_is_in_every_stage(onboardings: Onboardings) -> None:
     stack = onboardings.stack
     today = datetime.now(UTC).date()
     before = fetch(stack.session, stack.api_url, today, today).total

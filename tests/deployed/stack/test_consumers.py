@@ -1,4 +1,4 @@
-"""The consumers of the deployed stack: hundreds of events that come twice and shuffled, and one that none can read."""
+"""The consumers of the deployed stack: hundreds of events, repeated and shuffled, and one that nobody can read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DAY = datetime(2020, 1, 15, 6, tzinfo=UTC)  # on which nobody else is registered
 
 
 def four_events(number: int, chance: random.Random) -> list[Event]:
-    """What is published of one customer: four events, for one in ten of them two that are other ones."""
+    """What is published of one customer: four events, or, for one customer in ten, two of a rejection."""
     customer_id, at = str(uuid4()), DAY + timedelta(seconds=number * 100)
     domain = "mailinator.com" if chance.random() < 0.2 else "gmail.com"
     local = chance.choice(["ada.lovelace", "xk29q"])
@@ -76,9 +76,7 @@ def put(onboardings: Onboardings, events: list[Event]) -> None:
         assert not client.put_events(Entries=entries)["FailedEntryCount"]
 
 
-def test_events_that_come_twice_and_shuffled_leave_what_they_would_have_left_in_order(
-    onboardings: Onboardings,
-) -> None:
+def test_repeated_and_shuffled_events_change_nothing(onboardings: Onboardings) -> None:
     stack = onboardings.stack
     chance = random.Random(1815)  # noqa: S311 - repeatable, and no secret
     by_customer = [four_events(number, chance) for number in range(CUSTOMERS)]
@@ -109,7 +107,7 @@ def test_events_that_come_twice_and_shuffled_leave_what_they_would_have_left_in_
         assert published is None or published["metadata"]["eventId"] == f"{customer_id}:CustomerFraudSuspected"
 
 
-def test_unreadable_message_ends_in_its_own_dlq_and_holds_up_nobody(onboardings: Onboardings) -> None:
+def test_unreadable_message_delays_no_other(onboardings: Onboardings) -> None:
     sqs = onboardings.stack.session.client("sqs")
     poisons = {name: f'{{"poison": "{uuid4()}"}}' for name in ("Registration", *CONSUMERS)}
     for name, poison in poisons.items():
@@ -127,7 +125,7 @@ def test_unreadable_message_ends_in_its_own_dlq_and_holds_up_nobody(onboardings:
     assert "CustomerFraudSuspected" in [kind for kind, _ in onboardings.events_of(customer_id)]
 
 
-def test_a_consumer_that_always_fails_delays_no_other_and_loses_nothing(onboardings: Onboardings) -> None:
+def test_failing_consumer_delays_no_other(onboardings: Onboardings) -> None:
     functions = onboardings.stack.session.client("lambda")
     broken = onboardings.physical_id("RecordAnalyticsFunction")
     environment = functions.get_function_configuration(FunctionName=broken)["Environment"]["Variables"]

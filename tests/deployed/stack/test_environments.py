@@ -1,4 +1,4 @@
-"""A newcomer's environment breaks no command: what it has for other tools, ours leave alone or get along with.
+"""A newcomer's environment breaks no command: settings for other tools don't matter.
 
 `HOSTILE` is all of these machines in one:
 
@@ -90,7 +90,7 @@ def test_deployment_works_in_a_hostile_environment(stack: EmulatorStack, monkeyp
     assert [it["StackStatus"] for it in described] == ["CREATE_COMPLETE"]
 
 
-def test_make_keeps_how_packages_are_reached_but_not_where_they_go() -> None:
+def test_make_keeps_only_how_packages_are_reached() -> None:
     reached = {
         "PIP_INDEX_URL": "https://pypi.example.com",
         "UV_INDEX_OWN_PASSWORD": "secret",
@@ -107,7 +107,7 @@ def test_make_keeps_how_packages_are_reached_but_not_where_they_go() -> None:
     assert lines["PIP_USER"] == "0"
 
 
-def test_setup_refuses_what_is_not_linux_before_it_begins(tmp_path: Path) -> None:
+def test_setup_refuses_other_systems_than_linux(tmp_path: Path) -> None:
     for name in ("Makefile", "requirements-dev.txt"):
         shutil.copy(PROJECT / name, tmp_path)
     (uname := tmp_path / "uname").write_text("#!/bin/sh\necho Darwin\n", encoding="utf-8")

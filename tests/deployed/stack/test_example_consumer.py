@@ -1,4 +1,4 @@
-"""examples/consumer, deployed beside the stack as its reader would, and what it hears; and what happened before it."""
+"""examples/consumer, deployed beside the stack: it receives new events, and earlier ones by a replay."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def await_card(stack: EmulatorStack, consumer: Mapping[str, str], customer_id: s
     raise TimeoutError(f"{customer_id} has no card after {PATIENCE_SECONDS} s")
 
 
-def test_added_consumer_hears_new_and_replayed_events(stack: EmulatorStack, onboardings: Onboardings) -> None:
+def test_example_hears_new_and_replayed_events(stack: EmulatorStack, onboardings: Onboardings) -> None:
     events = stack.session.client("events")
     # CloudFormation makes the archive on AWS; the emulator takes it by its API alone.
     archive = events.create_archive(

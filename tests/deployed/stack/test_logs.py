@@ -18,7 +18,7 @@ ON_THE_WAY = {
 }
 
 
-def test_logs_lead_from_the_request_to_the_last_consumer(onboardings: Onboardings) -> None:
+def test_correlation_id_is_in_every_log(onboardings: Onboardings) -> None:
     began = datetime.now(UTC)
     # One who is suspected: a consumer publishes too.
     customer_id = onboardings.register(a_customer(email=an_address().replace("example.com", "mailinator.com")))

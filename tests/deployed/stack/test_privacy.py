@@ -52,7 +52,7 @@ def test_no_log_line_has_a_personal_value(onboardings: Onboardings, lines: list[
     assert found(personal, "\n".join(lines)) == set()
 
 
-def test_every_log_line_names_its_customer_or_request(lines: list[str]) -> None:
+def test_each_log_line_names_customer_or_request(lines: list[str]) -> None:
     """The first invocation of each function, by which the deployment warms it up, has neither."""
     said = [json.loads(line) for line in lines if line.startswith('{"level"')]
 
@@ -61,9 +61,7 @@ def test_every_log_line_names_its_customer_or_request(lines: list[str]) -> None:
     assert [line["message"] for line in said if not line.keys() & {"customer_id", "correlation_id", "message_id"}] == []
 
 
-def test_no_log_event_state_or_environment_has_a_credential(
-    onboardings: Onboardings, partners: Mapping[str, Partner], lines: list[str]
-) -> None:
+def test_credentials_are_nowhere(onboardings: Onboardings, partners: Mapping[str, Partner], lines: list[str]) -> None:
     session = onboardings.stack.session
     credentials = {value for partner in partners.values() for value in partner.authentication.credentials().values()}
 

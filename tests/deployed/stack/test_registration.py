@@ -1,4 +1,4 @@
-"""The deployed stack through HTTP: what a caller is answered, and what comes of it."""
+"""The deployed stack through HTTP: what it answers, and what becomes of a registration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVENTS_OF_AN_ONBOARDED_CUSTOMER = [
 ]
 
 
-def test_a_customer_is_accepted_at_once_and_then_onboarded(onboardings: Onboardings) -> None:
+def test_accepted_customer_is_onboarded(onboardings: Onboardings) -> None:
     customer = a_customer(
         phone="020 7946 0958",
         address={"street": "12 St James's Square", "city": "London", "postalCode": "SW1Y 4JH", "country": "gb"},
@@ -50,7 +50,7 @@ def test_name_is_mailed_as_typed_and_escaped(onboardings: Onboardings, name: str
     assert "<img" not in mail["BodyHtml"]
 
 
-def test_repeated_key_returns_same_customer_or_is_refused(onboardings: Onboardings) -> None:
+def test_repeated_key_returns_same_customer(onboardings: Onboardings) -> None:
     customer, headers = a_customer(), {"Idempotency-Key": an_address()}
 
     first = onboardings.post(json=customer, headers=headers)
@@ -65,7 +65,7 @@ def test_repeated_key_returns_same_customer_or_is_refused(onboardings: Onboardin
     assert "Idempotency-Key" in other.json()["detail"]
 
 
-def test_of_two_customers_with_one_address_one_gets_the_account(onboardings: Onboardings) -> None:
+def test_one_address_gets_one_account(onboardings: Onboardings) -> None:
     address = an_address()
     customers = [a_customer(email=address), a_customer(email=address.upper().replace("EXAMPLE.COM", "example.com"))]
     with ThreadPoolExecutor() as pool:
@@ -83,7 +83,7 @@ BAD_REQUESTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("field", BAD_REQUESTS)
-def test_bad_request_names_its_field_and_is_not_queued(onboardings: Onboardings, field: str) -> None:
+def test_bad_request_names_field_and_isnt_queued(onboardings: Onboardings, field: str) -> None:
     """The other bad requests are in tests/unit/test_register_customer.py."""
     onboardings.await_left("Registration", 0)
     before = onboardings.executions()

@@ -21,7 +21,7 @@ def steps(onboarding: Mapping[str, Any]) -> list[str]:
 
 
 def await_steps(onboardings: Onboardings, customer_id: str, count: int) -> httpx.Response:
-    """Wait until the timeline has so many steps: an earlier event may come later than one that ends the onboarding."""
+    """Wait until the timeline has so many steps: an earlier event may arrive after the one that ends the onboarding."""
     for _ in back_off(PATIENCE_SECONDS):
         answer = onboardings.status_of(customer_id)
         if answer.is_success and len(steps(answer.json())) == count:
@@ -58,7 +58,7 @@ def test_rejection_has_every_error_and_is_cached(onboardings: Onboardings) -> No
     assert second.headers["ETag"] == first.headers["ETag"]
 
 
-def test_that_an_address_is_taken_is_not_told(onboardings: Onboardings) -> None:
+def test_taken_address_is_not_disclosed(onboardings: Onboardings) -> None:
     address = an_address()
     onboardings.onboard(a_customer(email=address))
 
@@ -70,9 +70,7 @@ def test_that_an_address_is_taken_is_not_told(onboardings: Onboardings) -> None:
     assert [word for word in ("email_taken", "accountcreation") if word in json.dumps(onboarding).lower()] == []
 
 
-def test_nobody_waits_for_an_execution_that_was_stopped(
-    onboardings: Onboardings, partners: Mapping[str, Partner]
-) -> None:
+def test_stopped_execution_has_failed(onboardings: Onboardings, partners: Mapping[str, Partner]) -> None:
     registration = Registration.model_validate(a_registration(customerId=an_address().partition("@")[0][4:]))
     # It can't end before it is stopped: the partner lets each try hang.
     partners["crm"].plan(registration.data.email, Fault(FaultKind.HANG, times=100))
@@ -89,7 +87,7 @@ def test_nobody_waits_for_an_execution_that_was_stopped(
     assert registration.data.email not in json.dumps(onboarding)
 
 
-def test_an_e_mail_that_bounces_later_is_told(onboardings: Onboardings) -> None:
+def test_later_bounce_is_in_the_status(onboardings: Onboardings) -> None:
     customer_id = onboardings.register(a_customer())
     onboarded = onboardings.await_status(customer_id, "ONBOARDED")
     (record,) = sample("publish_email_feedback/bounce")["Records"]

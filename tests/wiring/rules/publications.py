@@ -1,4 +1,4 @@
-"""What the workflow publishes: the contract of onboarding/domain/events.py, to the letter."""
+"""What the workflow publishes: exactly the contract of onboarding/domain/events.py."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.wiring.definition import PUT_EVENTS, Machine
 from tests.wiring.rules.registry import rule
 from tests.wiring.walk import ENTERED_TIME, End, Visit, Walk, walks
 
-# What a consumer publishes, and the workflow knows nothing of.
+# What a consumer publishes, and the workflow doesn't.
 BY_CONSUMERS = {CustomerFraudSuspected.__name__}
 
 
@@ -31,11 +31,11 @@ def publications(machine: Machine) -> Iterator[tuple[Walk, str, dict[str, Any]]]
 
 
 @rule
-def each_publication_is_its_event_s_contract(machine: Machine) -> Iterator[str]:
+def each_publication_keeps_its_contract(machine: Machine) -> Iterator[str]:
     buses = {template.name_of(logical_id) for logical_id in template.resources("AWS::Events::EventBus")}
     for _, name, entry in publications(machine):
         if entry.get("Source") != SOURCE or entry.get("EventBusName") not in buses:
-            yield f"{name} publishes from {entry.get('Source')} to {entry.get('EventBusName')}"
+            yield f"{name}: Source or EventBusName is not ours: {entry.get('Source')}, {entry.get('EventBusName')}"
         if entry["DetailType"] not in EVENTS:
             yield f"{name} publishes {entry['DetailType']}, which is not in onboarding/domain/events.py"
             continue
@@ -48,7 +48,7 @@ def each_publication_is_its_event_s_contract(machine: Machine) -> Iterator[str]:
 
 
 @rule
-def each_event_tells_of_its_registration_and_moment(machine: Machine) -> Iterator[str]:
+def each_event_names_its_registration_and_time(machine: Machine) -> Iterator[str]:
     for walk, name, entry in publications(machine):
         registration, detail = walk.registration.model_dump(mode="json", by_alias=True), entry["Detail"]
         expected = {
@@ -58,9 +58,9 @@ def each_event_tells_of_its_registration_and_moment(machine: Machine) -> Iterato
             "occurredAt": ENTERED_TIME,
         }
         if detail.get("metadata") != expected:
-            yield f"{name}: the metadata are {detail.get('metadata')}, not {expected}"
+            yield f"{name}: metadata is {detail.get('metadata')}, not {expected}"
         if detail.get("customerId") != registration["customerId"]:
-            yield f"{name} tells of another customer"
+            yield f"{name}: customerId is another customer's"
         if detail.get("registeredAt", registration["timestamp"]) != registration["timestamp"]:
             yield f"{name}: registeredAt is not when the API accepted the registration"
 
@@ -83,20 +83,20 @@ def after_validation_the_customer_is_normalised(machine: Machine) -> Iterator[st
 
 
 @rule
-def each_event_is_published_and_on_no_path_twice(machine: Machine) -> Iterator[str]:
+def each_event_is_published_once(machine: Machine) -> Iterator[str]:
     published = {entry["DetailType"] for _, _, entry in publications(machine)} | BY_CONSUMERS
-    yield from (f"nothing publishes {event} of onboarding/domain/events.py" for event in EVENTS.keys() - published)
+    yield from (f"no state publishes {event} of onboarding/domain/events.py" for event in EVENTS.keys() - published)
     for end in ends(machine):
         types = [entry["DetailType"] for entry in entries(*end.visits)]
-        yield from (f"{' > '.join(end.path)}: {one} twice" for one in set(types) if types.count(one) > 1)
+        yield from (f"{' > '.join(end.path)}: publishes {one} twice" for one in set(types) if types.count(one) > 1)
 
 
 @rule
-def each_path_publishes_at_its_first_and_last_transition(machine: Machine) -> Iterator[str]:
+def each_path_publishes_first_and_last(machine: Machine) -> Iterator[str]:
     for end in ends(machine):
         publishing = {visit.name for visit in end.visits if entries(visit) and not visit.error}
         if not {end.path[0], *end.path[-2:-1]} <= publishing:
-            yield f"{' > '.join(end.path)}: begins or ends unheard"
+            yield f"{' > '.join(end.path)}: its first or last task publishes no event"
 
 
 def ends(machine: Machine) -> Iterator[End]:

@@ -1,4 +1,4 @@
-"""Every rule that the definition keeps to, in one list: a rule is a function that yields what breaks it."""
+"""The rules that the definition keeps. A rule is a function that yields what breaks it."""
 
 from collections.abc import Callable, Iterator
 

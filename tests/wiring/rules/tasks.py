@@ -1,4 +1,4 @@
-"""What the tasks call, what they hand over, and where they lead."""
+"""What the tasks call, what they send, and where they lead."""
 
 import json
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ from tests.wiring.walk import calls_of, walks
 
 
 @rule
-def each_expression_has_a_value_on_each_path(machine: Machine) -> Iterator[str]:
+def each_expression_has_a_value(machine: Machine) -> Iterator[str]:
     for walk in walks(machine):
         yield from walk.problems
 
 
 @rule
-def each_state_and_each_way_out_is_met(machine: Machine) -> Iterator[str]:
+def each_state_and_transition_is_reached(machine: Machine) -> Iterator[str]:
     entered = {name for walk in walks(machine) for name in walk.entered}
     taken = {way for walk in walks(machine) for way in walk.taken}
     for name, state in states(machine):
@@ -36,16 +36,16 @@ def each_state_and_each_way_out_is_met(machine: Machine) -> Iterator[str]:
 
 
 @rule
-def each_path_ends_in_succeed_or_fail(machine: Machine) -> Iterator[str]:
+def each_path_ends_in_a_named_end(machine: Machine) -> Iterator[str]:
     for walk in walks(machine):
         for end in walk.ends:
             if end.state["Type"] not in {"Succeed", "Fail"}:
-                yield f"{' > '.join(end.path)} ends the workflow, and is no named end"
+                yield f"{' > '.join(end.path)} ends the workflow: end it in a Succeed or a Fail"
 
 
 @rule
-def each_payload_is_all_that_its_function_reads(machine: Machine) -> Iterator[str]:
-    """A field with a default may be missing in what an earlier release sent, and is sent all the same."""
+def each_payload_has_all_that_is_read(machine: Machine) -> Iterator[str]:
+    """Also a field with a default, which is for what an earlier release sent."""
     visits = [visit for walk in walks(machine) for visit in walk.visits if visit.function]
     for name, _ in tasks(machine, INVOKE):
         payloads = [visit.arguments["Payload"] for visit in visits if visit.name == name]
@@ -77,7 +77,9 @@ def no_update_revives_a_cancelled_account(machine: Machine) -> Iterator[str]:
 @cache
 def task_model(function: Function) -> type[Message]:
     """The model that the handler parses its event into."""
-    event = json.loads(min((invocations.SAMPLES / function.package).glob("*.json")).read_text(encoding="utf-8"))
+    samples = sorted((invocations.SAMPLES / function.package).glob("*.json"))
+    assert samples, f"events/{function}: no sample invocation"
+    event = json.loads(samples[0].read_text(encoding="utf-8"))
     models: list[type[Message]] = []
 
     def noted(model: type[Message], /, document: object) -> None:
