@@ -1,7 +1,5 @@
 """What the tests of the deployed stack share: one emulator with one stack."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The tasks of the definition, wherever they stand in it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any

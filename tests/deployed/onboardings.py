@@ -1,7 +1,5 @@
 """Drives a deployed stack as its callers do, and reads from AWS's own APIs what became of a customer."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterator

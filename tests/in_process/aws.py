@@ -1,7 +1,5 @@
 """A fake of AWS with the stack's resources, and the calls that are made of it."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The functions as the template deploys them, their modules imported with the environment that it gives them."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

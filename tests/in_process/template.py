@@ -4,8 +4,6 @@ Resolved, a resource has the name, the ARN and the URL that it has on AWS. So a 
 and what a function calls can be compared as texts.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import re

@@ -1,7 +1,5 @@
 """The published contracts of the events: a reader of any released version reads what is published, and what was."""
 
-from __future__ import annotations
-
 import json
 from copy import deepcopy
 from typing import Any

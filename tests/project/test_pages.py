@@ -1,7 +1,5 @@
 """The pages' links and paths lead somewhere, and the tour shows the code."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

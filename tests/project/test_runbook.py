@@ -1,7 +1,5 @@
 """The commands in the runbook exist, with these options."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterator

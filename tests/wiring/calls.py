@@ -1,7 +1,5 @@
 """What functions and tables answer to a workflow: its calls, made one after the other on a new stack."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from functools import cache

@@ -1,7 +1,5 @@
 """The state machine's definition as it is deployed, and its parts: machines, states, transitions."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache

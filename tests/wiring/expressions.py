@@ -3,8 +3,6 @@
 Parser and evaluator are the emulator's, which the project pins.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache

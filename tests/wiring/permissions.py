@@ -4,8 +4,6 @@ A permission is an action on a resource, both as IAM spells them. What a role is
 needs is found by running the functions on a fake of AWS, and by reading the definition.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """How a test of the wiring fails: with every problem, one a line."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import pytest

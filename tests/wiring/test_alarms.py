@@ -1,7 +1,5 @@
 """What watches the stack: alarms, their filters, the dashboard. On the emulator no alarm ever goes off."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

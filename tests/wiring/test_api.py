@@ -1,7 +1,5 @@
 """The API that SAM makes of the template: its routes, its own answers, who may call it and how often."""
 
-from __future__ import annotations
-
 import json
 from http import HTTPStatus
 from typing import Any

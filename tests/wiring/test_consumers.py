@@ -1,7 +1,5 @@
 """Each consumer stands alone: a rule, a queue, a function, perhaps a table; nothing else needs any of it."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 

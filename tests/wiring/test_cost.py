@@ -1,7 +1,5 @@
 """`make cost` prices each path through the definition."""
 
-from __future__ import annotations
-
 import pytest
 
 from benchmarks import cost

@@ -1,7 +1,5 @@
 """Every rule hears the events that it is for: on our bus ours, on the default bus those of AWS about this stack."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator

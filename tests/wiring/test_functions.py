@@ -1,7 +1,5 @@
 """The functions: their settings, their records, how they are deployed."""
 
-from __future__ import annotations
-
 import re
 
 from aws_lambda_powertools.shared import constants

@@ -1,7 +1,5 @@
 """Each role allows what is needed and nothing more. The emulator enforces no permission."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from unittest.mock import patch

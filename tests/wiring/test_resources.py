@@ -1,7 +1,5 @@
 """Queues, tables, logs and the key: nothing accepted is lost, and what is kept is protected."""
 
-from __future__ import annotations
-
 from unittest.mock import patch
 
 from tests.in_process import functions, template

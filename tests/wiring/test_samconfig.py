@@ -1,7 +1,5 @@
 """What samconfig.toml gives to `sam` fits the template."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 

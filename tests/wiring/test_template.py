@@ -1,7 +1,5 @@
 """What the template refers to is in it, and what is in it is used."""
 
-from __future__ import annotations
-
 import re
 
 from tests.in_process import template

@@ -1,7 +1,5 @@
 """A definition that is broken is found: what a linter takes, and what hides within an array, a text or a Map."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -3,8 +3,6 @@
 A function of all calls on the path so far gives each task's answer: by default, the functions in process give it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace

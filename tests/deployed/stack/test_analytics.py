@@ -1,7 +1,5 @@
 """The analytics, as the deployed stack answers them."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from cli.machine.polling import back_off

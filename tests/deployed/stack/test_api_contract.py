@@ -1,7 +1,5 @@
 """The deployed API, fuzzed from its OpenAPI document."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 from uuid import uuid4

@@ -1,7 +1,5 @@
 """The consumers of the deployed stack: hundreds of events, repeated and shuffled, and one that nobody can read."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections import Counter

@@ -1,7 +1,5 @@
 """The demo shows what became of each customer, and fails where that was not expected."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping
 from typing import cast

@@ -11,8 +11,6 @@ The commands that are read-only run in it, on the stack that the other tests use
 and an accent; and so does a deployment.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

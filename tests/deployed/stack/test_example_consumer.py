@@ -1,7 +1,5 @@
 """examples/consumer, deployed beside the stack: it receives new events, and earlier ones by a replay."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

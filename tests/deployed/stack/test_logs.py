@@ -1,7 +1,5 @@
 """One correlation id leads through the logs, from the API to the last consumer."""
 
-from __future__ import annotations
-
 import json
 from collections import defaultdict
 from datetime import UTC, datetime

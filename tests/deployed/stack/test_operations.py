@@ -1,7 +1,5 @@
 """The procedures of docs/runbook.md, on the deployed stack."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """No personal data in the logs, and no credentials anywhere."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """The deployed stack through HTTP: what it answers, and what becomes of a registration."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from typing import Any

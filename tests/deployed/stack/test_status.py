@@ -1,7 +1,5 @@
 """The status of an onboarding, as a client of the deployed stack follows it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any
