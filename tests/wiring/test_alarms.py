@@ -9,6 +9,7 @@ from cli import PROJECT
 from tests.in_process import template
 from tests.project.test_pages import anchors
 from tests.wiring import report
+from tests.wiring.test_resources import dead_letter_queues
 
 OWN = "CustomerOnboarding"
 
@@ -130,8 +131,6 @@ def test_each_alarm_watches_a_counted_metric() -> None:
 def test_everything_that_can_fail_has_an_alarm() -> None:
     (machine,) = template.resources("AWS::Serverless::StateMachine")
     (api,) = template.resources("AWS::Serverless::Api").values()
-    queues = template.resources("AWS::SQS::Queue")
-    dead_letter_queues = {it["RedrivePolicy"]["deadLetterTargetArn"] for it in queues.values() if "RedrivePolicy" in it}
     execution = (("StateMachineArn", template.arn_of(machine)),)
     stage = (("ApiName", api["Name"]), ("Stage", api["StageName"]))
     needed = {
@@ -140,8 +139,8 @@ def test_everything_that_can_fail_has_an_alarm() -> None:
         *(Metric("AWS/SES", f"Reputation.{rate}Rate") for rate in ("Bounce", "Complaint")),
         *(Metric("AWS/ApiGateway", name, stage) for name in ("5XXError", "Latency")),
     }
-    for queue in queues:
-        dead = template.arn_of(queue) in dead_letter_queues
+    for queue in template.resources("AWS::SQS::Queue"):
+        dead = template.arn_of(queue) in dead_letter_queues()
         name = "ApproximateNumberOfMessagesVisible" if dead else "ApproximateAgeOfOldestMessage"
         needed.add(Metric("AWS/SQS", name, (("QueueName", template.name_of(queue)),)))
 

@@ -1,5 +1,6 @@
 """Queues, tables, logs and the key: nothing accepted is lost, and what is kept is protected."""
 
+from typing import Any
 from unittest.mock import patch
 
 from tests.in_process import functions, template
@@ -40,13 +41,19 @@ def dead_letter_queues() -> set[str]:
 
 
 def test_each_queue_has_a_longer_dead_letter_queue() -> None:
+    problems = []
     for arn, queue in queues().items():
-        if "RedrivePolicy" in queue:
-            dead_letters = queues()[queue["RedrivePolicy"]["deadLetterTargetArn"]]
-            assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5, arn
-            assert dead_letters["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"], arn
-        assert ("RedrivePolicy" in queue) != (arn in dead_letter_queues()), f"{arn} has no dead-letter queue"
-        assert queue["SqsManagedSseEnabled"] is True, arn
+        redrive, dead = queue.get("RedrivePolicy", {}), arn in dead_letter_queues()
+        keeps = queue["MessageRetentionPeriod"]
+        longer = dead or keeps < queues().get(redrive.get("deadLetterTargetArn"), queue)["MessageRetentionPeriod"]
+        lacks = {
+            "RedrivePolicy to a dead-letter queue": bool(redrive) == dead,
+            "maxReceiveCount of 5 or more": not dead and redrive.get("maxReceiveCount", 0) < 5,
+            "dead-letter queue that keeps messages longer": not longer,
+            "SqsManagedSseEnabled": queue.get("SqsManagedSseEnabled") is not True,
+        }
+        problems += [f"template.yaml: {arn} has no {part}" for part, missing in lacks.items() if missing]
+    report.none_of(problems)
 
 
 def test_each_queue_refuses_plain_http() -> None:
@@ -92,36 +99,41 @@ def test_key_serves_this_account_alone() -> None:
 
 def test_function_has_time_for_its_batch() -> None:
     sources = template.resources("AWS::Lambda::EventSourceMapping", by_sam=True).values()
-
-    assert sources
+    problems = []
     for source in sources:
         function, queue = functions.deployed()[source["FunctionName"]], queues()[source["EventSourceArn"]]
         window = source.get("MaximumBatchingWindowInSeconds", 0)
-        assert "RedrivePolicy" in queue, function
-        assert queue["VisibilityTimeout"] >= 6 * function.timeout + window, function
-        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"], function
-        assert source["ScalingConfig"]["MaximumConcurrency"] * STARTS_A_SECOND <= QUOTA_A_SECOND, function
-        assert source["BatchSize"] * LONGEST_CALL_SECONDS < function.timeout, function
+        started = source.get("ScalingConfig", {}).get("MaximumConcurrency", QUOTA_A_SECOND) * STARTS_A_SECOND
+        wrong = {
+            "its queue has no RedrivePolicy": "RedrivePolicy" not in queue,
+            "its queue's VisibilityTimeout is too short": queue["VisibilityTimeout"] < 6 * function.timeout + window,
+            "no ReportBatchItemFailures": source.get("FunctionResponseTypes") != ["ReportBatchItemFailures"],
+            "MaximumConcurrency is missing or too high": started > QUOTA_A_SECOND,
+            "its Timeout is too short for BatchSize": source["BatchSize"] * LONGEST_CALL_SECONDS >= function.timeout,
+        }
+        problems += [f"template.yaml: {function.logical_id}: {what}" for what, is_so in wrong.items() if is_so]
+    assert sources
+    report.none_of(problems)
 
 
-def test_each_table_is_retained_or_expires() -> None:
-    tables = template.resources("AWS::DynamoDB::Table").items()
-
-    assert tables
-    for name, table in tables:
-        assert table["BillingMode"] == "PAY_PER_REQUEST", name
-        assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}, name
-        assert name in LASTING or table["TimeToLiveSpecification"]["Enabled"], name
-
-
-def test_lasting_data_outlives_the_stack() -> None:
-    for name in LASTING:
-        resource = template.resolve(template.written()["Resources"][name])
-        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
-        if resource["Type"] == "AWS::DynamoDB::Table":
-            recovery = resource["Properties"]["PointInTimeRecoverySpecification"]
-            assert recovery == {"PointInTimeRecoveryEnabled": True}, name
-            assert resource["Properties"]["DeletionProtectionEnabled"] == "true", name
+def test_each_table_is_encrypted_and_kept_or_expires() -> None:
+    retained = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+    always = {"BillingMode": "PAY_PER_REQUEST", "SSESpecification": {"SSEEnabled": True, "SSEType": "KMS"}}
+    recovery = {"PointInTimeRecoveryEnabled": True}
+    protected = {"PointInTimeRecoverySpecification": recovery, "DeletionProtectionEnabled": "true"}
+    problems = []
+    for name, it in template.resolve(template.written()["Resources"]).items():
+        expected: dict[str, Any] = retained if name in LASTING else {}
+        if it["Type"] == "AWS::DynamoDB::Table":
+            expected = always | (expected | protected if name in LASTING else {})
+            if name not in LASTING and not it["Properties"].get("TimeToLiveSpecification", {}).get("Enabled"):
+                problems.append(f"template.yaml: {name} has no TimeToLiveSpecification, and is not in LASTING here")
+        found = it | it.get("Properties", {})
+        problems += [
+            f"template.yaml: {name}: {key} is not {value}" for key, value in expected.items() if found.get(key) != value
+        ]
+    report.none_of(problems)
+    assert template.written()["Resources"].keys() >= LASTING
 
 
 def test_stateful_resources_keep_their_logical_ids() -> None:
@@ -135,11 +147,16 @@ def test_each_log_group_is_used_and_expires() -> None:
     groups = template.written_resources("AWS::Logs::LogGroup")
     (machine,) = template.resources("AWS::Serverless::StateMachine").values()
     (destination,) = machine["Logging"]["Destinations"]
-    used = [it["LoggingConfig"]["LogGroup"] for it in template.resources("AWS::Serverless::Function").values()]
+    users = template.resources("AWS::Serverless::Function").values()
+    used = [it.get("LoggingConfig", {}).get("LogGroup", "none") for it in users]
     used.append(destination["CloudWatchLogsLogGroup"]["LogGroupArn"].split(":")[6])
+    endless = [name for name, it in groups.items() if it.get("RetentionInDays") != {"Ref": "LogRetentionDays"}]
 
-    assert sorted(used) == sorted(map(template.name_of, groups))
-    assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
+    unused = set(map(template.name_of, groups)) - set(used)
+    report.none_of(f"template.yaml: nothing logs to {name}" for name in unused)
+    report.none_of(f"template.yaml: {name}: RetentionInDays is not LogRetentionDays" for name in endless)
+    shared = {name for name in used if used.count(name) > 1}
+    report.none_of(f"template.yaml: {name} is the LogGroup of several functions" for name in shared)
 
 
 def test_workflow_is_redrivable_and_logs_no_data() -> None:
