@@ -87,7 +87,8 @@ _make_client = cache(aws.client)
 
 def _configure_systems() -> None:
     client("sqs").create_queue(QueueName=template.QUEUE_OF_A_SYSTEM, Attributes={"FifoQueue": "true"})
-    users = [module for module in functions.modules().values() if hasattr(module, "systems")]
+    deployed = functions.deployed().values()
+    users = [functions.modules()[it.package] for it in deployed if "DOWNSTREAM_PREFIX" in it.environment]
     for prefix in {user.settings.downstream_prefix for user in users}:
         for name, settings in SYSTEMS.items():
             client("ssm").put_parameter(Name=f"{prefix}{name}", Value=json.dumps(settings), Type="String")

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module, reload
@@ -12,6 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 import moto  # noqa: F401 - it reaches the clients of sessions that are made later
+from pydantic import ValidationError
 
 from cli import PROJECT
 from onboarding.domain import errors
@@ -71,10 +72,26 @@ def deployed() -> Mapping[str, Function]:
     return {function.arn: function for function in functions}
 
 
+class _Modules(Mapping[str, ModuleType]):
+    """Imports each when it is asked for: one that can't be imported fails no test of the others."""
+
+    def __init__(self) -> None:
+        self._functions = {function.package: function for function in deployed().values()}
+
+    def __getitem__(self, package: str) -> ModuleType:
+        return _imported(self._functions[package])[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._functions)
+
+    def __len__(self) -> int:
+        return len(self._functions)
+
+
 @cache
 def modules() -> Mapping[str, ModuleType]:
-    """The functions' modules by their package."""
-    return {function.package: _imported(function)[0] for function in deployed().values()}
+    """The functions' modules by their package; raises `LookupError` where one lacks a variable of its environment."""
+    return _Modules()
 
 
 def invoke(package: str, event: dict[str, Any]) -> Any:
@@ -113,5 +130,9 @@ def _imported(function: Function) -> tuple[ModuleType, frozenset[str]]:
 
     sys.modules.pop(name, None)
     with patch.dict(os.environ, variables | RUNTIME_ENVIRONMENT, clear=True), patch.object(failures, "logged", noted):
-        module = import_module(name)
+        try:
+            module = import_module(name)
+        except ValidationError as error:
+            lacking = ", ".join(str(it["loc"][0]) for it in error.errors())
+            raise LookupError(f"template.yaml: {function.logical_id} has no {lacking} in its Environment") from None
     return module, frozenset(expected)

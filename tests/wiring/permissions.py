@@ -81,10 +81,10 @@ def called(function: Function) -> frozenset[Permission]:
 
     With Powertools' idempotency it may make all of that library's calls.
     """
-    calls = _calls()[function.package]
+    module, calls = functions.modules()[function.package], _calls()[function.package]
     assert calls is not None, f"events/{function}: no sample, or functions/{function}/app.py fails with each of them"
     needed = {permission for call in calls for permission in _permissions(call)}
-    for layer in vars(functions.modules()[function.package]).values():
+    for layer in vars(module).values():
         if isinstance(layer, DynamoDBPersistenceLayer):
             needed |= {Permission(action, _arn(layer.table_name)) for action in KEEP_RECORDS}
     return frozenset(needed)

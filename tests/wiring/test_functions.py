@@ -53,11 +53,15 @@ def test_each_function_has_all_its_parts() -> None:
 def test_each_function_gets_the_variables_it_reads() -> None:
     problems = []
     for function in functions.deployed().values():
-        settings = getattr(functions.modules()[function.package], "settings", None)
+        try:
+            settings = getattr(functions.modules()[function.package], "settings", None)
+        except LookupError as error:
+            problems.append(str(error))
+            continue
         read = {str(field.alias) for field in type(settings).model_fields.values()} if settings else set()
-        for name in read ^ function.environment.keys():
-            file = f"template.yaml: {function.logical_id}" if name in read else f"functions/{function}/app.py: Settings"
-            problems.append(f"{file} has no {name}")
+        unread, unset = function.environment.keys() - read, read - function.environment.keys()
+        problems += [f"template.yaml: {function.logical_id} has no {name} in its Environment" for name in unset]
+        problems += [f"functions/{function}/app.py: Settings has no {name}; template.yaml has" for name in unread]
     report.none_of(problems)
 
 

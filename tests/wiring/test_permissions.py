@@ -84,7 +84,10 @@ def test_each_role_trusts_the_service_of_its_user() -> None:
         if service != "lambda":  # which gives no condition
             assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": template.ACCOUNT}}, arn
 
-    assert sorted(trusted) == sorted(users)
+    for user, wrong in (("no", set(trusted) - set(users)), ("a", set(users) - set(trusted))):
+        report.none_of(f"template.yaml: {arn} has {user} user that is {service}" for arn, service in wrong)
+    shared = {arn for arn, _ in users if [arn for arn, _ in users].count(arn) > 1}
+    report.none_of(f"template.yaml: {arn} is the role of several functions" for arn in shared)
     deployments = template.resources("AWS::CodeDeploy::DeploymentGroup", by_sam=True).values()
     assert len(deployments) == len(functions.deployed())
     assert {(it["ServiceRoleArn"], "codedeploy") for it in deployments} <= set(users)

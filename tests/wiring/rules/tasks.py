@@ -27,6 +27,8 @@ def each_expression_has_a_value(machine: Machine) -> Iterator[str]:
 
 @rule
 def each_state_and_transition_is_reached(machine: Machine) -> Iterator[str]:
+    if any(walk.problems for walk in walks(machine)):
+        return  # each_expression_has_a_value reports them
     entered = {name for walk in walks(machine) for name in walk.entered}
     taken = {way for walk in walks(machine) for way in walk.taken}
     for name, state in states(machine):
