@@ -66,10 +66,10 @@ def statements(role_arn: str) -> Iterator[dict[str, Any]]:
 def needed_by_function(function: Function) -> frozenset[Permission]:
     """Its log, its traces, the queues that Lambda polls for it, and what its code calls."""
     properties = template.resources("AWS::Serverless::Function")[function.logical_id]
-    log = _arn(properties["LoggingConfig"]["LogGroup"])
+    logs = [_arn(properties["LoggingConfig"]["LogGroup"])] if "LoggingConfig" in properties else []
     queues = [event["Properties"]["Queue"] for event in properties.get("Events", {}).values() if event["Type"] == "SQS"]
     return frozenset(
-        {Permission(action, log) for action in WRITE_A_LOG}
+        {Permission(action, log) for log in logs for action in WRITE_A_LOG}
         | {Permission(action, queue) for queue in queues for action in POLL_A_QUEUE}
         | TRACE
         | called(function)
