@@ -1,4 +1,4 @@
-"""The published contracts of the events: a reader of any released version reads what is published, and what was."""
+"""The published contracts of the events: a reader of any released version can read every later event."""
 
 import json
 from copy import deepcopy

@@ -4,18 +4,17 @@ import pytest
 
 from benchmarks import cost
 from tests.wiring import report
-from tests.wiring.definition import rendered
+from tests.wiring.definition import path, rendered
 from tests.wiring.walk import walks
 
 
 def test_each_path_is_priced() -> None:
-    report.none_of(problem for walk in walks(rendered()) for problem in walk.problems)
+    report.none_of(f"{path()}: {problem}" for walk in walks(rendered()) for problem in walk.problems)
     walked = {end.path for walk in walks(rendered()) for end in walk.ends}
-
     priced = {tuple(way.path(rendered())) for way in cost.WAYS}
 
-    report.none_of(f"benchmarks/cost.py: WAYS lacks {' > '.join(path)}" for path in walked - priced)
-    report.none_of(f"benchmarks/cost.py: no path is {' > '.join(path)}, which WAYS has" for path in priced - walked)
+    report.none_of(f"benchmarks/cost.py: WAYS lacks {' > '.join(way)}" for way in walked - priced)
+    report.none_of(f"benchmarks/cost.py: no path is {' > '.join(way)}, which WAYS has" for way in priced - walked)
 
 
 def test_onboarding_takes_at_most_12_transitions() -> None:

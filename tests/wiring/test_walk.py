@@ -12,7 +12,7 @@ BREAKS = [
     ("Items of an unknown variable", "DeprovisionAccounts/Items", "{% [$provisioned.system] %}"),
     ("an unknown variable in a text", "CancelAccount/Arguments/Payload/correlationId", "{% '' & $correlation %}"),
     ("a variable of the other path", "CancelAccount/Arguments/Payload/customerId", "{% $messageId %}"),
-    ("a result where there is none", "CreateAccount/Arguments/Payload/customerId", "{% '' & $states.result.x %}"),
+    ("a result that is missing", "CreateAccount/Arguments/Payload/customerId", "{% '' & $states.result.x %}"),
     ("an operator of a later JSONata", "ValidateCustomer/Assign/customer", "{% $registered ?? {} %}"),
     ("a misspelt key of an answer", "CreateAccount/Assign/accountId", "{% $states.result.Payload.acountId %}"),
     ("a condition that always holds", "DecideOnProvisioning/Choices/0/Condition", "{% true %}"),
@@ -23,7 +23,7 @@ BREAKS = [
 
 
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda it: it[0])
-def test_a_broken_definition_is_found(broken: tuple[str, str, Any]) -> None:
+def test_broken_definition_is_found(broken: tuple[str, str, Any]) -> None:
     _, place, value = broken
     machine = definition.rendered()
     node: Any = machine["States"]
