@@ -26,7 +26,7 @@ def downstream_contract() -> str:
 
 def _schemas() -> dict[str, Any]:
     _, definitions = models_json_schema(
-        [(Account, "validation")],
+        [(Account, "serialization")],
         ref_template="#/components/schemas/{model}",
         schema_generator=NoNulls,
     )

@@ -59,8 +59,9 @@ def refuse_to_rewrite(texts: Mapping[Path, str]) -> None:
         changed = "\n".join(f"  {reason}" for reason in reasons)
         sys.exit(
             f"Nothing is written: these contracts are released, and their readers rely on them.\n{changed}\n"
-            "If an event only has more optional fields, raise its VERSION in functions/onboarding/domain/events.py; "
-            "otherwise write a new event beside it."
+            "If an event only has more optional fields, raise its VERSION in functions/onboarding/domain/events.py and "
+            "its schemaVersion in statemachine/. If that version isn't released yet, delete its file and run make docs "
+            "again. Otherwise write a new event beside it."
         )
 
 

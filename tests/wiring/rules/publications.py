@@ -57,8 +57,10 @@ def each_event_names_its_registration_and_time(machine: Machine) -> Iterator[str
             "correlationId": registration["correlationId"],
             "occurredAt": ENTERED_TIME,
         }
-        if detail.get("metadata") != expected:
-            yield f"{name}: metadata is {detail.get('metadata')}, not {expected}"
+        metadata = detail.get("metadata", {})
+        for key in sorted(metadata.keys() | expected.keys()):
+            if metadata.get(key) != expected.get(key):
+                yield f"{name}: metadata.{key} is {metadata.get(key)}, not {expected.get(key)}"
         if detail.get("customerId") != registration["customerId"]:
             yield f"{name}: customerId is another customer's"
         if detail.get("registeredAt", registration["timestamp"]) != registration["timestamp"]:
