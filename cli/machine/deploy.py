@@ -1,4 +1,4 @@
-"""The real `sam deploy` of the project's template to an emulator."""
+"""Deploys the project's template to an emulator with `sam deploy`."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from cli.machine.system_configuration import SystemConfiguration
 STACK_NAME = "customer-onboarding"
 SENDER = "welcome@example.com"
 ARTIFACTS = "artifacts"
-# In the emulator's folder: the digest of what the stack is deployed from.
+# A file in the emulator's folder, with the digest of what was deployed.
 DIGEST = "deployed"
 SILENT = Console(quiet=True)
 
 
 @dataclass(frozen=True)
 class EmulatorStack(Stack):
-    """The stack on an emulator, with a session as the account's root user."""
+    """The stack on an emulator."""
 
     emulator: Emulator
 
@@ -45,21 +45,18 @@ class EmulatorStack(Stack):
 
     @property
     def api_url(self) -> str:
-        """Where the API answers here; on AWS it is the output ApiUrl."""
+        """The API's URL on the emulator, which isn't the output ApiUrl."""
         api, stage = self.outputs["RestApiId"], self.outputs["StageName"]
         return f"{self.emulator.endpoint_url}/_aws/execute-api/{api}/{stage}"
 
 
-class FunctionsBroken(NotPossible):
-    """Functions that don't start; the message has what each of them said."""
-
-
 def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[SystemConfiguration] = ()) -> EmulatorStack:
-    """Build the template where its inputs changed, deploy it, and start each function once.
+    """Build the template, deploy it with these downstream systems, and start each function once.
 
-    `systems` are the downstream systems in which each customer gets an account. What is done, and what is
-    changed for the emulator, is printed to `console`. Raises `SamFailed` with all that SAM CLI said, and
-    `FunctionsBroken`.
+    Prints its progress, and the template's changes for the emulator.
+
+    Raises:
+        NotPossible: SAM CLI failed, or a function doesn't start.
     """
     template, changes, digest = _build(console)
     console.print(_as_table(changes))
@@ -71,10 +68,7 @@ def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[Syst
 
 
 def update(stack: EmulatorStack, console: Console) -> bool:
-    """Deploy what has changed since the stack was deployed; its data stays. Returns whether anything had changed.
-
-    Raises what `deploy` raises; what failed half-way is deployed again the next time.
-    """
+    """Deploy the changes and keep the stack's data; returns whether there were any. Raises what `deploy` raises."""
     template, _, digest = _build(console)
     record = stack.emulator.folder / DIGEST
     if record.exists() and record.read_text(encoding="utf-8") == digest:
@@ -84,7 +78,7 @@ def update(stack: EmulatorStack, console: Console) -> bool:
 
 
 def _build(console: Console) -> tuple[Template, list[Change], str]:
-    """The template for the emulator, what was changed in it, and the SHA-256 of all that is deployed."""
+    """The template for the emulator, the changes made in it, and the SHA-256 of the whole deployment."""
     with _step(console, "sam build") as step:
         if not build():
             step.append("unchanged")
@@ -94,7 +88,7 @@ def _build(console: Console) -> tuple[Template, list[Change], str]:
 
 
 def _patched(built: Path) -> tuple[Template, list[Change]]:
-    """The template that was built into a folder, as the emulator takes it, and what was changed in it."""
+    """The template built into a folder, patched for the emulator, and the changes made in it."""
     template: Template = yaml.load((built / "template.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
     return template, patch(template, built)
 
@@ -103,19 +97,18 @@ def _deploy(
     emulator: Emulator, console: Console, template: Template, digest: str, parameters: Mapping[str, str]
 ) -> EmulatorStack:
     record = emulator.folder / DIGEST
-    record.unlink(missing_ok=True)
+    record.unlink(missing_ok=True)  # so that a failed deployment is repeated
     with _step(console, "sam deploy"):
         _sam_deploy(emulator, STACK_NAME, template, parameters)
     stack = EmulatorStack.on(emulator)
     with _step(console, "warm up"):
         _warm_up(stack)
-    _remove_old_versions(stack)
     record.write_text(digest, encoding="utf-8")
     return stack
 
 
 def deploy_beside(stack: EmulatorStack, name: str, template: Path, parameters: Mapping[str, str]) -> Mapping[str, str]:
-    """Build and deploy another application beside the stack; return its outputs. Raises `SamFailed`."""
+    """Build and deploy another application beside the stack; return its outputs. Raises `NotPossible`."""
     built = stack.emulator.folder / name
     build_functions(template, built)
     template_here, _ = _patched(built)
@@ -137,44 +130,39 @@ def _sam_deploy(emulator: Emulator, name: str, template: Mapping[str, object], p
         "--no-confirm-changeset",
         "--no-fail-on-empty-changeset",
         "--no-progressbar",
+        "--use-json",  # SAM CLI writes and reads YAML slowly
         directory=emulator.folder,
         environment=emulator.credentials(),
     )
 
 
 def _warm_up(stack: Stack) -> None:
-    """Invoke each function with an empty object, which it refuses: it has started. Raises `FunctionsBroken`.
+    """Invoke each function with an empty object, which it rejects, to see that it starts. Raises `NotPossible`.
 
-    As many at a time as there are processors: more would only wait for one another.
+    Then delete its old versions, each of which keeps a worker. The last one stays: it may have calls to answer.
     """
     functions = stack.session.client("lambda")
 
     def start(alias: str) -> str | None:
         answer = json.loads(functions.invoke(FunctionName=alias, Payload=b"{}")["Payload"].read())
-        failed = isinstance(answer, dict) and str(answer.get("errorType")).startswith("Runtime.")
-        return f"{alias}: {answer['errorType']}: {answer['errorMessage']}" if failed else None
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        aliases = [alias for _, alias in stack.resources("AWS::Lambda::Alias")]
-        broken = [failure for failure in pool.map(start, aliases) if failure]
-    if broken:
-        raise FunctionsBroken("\n".join(["These functions don't start:", *broken]))
-
-
-def _remove_old_versions(stack: Stack) -> None:
-    """Keep of a function's former versions the last one, for the calls that it has yet to answer: each has a worker."""
-    functions = stack.session.client("lambda")
-    for _, alias in stack.resources("AWS::Lambda::Alias"):
+        if isinstance(answer, dict) and str(answer.get("errorType")).startswith("Runtime."):
+            return f"{alias}: {answer['errorType']}: {answer['errorMessage']}"
         name = alias.split(":")[-2]
         versions = functions.list_versions_by_function(FunctionName=name)["Versions"]
-        numbers = sorted(int(it["Version"]) for it in versions if it["Version"] != "$LATEST")
-        for number in numbers[:-2]:
+        for number in sorted(int(it["Version"]) for it in versions if it["Version"] != "$LATEST")[:-2]:
             functions.delete_function(FunctionName=name, Qualifier=str(number))
+        return None
+
+    # One thread for each processor: more would only wait for each other.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        broken = list(filter(None, pool.map(start, [alias for _, alias in stack.resources("AWS::Lambda::Alias")])))
+    if broken:
+        raise NotPossible("\n".join(["These functions don't start:", *broken]))
 
 
 @contextmanager
 def _step(console: Console, name: str) -> Iterator[list[str]]:
-    """Show a step while it runs, then a line with its seconds and what was appended."""
+    """Show a step while it runs, then its seconds and the remarks appended to it."""
     remarks: list[str] = []
     began = time.monotonic()
     with console.status(f"{name} …"):
@@ -184,7 +172,7 @@ def _step(console: Console, name: str) -> Iterator[list[str]]:
 
 def _as_table(changes: list[Change]) -> Table:
     table = Table("resources", "on this machine", "because the emulator", title_justify="left")
-    table.title = "Changed in the built template, for the emulator only"
+    table.title = "Changes to the built template, for the emulator only"
     for change in changes:
         table.add_row("\n".join(change.where), change.what, change.why)
     return table

@@ -1,13 +1,11 @@
-"""Forks the workers of Lambda functions: a start costs hundredths of a second, since everything is imported already.
+"""Forks the workers of Lambda functions, which start within milliseconds, since everything is already imported.
 
-One process imports what functions share. From it is forked a process for each function, which imports the handler,
-and from that one are forked the function's workers. They start from what Lambda's SnapStart would restore: a function
-that is initialised, and was never invoked. https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html
+One process imports what functions share. It forks a process for each function, which imports the handler and forks the
+function's workers. As with SnapStart, a worker starts from a function that is initialised but was never invoked.
 """
 
 from __future__ import annotations
 
-import compileall
 import fcntl
 import json
 import os
@@ -24,14 +22,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-# Slow to import, and nothing in it reads the environment, which is each function's own.
+# Slow to import, and independent of the environment, which differs between functions.
 SHARED = ("botocore.session", "pydantic")
 REQUEST_BYTES = 65536
 
 
 @dataclass(frozen=True)
 class Forked:
-    """A process, a file that becomes readable when it ends, and the client that waits for its exit status."""
+    """A process, its pidfd, and the client that waits for its exit status."""
 
     pid: int
     file: int
@@ -42,7 +40,7 @@ class Forked:
         self.client.close()
 
     def has_ended(self, ready: list[Any]) -> bool:
-        """Whether it has, seen from what is ready to be read; it is killed if its client has left."""
+        """Whether it has ended, given the files that are ready to read; it is killed if its client has left."""
         if self.client in ready:
             signal.pidfd_send_signal(self.file, signal.SIGKILL)
         elif self.file not in ready:
@@ -55,17 +53,18 @@ class Forked:
 
 
 def main(name: str, listener: socket.socket) -> None:
-    """Be the first process. What follows a `serve` is done by the processes that it forks."""
-    compileall.compile_dir(".", quiet=2)  # once, rather than by each function
-    # A worker imports again what fails to import here and below, and reports it as on AWS.
+    """Run as the base process. Each `serve` returns in the processes that it forks."""
+    # If an import fails, here or below, the worker repeats it and reports the error as on AWS.
     for module in SHARED:
         if find_spec(module.partition(".")[0]):
             with suppress(BaseException):
                 import_module(module)
-    (function, environment), (descriptor,) = serve(name, listener)
+    (function, environment, code), (descriptor,) = serve(name, listener)
 
+    os.chdir(code)
+    sys.path.insert(0, code)
     _enter(environment)
-    # The runtime client is each worker's to import: its native part reads the environment as it is loaded.
+    # Each worker imports the runtime client, which reads the environment when it is loaded.
     with suppress(BaseException):
         import_module(os.environ["_HANDLER"].rpartition(".")[0].replace("/", "."))
     environment, streams = serve(function, socket.socket(fileno=descriptor), until_the_client_leaves=True)
@@ -79,9 +78,9 @@ def main(name: str, listener: socket.socket) -> None:
 
 
 def serve(name: str, listener: socket.socket, *, until_the_client_leaves: bool = False) -> tuple[Any, list[int]]:
-    """Fork a process for each request, and return there, with the request and the open files that came with it.
+    """Fork a process for each request, and return the request and its open files there.
 
-    The server itself exits once its last process has ended.
+    The server exits once its last process has ended.
     """
     running: list[Forked] = []
     while True:
@@ -92,7 +91,7 @@ def serve(name: str, listener: socket.socket, *, until_the_client_leaves: bool =
         if listener in ready:
             client, _ = listener.accept()
             request, files, _, _ = socket.recv_fds(client, REQUEST_BYTES, 3)
-            if not request:  # the client was killed before it asked
+            if not request:  # the client was killed
                 client.close()
             elif pid := os.fork():
                 for file in files:
@@ -110,7 +109,7 @@ def serve(name: str, listener: socket.socket, *, until_the_client_leaves: bool =
 
 
 def _nobody_has_connected(name: str, listener: socket.socket) -> bool:
-    """Whether nobody has, and from now on nobody can: who connects holds the lock, and looks for the socket's name."""
+    """Whether no client has connected; if so, remove the socket under the lock, so that none can."""
     with Path(f"{name}.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if select.select([listener], [], [], 0)[0]:
@@ -120,7 +119,7 @@ def _nobody_has_connected(name: str, listener: socket.socket) -> bool:
 
 
 def _enter(environment: dict[str, str]) -> None:
-    """Have this environment, as if Python had been started in it."""
+    """Replace the environment, as if Python had been started in it."""
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()

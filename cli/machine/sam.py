@@ -1,4 +1,4 @@
-"""SAM CLI as it is, run out of the way: quiet, nothing sent or written outside, ended with us.
+"""SAM CLI, run quietly: it sends nothing, writes nothing outside its folder, and ends with this process.
 
 `python -m cli.machine.sam validate --lint` runs it on the project's template.
 """
@@ -17,30 +17,26 @@ from cli import PROJECT, NotPossible
 from cli.machine.environment import ROOT_OF_THE_EMULATOR
 from cli.machine.supervised_process import start_supervised
 
-# A time far ahead, in seconds since 1970: SAM CLI looks for a newer version a week after it.
+# In seconds since 1970: SAM CLI looks for a newer version a week later.
 NEVER = 4102444800.0
 
 
-class SamFailed(NotPossible):
-    """SAM CLI ended with an error; the message has the command and all that it said."""
-
-
 def sam(*arguments: str, directory: Path, environment: Mapping[str, str]) -> None:
-    """Run `sam` with the given arguments in a directory. Raises `SamFailed`.
+    """Run `sam` in a directory, with the user's environment except for their AWS and Python settings.
 
-    It gets the user's environment, less what concerns their AWS account or Python. The user's own ~/.aws-sam stays as
-    it is, and the newest version is not asked for.
+    Raises:
+        NotPossible: it failed; the message has its output.
     """
     binaries = Path(sys.executable).parent
     folder = Path(tempfile.mkdtemp(prefix="customer-onboarding-sam-"))
     (folder / "metadata.json").write_text(json.dumps({"lastVersionCheck": NEVER}), encoding="utf-8")
     theirs = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SAM_", "PYTHON"))}
     ours = {
-        "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # uv is there too
+        "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # also finds uv
         "PYTHONUTF8": "1",  # the project's files are UTF-8 in any locale
         "TMPDIR": str(folder),
         "SAM_CLI_TELEMETRY": "0",
-        "SAM_CLI_POLL_DELAY": "0.2",  # seconds
+        "SAM_CLI_POLL_DELAY": "0.05",  # seconds
         "__SAM_CLI_APP_DIR": str(folder),
     }
     with start_supervised(
@@ -52,11 +48,11 @@ def sam(*arguments: str, directory: Path, environment: Mapping[str, str]) -> Non
     ) as process:
         output = b"".join(process.stdout or ()).decode(errors="replace")
     if process.returncode:
-        raise SamFailed(f"sam {' '.join(arguments)}\n{output}")
+        raise NotPossible(f"sam {' '.join(arguments)}\n{output}")
 
 
 if __name__ == "__main__":
     try:
         sam(*sys.argv[1:], directory=PROJECT, environment=ROOT_OF_THE_EMULATOR)
-    except SamFailed as failure:
+    except NotPossible as failure:
         sys.exit(str(failure))
