@@ -1,1 +1,1 @@
-"""What a cold start costs, and how large the package is: `make bench`. What a registration costs: `make cost`."""
+"""`make bench` measures cold starts and the package's size; `make cost` says what a registration costs."""

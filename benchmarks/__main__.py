@@ -1,8 +1,8 @@
-"""Prints what each function's cold start costs, where its time goes, and how large the package is: `make bench`.
+"""`make bench` prints the CPU time of each function's cold start, where it goes, and the package's size.
 
-Each measurement is a fresh process that sees what Lambda gives it: the package, the runtime's SDK and the standard
-library. A function and the bare way, which imports boto3 and builds the same clients, take turns, so that what else the
-machine does touches both alike, and only the ratio of the two is a result.
+Each measurement is a new process that has only the package, the runtime's SDK and the standard library. Each function
+alternates with a baseline that imports boto3 and builds the same clients. Only their ratio is comparable across
+machines.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from cli import terminal
 from cli.machine.build import BUILT, LIBRARY, build
 
 TURNS = 11  # measurements of each
-# The interpreter's own start is not measured.
+# Excludes the interpreter's start.
 TIMED = "import time\nbegan = time.process_time()\n{code}\nprint(time.process_time() - began)"
 SERVICES = """\
 import gc, {module}
@@ -42,16 +42,16 @@ IMPORT_TIME = re.compile(r"^import time:\s+(?P<own>\d+) \|\s+\d+ \| +(?P<module>
 
 @dataclass(frozen=True)
 class Package:
-    """A function's code as it lies in Lambda."""
+    """A function's package, as in Lambda."""
 
     folder: Path
     environment: Mapping[str, str]
 
     def run(self, code: str, *options: str) -> subprocess.CompletedProcess[str]:
-        """Run code in a fresh process; raises `subprocess.CalledProcessError`."""
+        """Run code in a new process."""
         environment = {
             "PYTHONPATH": f"{self.folder}{os.pathsep}{LIBRARY}",
-            "PYTHONDONTWRITEBYTECODE": "1",  # Lambda's /var/task can't be written to
+            "PYTHONDONTWRITEBYTECODE": "1",  # /var/task is read-only
             **self.environment,
         }
         command = [sys.executable, "-S", *options, "-c", code]
@@ -60,7 +60,7 @@ class Package:
         )
 
     def milliseconds(self, code: str) -> float:
-        """CPU time that the code takes."""
+        """The code's CPU time."""
         return 1000 * float(self.run(TIMED.format(code=code)).stdout.split()[-1])
 
 
@@ -70,10 +70,10 @@ def main() -> None:
     template = yaml.safe_load((BUILT / "template.yaml").read_text(encoding="utf-8"))
     functions = [it["Properties"] for it in template["Resources"].values() if it["Type"] == "AWS::Serverless::Function"]
     environment = _environment([template["Globals"]["Function"], *functions])
-    table = Table("function", "clients", title="CPU time of a cold start, in ms", title_justify="left")
-    for heading in ("bare", "function", "ratio", "without byte code"):
+    table = Table("function", "clients", title="CPU time of a cold start in ms", title_justify="left")
+    for heading in ("baseline", "function", "ratio", "without byte code"):
         table.add_column(heading, justify="right")
-    table.add_column("where the time goes")
+    table.add_column("largest parts")
     with tempfile.TemporaryDirectory() as folder:
         compiled = Package(_unpack(Path(folder) / "compiled"), environment)
         compileall.compile_dir(compiled.folder, quiet=2)
@@ -82,37 +82,37 @@ def main() -> None:
             table.add_row(*_measure(function["Handler"].rpartition(".")[0], compiled, plain))
         size = Path(shutil.make_archive(f"{folder}/package", "zip", plain.folder)).stat().st_size
     console.print(table)
-    console.print(f"The package: {size / 2**20:.1f} MiB zipped, without byte code as sam build leaves it")
+    console.print(f"Package: {size / 2**20:.1f} MiB zipped, without byte code")
 
 
 def _environment(functions: list[Mapping[str, Any]]) -> dict[str, str]:
-    """Every variable that a function gets from the template, with a value that serves to import it."""
+    """The variables that functions get from the template, with values good enough to import them."""
     variables = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "key", "AWS_DEFAULT_REGION": "us-east-1"}
     for function in functions:
         for name, value in function.get("Environment", {}).get("Variables", {}).items():
             variables[name] = value if isinstance(value, str) else "value"
-    variables.pop("POWERTOOLS_LOG_LEVEL", None)  # "value" is no level
+    variables.pop("POWERTOOLS_LOG_LEVEL", None)  # "value" isn't a level
     return variables
 
 
 def _unpack(folder: Path) -> Path:
-    """Put the package together as `sam build` leaves it, without byte code."""
+    """Write the package to a folder as `sam build` does, without byte code."""
     (packages,), (code,) = BUILT.glob("*.packages"), BUILT.glob("*.zip")
     shutil.copytree(packages, folder, ignore=shutil.ignore_patterns("__pycache__"))
     with zipfile.ZipFile(code) as archive:
         archive.extractall(folder)
-    (folder / "bootstrap").unlink()  # the emulator's alone
+    (folder / "bootstrap").unlink()  # for the emulator only
     return folder
 
 
 def _measure(module: str, compiled: Package, plain: Package) -> tuple[str, ...]:
-    """The row of a handler's module: medians of the times and of their ratio."""
+    """The table's row for a handler's module: median times and the median ratio."""
     services = sorted(compiled.run(SERVICES.format(module=module)).stdout.split())
-    # A function without clients is held against one that has the table's.
+    # A function without clients is compared with one client, DynamoDB's.
     clients = [f"boto3.client({service!r})" for service in services or ["dynamodb"]]
-    bare, function = "\n".join(["import boto3", *clients]), f"import {module}"
-    pairs = [(compiled.milliseconds(bare), compiled.milliseconds(function)) for _ in range(TURNS)]
-    parts = _where_the_time_goes(compiled, module).most_common(4)
+    baseline, function = "\n".join(["import boto3", *clients]), f"import {module}"
+    pairs = [(compiled.milliseconds(baseline), compiled.milliseconds(function)) for _ in range(TURNS)]
+    parts = _import_times(compiled, module).most_common(4)
     return (
         module.partition(".")[0],
         ", ".join(services) or "none",
@@ -124,11 +124,8 @@ def _measure(module: str, compiled: Package, plain: Package) -> tuple[str, ...]:
     )
 
 
-def _where_the_time_goes(package: Package, module: str) -> Counter[str]:
-    """Microseconds of importing, by the package at the top of each module's name; all of ours is one.
-
-    `-X importtime` takes time too. A handler's module counts with its clients, which are built while it is imported.
-    """
+def _import_times(package: Package, module: str) -> Counter[str]:
+    """Microseconds of importing by top-level package. The handler's module includes building its clients."""
     report = package.run(f"import {module}", "-X", "importtime").stderr
     parts: Counter[str] = Counter()
     for line in IMPORT_TIME.finditer(report):

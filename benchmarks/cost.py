@@ -1,6 +1,6 @@
-"""Prints what a million registrations cost on AWS, by the way they take through the workflow: `make cost`.
+"""`make cost` prints what a million registrations cost on AWS, for each path through the workflow.
 
-Transitions and calls are counted from the definition. The rest was measured or looked up: docs/cost.md says when.
+Transitions and calls are counted in the definition. docs/cost.md says when the rest was measured or looked up.
 """
 
 from __future__ import annotations
@@ -15,23 +15,22 @@ import yaml
 
 DEFINITION = Path(__file__).parent.parent / "statemachine" / "customer_onboarding.asl.yaml"
 
-# US dollars for a million.
+# US dollars per million.
 TRANSITION, EMAIL, EVENT, API_REQUEST = 25.00, 160.00, 1.00, 3.50
 MESSAGE = 3 * 0.40  # SQS: send, receive, delete
 WRITE, READ = 0.625, 0.125
-CALL = 0.20 + 0.029 * 13.3334  # Lambda: the request, and the GB-seconds of a warm call (58 ms with 512 MB)
-LOGGED = 0.50 * 1_500_000_000 / 2**30  # CloudWatch Logs: about 1,500 bytes for each call and each transition
+CALL = 0.20 + 0.029 * 13.3334  # Lambda: the request, and a warm call's GB-seconds (58 ms at 512 MB)
+LOGGED = 0.50 * 1_500_000_000 / 2**30  # CloudWatch Logs: about 1,500 bytes per call or transition
 
-# Write units of DynamoDB; in a transaction, each item counts twice.
+# DynamoDB write units; an item in a transaction counts twice.
 WRITES = {"CreateAccount": 4, "ActivateAccount": 1, "SendWelcomeEmail": 2, "CancelAccount": 4}
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way through the workflow.
+    """A path through the workflow.
 
-    `turns` says where it leaves a state by a Catch or a Choice. `more` are the states that it enters besides: in the
-    iterations of a Map, and in retries.
+    `turns` has the next state where a Catch or a Choice is taken. `more` are states entered in a Map or in retries.
     """
 
     name: str
@@ -39,7 +38,7 @@ class Way:
     more: tuple[str, ...] = ()
 
     def path(self, machine: Mapping[str, Any]) -> Iterator[str]:
-        """The states of the machine itself, in order."""
+        """The top-level states, in order."""
         name = machine["StartAt"]
         while name:
             yield name
@@ -64,7 +63,7 @@ WAYS = (
 
 
 def bill(way: Way, machine: Mapping[str, Any]) -> dict[str, float]:
-    """The transitions of a registration, and US dollars for a million of them by service."""
+    """A registration's transitions, and US dollars per million registrations by service."""
     states = dict(machine["States"])
     for state in machine["States"].values():
         states |= state.get("ItemProcessor", {}).get("States", {})
@@ -73,11 +72,11 @@ def bill(way: Way, machine: Mapping[str, Any]) -> dict[str, float]:
     uses = Counter(states[name].get("Resource", "").rpartition(":::")[2] for name in entered)
     events, validated = uses["events:putEvents"], path.count("PublishCustomerValidated")
     onboarded, failed = path[-1].startswith("Onboarded"), states[path[-1]]["Type"] == "Fail"
-    # One starts the workflow. track_onboarding and record_analytics read each event, detect_fraud CustomerValidated;
-    # track_onboarding also reads that an execution has failed.
+    # One starts the workflow. track_onboarding and record_analytics read each event, detect_fraud CustomerValidated.
+    # track_onboarding also reads a failed execution.
     messages = 1 + 2 * events + validated + failed
-    calls = 1 + messages + uses["lambda:invoke"]  # register_customer, what reads the queues, what the states call
-    # An event: 1 write by track_onboarding and 4 by record_analytics, which adds 2 once a customer is onboarded.
+    calls = 1 + messages + uses["lambda:invoke"]  # register_customer, the queues' consumers, the states' functions
+    # Per event, track_onboarding writes 1 and record_analytics 4, plus 2 once the customer is onboarded.
     writes = sum(WRITES.get(name, 0) for name in entered) + 5 * events + 4 * validated + 2 * onboarded + failed
     reads = events + 2 * validated
     dollars = {
@@ -90,14 +89,14 @@ def bill(way: Way, machine: Mapping[str, Any]) -> dict[str, float]:
         "API": API_REQUEST,
         "Logs": LOGGED * (calls + len(entered)),
     }
-    return {"transitions": len(entered), **dollars, "together": sum(dollars.values())}
+    return {"transitions": len(entered), **dollars, "total": sum(dollars.values())}
 
 
 def main() -> None:
     machine = yaml.safe_load(DEFINITION.read_text(encoding="utf-8"))
     bills = {way.name: bill(way, machine) for way in WAYS}
     width = max(map(len, bills))
-    print("US dollars for a million registrations, list prices of us-east-1\n")
+    print("US dollars per million registrations, list prices of us-east-1\n")
     print(" " * width, *bills[WAYS[0].name], sep="  ")
     for name, amounts in bills.items():
         print(f"{name:{width}}", *(f"{amount:{len(head)},.0f}" for head, amount in amounts.items()), sep="  ")

@@ -1,4 +1,4 @@
-"""The stack that `up` leaves running and `down` ends."""
+"""The stack that `up` leaves running and `down` stops."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ STATE = WORKSPACE / "up.json"
 
 
 def up(console: Console) -> None:
-    """Start and deploy, or bring up to date what is up, with its data kept; then say how to use it."""
-    # Two at once would leave an emulator that is in no state file.
+    """Start a stack, or update the running one and keep its data; then print how to use it."""
+    # Two of these at the same time would leave an emulator that no state file knows.
     with locked(STATE.with_suffix(".lock")):
         stack = running()
         if stack is None:
@@ -40,47 +40,47 @@ def up(console: Console) -> None:
             STATE.write_text(json.dumps(state), encoding="utf-8")
             aws.leave_running()
         elif not update(stack, console):
-            console.print("It is up, and up to date.")
+            console.print("Already running and up to date.")
     _explain(stack, json.loads(STATE.read_text(encoding="utf-8"))["partners"], console)
 
 
 def down(console: Console) -> None:
-    """End what `up` left running, if it still is."""
+    """Stop the stack that `up` left running, if it still runs."""
     with locked(STATE.with_suffix(".lock")):
         if stack := running():
             stack.emulator.stop()
-        console.print("Ended." if stack else "Nothing is up.")
+        console.print("Stopped." if stack else "Nothing is running.")
         STATE.unlink(missing_ok=True)
 
 
 def running() -> EmulatorStack | None:
-    """The stack that `up` left running, if its very emulator still runs."""
+    """The stack that `up` left running, if its emulator is still the same process."""
     try:
         state = json.loads(STATE.read_text(encoding="utf-8"))["emulator"]
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     aws = Emulator(state["port"], Path(state["folder"]))
     if not aws.is_running():
-        aws.stop()  # its folder may have outlived it
+        aws.stop()  # removes a leftover folder
         return None
     return EmulatorStack.on(aws)
 
 
 def find(name: str | None) -> Stack:
-    """Return the stack of this name on AWS, or without a name the one that `up` left running.
+    """Return the stack with this name on AWS or, without a name, the one that `up` left running.
 
     Raises:
-        NotPossible: nothing is up on this machine; and what `Stack.on_aws` raises.
+        NotPossible: no such stack.
     """
     if name is not None:
         return Stack.on_aws(name)
     if stack := running():
         return stack
-    raise NotPossible("Nothing is up. Run `make up` first, or name a stack on AWS with --stack")
+    raise NotPossible("Nothing is running. Run `make up` first, or name a stack on AWS with --stack")
 
 
 def _start_partners(aws: Emulator) -> list[SystemConfiguration]:
-    """Start the partners as a process that ends when the emulator does."""
+    """Start the partners in a process that ends with the emulator."""
     with (aws.folder / "partners.err").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cli.downstream", str(aws.folder)],
@@ -88,13 +88,13 @@ def _start_partners(aws: Emulator) -> list[SystemConfiguration]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            start_new_session=True,  # as the emulator is: the terminal's Ctrl-C is not for it
+            start_new_session=True,  # out of reach of the terminal's Ctrl-C
         )
     with process.stdout or io.BytesIO() as output:
         said = output.read()
     if not said:
         errors = (aws.folder / "partners.err").read_text(encoding="utf-8")
-        raise NotPossible(f"The downstream systems of this machine did not start:\n{errors}")
+        raise NotPossible(f"The local downstream systems did not start:\n{errors}")
     return [SystemConfiguration(**system) for system in json.loads(said)]
 
 
@@ -111,11 +111,11 @@ def _explain(stack: EmulatorStack, partners: Mapping[str, str], console: Console
         ("report", ".venv/bin/onboarding report"),
         ("outbox", f"curl {stack.emulator.endpoint_url}/_ministack/ses/messages"),
         ("AWS CLI", f"export {exports}"),
-        ("update", "make up, again"),
-        ("end", "make down"),
+        ("update", "make up"),
+        ("stop", "make down"),
     ]
     for name, url in partners.items():
-        lines.append((name, f"{url}, its accounts: curl {url}/accounts"))
-        lines.append(("", f"fails after: curl -X PUT {url}/faults -d '{faults}'"))
+        lines.append((name, f"{url}; list accounts: curl {url}/accounts"))
+        lines.append(("", f"make it refuse Ada: curl -X PUT {url}/faults -d '{faults}'"))
     for label, text in lines:
         console.print(f"{label:<8} {text}", markup=False, soft_wrap=True)

@@ -1,1 +1,1 @@
-"""A deployed stack and its executions, as AWS's APIs have them: the same on this machine."""
+"""A deployed stack, its executions and queues, through AWS's APIs: the same here and on AWS."""

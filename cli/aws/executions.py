@@ -1,4 +1,4 @@
-"""The workflow's executions: each is named after its customer."""
+"""The workflow's executions, each named by its customerId."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 def execution_arn(state_machine_arn: str, customer_id: str) -> str:
-    """The ARN of the customer's execution, whether there is one or not."""
+    """The ARN of the customer's execution, which need not exist."""
     return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{customer_id}"
 
 
 def history(sfn: SFNClient, arn: str) -> list[HistoryEventTypeDef]:
-    """The execution's events, the oldest first."""
+    """The execution's events, oldest first."""
     pages = sfn.get_paginator("get_execution_history").paginate(executionArn=arn)
     return [event for page in pages for event in page["events"]]

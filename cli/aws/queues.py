@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def take(sqs: SQSClient, queue_url: str) -> Iterator[str]:
-    """Yield the body of each message that is in the queue now; a message is deleted when the next one is asked for."""
+    """Yield the body of each message in the queue; a message is deleted when the next one is requested."""
     while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
             yield message["Body"]
@@ -20,7 +20,7 @@ def take(sqs: SQSClient, queue_url: str) -> Iterator[str]:
 
 
 def messages(stack: Stack) -> Iterator[tuple[str, int]]:
-    """How many messages are in each of the stack's queues, waiting or in work, by its logical id."""
+    """Each of the stack's queues, by its logical id, with its number of messages, waiting or in flight."""
     sqs = stack.session.client("sqs")
     for name, url in stack.resources("AWS::SQS::Queue"):
         attributes = sqs.get_queue_attributes(

@@ -14,18 +14,17 @@ from cli import NotPossible
 
 @dataclass(frozen=True)
 class Stack:
-    """A deployed stack: its name, and a session in the account that has it."""
+    """A deployed stack: its name, and a session in its account."""
 
     session: boto3.Session
     name: str
 
     @classmethod
     def on_aws(cls, name: str) -> Stack:
-        """The stack of this name on AWS, with the credentials of the environment.
+        """The stack with this name on AWS, using the environment's credentials.
 
         Raises:
-            NotPossible: the stack is not one of this template.
-            botocore.exceptions.ClientError, BotoCoreError: AWS refused, or is out of reach.
+            NotPossible: the stack wasn't deployed from this template.
         """
         stack = cls(boto3.Session(), name)
         if "ApiUrl" not in stack.outputs:
@@ -34,7 +33,7 @@ class Stack:
 
     @property
     def api_url(self) -> str:
-        """Where its API answers."""
+        """The base URL of the API."""
         return self.outputs["ApiUrl"]
 
     @cached_property
@@ -44,18 +43,18 @@ class Stack:
 
     @property
     def systems(self) -> list[str]:
-        """The names of the downstream systems in which each customer gets an account."""
+        """The names of the downstream systems."""
         parameters = {it["ParameterKey"]: it["ParameterValue"] for it in self._described.get("Parameters", [])}
         return [name for name in parameters.get("DownstreamSystems", "").split(",") if name]
 
     def resource(self, logical_id: str) -> str:
-        """The physical id of a resource: a queue's URL, a table's or a function's name."""
+        """A resource's physical id: a queue's URL, a table's or a function's name."""
         cloudformation = self.session.client("cloudformation")
         resource = cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId=logical_id)
         return resource["StackResourceDetail"]["PhysicalResourceId"]
 
     def resources(self, resource_type: str) -> Iterator[tuple[str, str]]:
-        """The resources of one type: the logical and the physical id of each."""
+        """The logical and physical id of each resource of one type."""
         pages = self.session.client("cloudformation").get_paginator("list_stack_resources")
         for page in pages.paginate(StackName=self.name):
             for resource in page["StackResourceSummaries"]:

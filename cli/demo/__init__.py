@@ -1,1 +1,1 @@
-"""The demo: customers, onboarded by the stack on this machine, and a verdict on what came of each."""
+"""The demo: onboards sample customers on this machine and checks each result."""

@@ -1,4 +1,4 @@
-"""The customers of the demo, read from customers.yaml."""
+"""The demo's customers, from customers.yaml."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CUSTOMERS = Path(__file__).with_name("customers.yaml")
 
 
 class Customer(BaseModel):
-    """A registration. `customer` is the body that is sent, sound or not; the file explains the other fields."""
+    """A registration; `customer` is the request body, valid or not. customers.yaml explains the other fields."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
@@ -29,5 +29,4 @@ class Customer(BaseModel):
 
 
 def load() -> list[Customer]:
-    """Raises `pydantic.ValidationError` where the file is not of this form."""
     return TypeAdapter(list[Customer]).validate_python(yaml.safe_load(CUSTOMERS.read_text("utf-8")))

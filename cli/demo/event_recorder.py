@@ -1,4 +1,4 @@
-"""A consumer of the bus that the template knows nothing of: it is added beside the stack."""
+"""A consumer of the events, added beside the stack: the template doesn't know it."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ NAME = "demo-event-recorder"
 
 @dataclass(frozen=True)
 class EventRecorder:
-    """A queue that gets each event which the bus carries from now on."""
+    """A queue that receives every event published from now on."""
 
     sqs: SQSClient
     queue_url: str
 
     def events(self) -> list[dict[str, Any]]:
-        """Take the events that have come, in EventBridge's envelope."""
+        """Take the events received so far, in EventBridge's envelope."""
         return [json.loads(body) for body in take(self.sqs, self.queue_url)]
 
 
 def record_events(stack: Stack) -> EventRecorder:
-    """Add a rule for all events of the customer service, and a queue as its target.
+    """Add a rule for all onboarding events, with a queue as its target.
 
-    The emulator delivers to any queue; on AWS this one would need a policy that lets EventBridge send to it.
+    On AWS, the queue would also need a policy that lets EventBridge send to it.
     """
     sqs, events = stack.session.client("sqs"), stack.session.client("events")
     bus = stack.outputs["EventBusName"]

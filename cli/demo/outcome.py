@@ -1,4 +1,4 @@
-"""What became of a customer, and how it is shown."""
+"""A customer's result, and how the demo prints it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cli.operate import trace
 
 @dataclass(frozen=True)
 class Outcome:
-    """The answers to a registration, of which the last counts, and in the end the status that the API gives."""
+    """The answers to a registration's attempts, the last one final, and the onboarding's final status."""
 
     customer: Customer
     answers: Sequence[httpx.Response]
@@ -31,7 +31,7 @@ class Outcome:
 
     @property
     def customer_id(self) -> str | None:
-        """The customerId, where the registration was accepted."""
+        """The customerId, if the registration was accepted."""
         answer = self.answers[-1]
         return answer.json()["customerId"] if answer.status_code == httpx.codes.ACCEPTED else None
 
@@ -43,7 +43,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class World:
-    """Where to look: `events` are EventBridge's envelopes, `mails` entries of the emulator's outbox."""
+    """What the demo looks at; `events` are EventBridge's envelopes, `mails` entries of the emulator's outbox."""
 
     stack: Stack
     downstream: Systems
@@ -52,7 +52,7 @@ class World:
 
 
 def show(outcome: Outcome, world: World, console: Console) -> None:
-    """Print what was sent and what came of it; where that was not expected, the whole trace too."""
+    """Print what was sent and what happened, with the whole trace if it wasn't expected."""
     mark = Text("✓ ", "bold green") if outcome.is_as_expected else Text("✗ ", "bold red")
     console.print(Rule(mark + Text(outcome.customer.title, style="bold default"), align="left", style="dim"))
     rows = Table.grid(padding=(0, 2))
@@ -78,7 +78,7 @@ def _answered(outcome: Outcome) -> Iterator[tuple[str, str]]:
         yield "fault", f"{system} fails: {' ▸ '.join(planned)}"
     *refused, answer = outcome.answers
     for refusal in _counted(f"{it.status_code} {it.reason_phrase}" for it in refused):
-        yield "answer", f"{refusal}: asked again, as Retry-After says"
+        yield "answer", f"{refusal}: retried after Retry-After"
     document = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
     said = f"customerId {outcome.customer_id}" if outcome.customer_id else document.get("detail", answer.text)
     yield "answer", f"{answer.status_code} {answer.reason_phrase}: {said}"
@@ -87,7 +87,7 @@ def _answered(outcome: Outcome) -> Iterator[tuple[str, str]]:
 
 def _followed(outcome: Outcome, traced: trace.Trace, world: World) -> Iterator[tuple[str, str]]:
     customer_id, status = traced.customer_id, outcome.status
-    yield "way", " ▸ ".join(_steps(traced))
+    yield "path", " ▸ ".join(_steps(traced))
     yield "status", f"{status.get('status')}, e-mail {status.get('welcomeEmail')}"
     yield from _refused(status)
     events = [event for event in world.events if event["detail"]["customerId"] == customer_id]
@@ -100,7 +100,7 @@ def _followed(outcome: Outcome, traced: trace.Trace, world: World) -> Iterator[t
     ):
         shown = (f"{name} ({answers[name]})" if name in answers else name for name in holders)
         if holders or label == "accounts":
-            yield label, ", ".join(shown) or "in no system"
+            yield label, ", ".join(shown) or "none"
     message_ids = {event["detail"].get("messageId") for event in events}
     for mail in (it for it in world.mails if it["MessageId"] in message_ids):
         yield "mail", f"to {', '.join(mail['To'])}: {mail['Subject']}"
@@ -113,14 +113,14 @@ def _refused(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _steps(traced: trace.Trace) -> Iterator[str]:
-    """The states, each with the errors of its tries."""
+    """The states, each with the errors of its attempts."""
     for visit in traced.visits:
         errors = ", ".join(_counted(it.error for it in visit.tries if it.error))
         yield f"{visit.state} ({errors})" if errors else visit.state
 
 
 def _counted(words: Iterable[str]) -> Iterator[str]:
-    """The words, with those that come several times in a row counted."""
+    """The words, with repetitions in a row counted."""
     for word, again in groupby(words):
         times = len(list(again))
         yield f"{word} x {times}" if times > 1 else word

@@ -1,4 +1,4 @@
-"""The demo: the customers of customers.yaml, onboarded by the stack on this machine."""
+"""Onboards the customers of customers.yaml on this machine."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from cli.operate.dead_letters import DEAD_LETTER_QUEUE
 from cli.report import table
 from cli.report.source import fetch
 
-# Far more than any of it takes, for a machine that does other things too.
+# Far more than anything here takes, even on a busy machine.
 PATIENCE_SECONDS = 600
-COME_AGAIN = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}
+RETRY = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}
 
 
 def run(console: Console) -> bool:
-    """Run the demo and show it on `console`; whether each customer ended as expected and nothing is stuck."""
+    """Run the demo on a new stack; returns what `demonstrate` returns."""
     with emulator.start() as aws, systems.start(aws) as downstream:
         stack = deploy(aws, console, [system.configuration for system in downstream.all])
         return demonstrate(stack, downstream, load(), console)
 
 
 def demonstrate(stack: EmulatorStack, downstream: Systems, customers: Sequence[Customer], console: Console) -> bool:
-    """Onboard the customers by a stack and show each; whether each ended as expected and nothing is stuck."""
+    """Onboard the customers and show each; whether all ended as expected and nothing was dead-lettered."""
     recorder = record_events(stack)
     outcomes = onboard(stack, downstream, customers, console)
     world = World(stack, downstream, recorder.events(), stack.emulator.mails())
@@ -60,10 +60,10 @@ def demonstrate(stack: EmulatorStack, downstream: Systems, customers: Sequence[C
 
 
 def onboard(stack: Stack, downstream: Systems, customers: Sequence[Customer], console: Console) -> list[Outcome]:
-    """Register the customers, each after the one that it waits for, and wait until all is over.
+    """Register the customers, each after the one it waits for, and wait until all have ended.
 
     Raises:
-        NotPossible: something is stuck.
+        NotPossible: it takes too long.
     """
     registered: dict[str, Outcome] = {}
     done: set[str] = set()
@@ -74,31 +74,31 @@ def onboard(stack: Stack, downstream: Systems, customers: Sequence[Customer], co
             bar.update(task, completed=len(done))
             if len(done) == len(customers):
                 break
-            for customer in sorted(customers, key=lambda it: not it.faults):  # whose systems fail, takes longest
+            for customer in sorted(customers, key=lambda it: not it.faults):  # those with faults take longest
                 if customer.name not in registered and customer.after in {None, *done}:
                     for partner in downstream.partners:
                         partner.plan(customer.customer["email"], *customer.faults.get(partner.name, ()))
                     registered[customer.name] = register(http, stack.api_url, customer)
         else:
-            raise NotPossible(f"Not over: {', '.join(it.name for it in customers if it.name not in done)}")
+            raise NotPossible(f"Still running: {', '.join(it.name for it in customers if it.name not in done)}")
         await_rest(stack)
         return [with_status(http, stack.api_url, registered[customer.name]) for customer in customers]
 
 
 def register(http: httpx.Client, api_url: str, customer: Customer) -> Outcome:
-    """Register the customer as a good client does: asked to come again later, it does, with the same key."""
+    """Register the customer as a good client does: it retries with the same key when the API asks it to."""
     headers = {"Idempotency-Key": customer.idempotency_key or str(uuid4())}
     answers: list[httpx.Response] = []
     for _ in back_off(PATIENCE_SECONDS):
         answers.append(http.post(f"{api_url}/api/customers", json=customer.customer, headers=headers))
-        if answers[-1].status_code not in COME_AGAIN:
+        if answers[-1].status_code not in RETRY:
             break
         time.sleep(float(answers[-1].headers.get("Retry-After", 1)))
     return Outcome(customer, answers)
 
 
 def with_status(http: httpx.Client, api_url: str, outcome: Outcome) -> Outcome:
-    """The outcome with what the API says of the onboarding, where there is one."""
+    """The outcome with the onboarding's status from the API, if there is one."""
     if outcome.customer_id is None:
         return outcome
     answer = http.get(f"{api_url}/api/customers/{outcome.customer_id}/onboarding")
@@ -106,7 +106,7 @@ def with_status(http: httpx.Client, api_url: str, outcome: Outcome) -> Outcome:
 
 
 def _ended_executions(stack: Stack) -> Iterator[set[str]]:
-    """The names of the executions that have ended, again and again until the time is up."""
+    """Poll the names of the executions that have ended, until the time is up."""
     pages = stack.session.client("stepfunctions").get_paginator("list_executions")
     for _ in back_off(PATIENCE_SECONDS):
         found = pages.paginate(stateMachineArn=stack.outputs["StateMachineArn"]).search("executions[]")
@@ -114,15 +114,15 @@ def _ended_executions(stack: Stack) -> Iterator[set[str]]:
 
 
 def await_rest(stack: Stack) -> None:
-    """Wait until no message is in a queue, other than for dead letters.
+    """Wait until the queues are empty, apart from dead-letter queues.
 
     Raises:
-        NotPossible: something is stuck.
+        NotPossible: it takes too long.
     """
     busy, rests = list[str](), 0
     for _ in back_off(PATIENCE_SECONDS):
         busy = [name for name, count in messages(stack) if count and not name.endswith(DEAD_LETTER_QUEUE)]
         rests = 0 if busy else rests + 1
-        if rests > 1:  # seen twice, since what one consumer publishes may be on its way to another
+        if rests > 1:  # twice, since one consumer's event may be on its way to another
             return
     raise NotPossible(f"Messages are stuck in {', '.join(busy)}")

@@ -1,1 +1,1 @@
-"""What `make docs` writes: the documents that are made from the code."""
+"""`make docs`: the documents generated from the code."""

@@ -1,8 +1,7 @@
-"""Whether a reader of a released version of an event can read the next one, and the next reader the old events.
+"""Checks that readers of a released event can read the next version, and the other way round.
 
-Within a version nothing changes but what is for people. A new minor version may have more optional fields. Everything
-else is another event, published beside the old one. `python -m cli.documents.compatibility REVISION` compares the
-contracts with those of a Git revision.
+Within a version only annotations change. A new minor version may add optional fields. Anything else is a new event.
+`python -m cli.documents.compatibility REVISION` compares the contracts with those of a Git revision.
 """
 
 import json
@@ -18,14 +17,14 @@ from packaging.version import Version
 from cli import PROJECT
 
 FOLDER = "contracts"
-# What says nothing of a value. https://json-schema.org/draft/2020-12/json-schema-validation#section-9
+# Keywords that don't constrain a value. https://json-schema.org/draft/2020-12/json-schema-validation#section-9
 ANNOTATIONS = {"$id", "$comment", "title", "description", "examples", "deprecated", "x-personal-data"}
 
 Schema = dict[str, Any]
 
 
 class Change(NamedTuple):
-    """How two schemas differ at a path in the event; `is_addition` where a reader of either reads the other too."""
+    """A difference at a path in the event; with `is_addition`, readers of either schema can read the other."""
 
     path: str
     what: str
@@ -36,31 +35,31 @@ class Change(NamedTuple):
 
 
 def version_of(name: str) -> tuple[str, Version]:
-    """The event and the version in a contract's name, {event}-{major}.{minor}.json."""
+    """The event and the version in a contract's file name, {event}-{major}.{minor}.json."""
     event, _, version = name.removesuffix(".json").rpartition("-")
     return event, Version(version)
 
 
 def changes(old: Schema, new: Schema) -> Iterator[Change]:
-    """Yield what differs between two schemas, apart from annotations."""
+    """Yield the differences between two schemas, apart from annotations."""
     yield from _changes(_resolved(old, old), _resolved(new, new), "")
 
 
 def breaks(released: dict[str, Schema]) -> Iterator[str]:
-    """Yield, for the schemas by their files' names, each change that is none for a minor version."""
+    """Yield each change that a minor version may not make; the schemas are keyed by file name."""
     for one, other in pairwise(sorted(released, key=version_of)):
         (old_event, old), (event, new) = version_of(one), version_of(other)
         if old_event == event:
             if old.major != new.major:
-                yield f"{other}: another major version is another event, such as {event}V{new.major}"
+                yield f"{other}: a new major version must be a new event, such as {event}V{new.major}"
             yield from (f"{other}: {it}" for it in changes(released[one], released[other]) if not it.is_addition)
 
 
 def rewritten(released: dict[str, Schema], present: dict[str, Schema]) -> Iterator[str]:
-    """Yield what was changed or taken away of what was released."""
+    """Yield each change to a released schema."""
     for name, old in released.items():
         if name not in present:
-            yield f"{name}: was released, and is gone"
+            yield f"{name}: was released and is missing"
         else:
             yield from (f"{name}: {change}" for change in changes(old, present[name]))
 
@@ -71,22 +70,22 @@ def _changes(old: Schema, new: Schema, path: str) -> Iterator[Change]:
         field = f"{path}.{name}".lstrip(".")
         required = name in old.get("required", ()), name in new.get("required", ())
         if name not in after:
-            yield Change(field, "is gone")
+            yield Change(field, "was removed")
         elif name not in before:
             yield Change(field, "is new and required" if required[1] else "is new", is_addition=not required[1])
         else:
             if required[0] != required[1]:
-                yield Change(field, "is required now" if required[1] else "is optional now")
+                yield Change(field, "is now required" if required[1] else "is now optional")
             yield from _changes(before[name], after[name], field)
     if "items" in old and "items" in new:
         yield from _changes(old["items"], new["items"], f"{path}[]")
     for keyword in sorted((old.keys() | new.keys()) - {"properties", "required", "items"}):
         if old.get(keyword) != new.get(keyword):
-            yield Change(path or "the event", f"{keyword} was {old.get(keyword)}, and is {new.get(keyword)}")
+            yield Change(path or "the event", f"{keyword} was {old.get(keyword)} and is now {new.get(keyword)}")
 
 
 def _resolved(schema: Schema, node: Any) -> Any:  # noqa: ANN401 - JSON
-    """The node without annotations, and with what its references lead to in their place."""
+    """The node without annotations, and with its references resolved."""
     if isinstance(node, list):
         return [_resolved(schema, item) for item in node]
     if not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""The OpenAPI document that a downstream system implements: downstream.openapi.yaml with the models' schemas."""
+"""The downstream systems' OpenAPI document: downstream.openapi.yaml with the models' schemas."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ SOURCE = Path(__file__).with_name("downstream.openapi.yaml")
 
 
 def downstream_contract() -> str:
-    """The document as JSON."""
     document = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
     components = document["components"]
     components["schemas"] = _schemas() | components["schemas"]
@@ -31,7 +30,7 @@ def _schemas() -> dict[str, Any]:
         schema_generator=NoNulls,
     )
     schemas: dict[str, Any] = definitions["$defs"]
-    # The models also take what a customer typed; by now it was validated and normalised.
+    # The models describe what customers type; here it is already validated and normalised.
     schemas["Account"]["properties"]["phone"]["description"] = "E.164"
     schemas["Address"]["description"] = "A postal address."
     schemas["Address"]["required"] = list(schemas["Address"]["properties"])

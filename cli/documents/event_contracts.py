@@ -1,7 +1,4 @@
-"""The published contract of the events: JSON Schemas, an AsyncAPI document, tables, a template of a schema registry.
-
-All of it is made of the models in onboarding/domain/events.py.
-"""
+"""The events' JSON Schemas, AsyncAPI document, tables and schema registry, from onboarding/domain/events.py."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +15,7 @@ CONTRACTS = PROJECT / "contracts"
 
 
 def schema(event: type[Event]) -> dict[str, Any]:
-    """The JSON Schema of an event's detail, as a consumer may rely on it."""
+    """The JSON Schema of an event's detail."""
     made = event.model_json_schema(mode="validation", schema_generator=NoNulls)
     made["description"] = " ".join(made["description"].split())
     major = event.VERSION.partition(".")[0]
@@ -29,17 +26,17 @@ def schema(event: type[Event]) -> dict[str, Any]:
 
 
 def path_of(event: type[Event]) -> Path:
-    """Where the schema of the event's version is published."""
+    """The file of the event's current schema."""
     return CONTRACTS / f"{event.__name__}-{event.VERSION}.json"
 
 
 def schemas() -> Mapping[Path, Callable[[], str]]:
-    """The schema of each event's present version, by its path; those of earlier versions stay as they are."""
+    """Each event's current schema, by its path; earlier versions stay as they are."""
     return {path_of(event): partial(as_text, schema(event)) for event in EVENTS.values()}
 
 
 def asyncapi() -> str:
-    """The AsyncAPI document: one channel, the bus, with a message for each event."""
+    """The AsyncAPI document: one channel, the bus, and a message for each event."""
     joined, *others = (_filled_in("asyncapi.yaml", event) for event in EVENTS.values())
     for other in others:
         joined["channels"]["eventBus"]["messages"] |= other["channels"]["eventBus"]["messages"]
@@ -49,7 +46,7 @@ def asyncapi() -> str:
 
 
 def tables() -> str:
-    """The events for people: what each means, and its fields."""
+    """The Markdown page: each event's meaning and fields."""
     sections = [f"The `source` of each is `{SOURCE}`.\n"]
     for name, event in EVENTS.items():
         made = schema(event)
@@ -63,7 +60,7 @@ def tables() -> str:
 
 
 def registry() -> str:
-    """The template of the EventBridge schema registry, for those who generate code from it."""
+    """The EventBridge schema registry's template."""
     template, *others = (_filled_in("registry.template.yaml", event) for event in EVENTS.values())
     for other in others:
         template["Resources"] |= other["Resources"]
@@ -71,16 +68,16 @@ def registry() -> str:
 
 
 def _filled_in(source: str, event: type[Event]) -> dict[str, Any]:
-    """What a source is for one event."""
+    """The source document for one event."""
     made = schema(event)
-    # A summary in the registry has at most 256 characters.
+    # The registry takes at most 256 characters.
     texts = {"SUMMARY": made["description"][:256], "CONTENT": _draft_4(made)}
     quoted = {name: json.dumps(text, ensure_ascii=False) for name, text in texts.items()}
     return document(source, EVENT=event.__name__, SOURCE=SOURCE, SCHEMA=path_of(event).name, **quoted)
 
 
 def _draft_4(made: dict[str, Any]) -> str:
-    """The schema as JSON Schema Draft 4, which has `definitions`, and no `const`: an enum of one says the same."""
+    """The schema in JSON Schema Draft 4, which has `definitions` for `$defs`, and no `const`."""
 
     def without_const(node: dict[str, Any]) -> dict[str, Any]:
         if "const" in node:

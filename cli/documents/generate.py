@@ -1,7 +1,4 @@
-"""Writes the files that are generated from the code: `python -m cli.documents.generate`.
-
-A generated file is one entry in `GENERATED`; a test compares each of them with what its function returns.
-"""
+"""`make docs` writes the generated files. A test compares each entry of `GENERATED` with its file."""
 
 import json
 import re
@@ -31,11 +28,11 @@ def fraud_rules() -> str:
 
 
 def between_markers(path: Path, render: Callable[[], str]) -> str:
-    """The page as it is, with what is generated between its markers."""
+    """The page, with the generated part between its markers replaced."""
     markers = re.compile(r"(<!-- begin: [^\n]+ -->\n).*?(<!-- end -->)", re.DOTALL)
     text, found = markers.subn(lambda it: it[1] + render() + it[2], path.read_text(encoding="utf-8"))
     if found != 1:
-        raise ValueError(f"{path.name} must have one <!-- begin: … -->, and after it an <!-- end -->")
+        raise ValueError(f"{path.name} must have exactly one <!-- begin: … --> followed by <!-- end -->")
     return text
 
 
@@ -52,16 +49,16 @@ GENERATED: Mapping[Path, Callable[[], str]] = {
 
 
 def refuse_to_rewrite(texts: Mapping[Path, str]) -> None:
-    """Exit where events would no longer be what their released schemas say, and name them all."""
+    """Exit if a released schema would change, and list all such changes."""
     contracts = [path for path in texts if path.parent == event_contracts.CONTRACTS and path.exists()]
     released = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in contracts}
     if reasons := list(compatibility.rewritten(released, {path.name: json.loads(texts[path]) for path in contracts})):
         changed = "\n".join(f"  {reason}" for reason in reasons)
         sys.exit(
-            f"Nothing is written: these contracts are released, and their readers rely on them.\n{changed}\n"
-            "If an event only has more optional fields, raise its VERSION in functions/onboarding/domain/events.py and "
+            f"Nothing was written: these contracts are released, and consumers rely on them.\n{changed}\n"
+            "If you only added optional fields, raise its VERSION in functions/onboarding/domain/events.py, and "
             "its schemaVersion in statemachine/. If that version isn't released yet, delete its file and run make docs "
-            "again. Otherwise write a new event beside it."
+            "again. Otherwise add a new event."
         )
 
 

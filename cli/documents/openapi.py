@@ -1,4 +1,4 @@
-"""The API's OpenAPI document: openapi.yaml, with the models that the API parses and answers with."""
+"""The API's OpenAPI document: openapi.yaml with the models' schemas."""
 
 from typing import Any
 
@@ -14,7 +14,6 @@ from onboarding.runtime.api import IDEMPOTENCY_KEY, MAX_BODY_BYTES, MAX_DAYS, Pr
 
 
 def openapi() -> str:
-    """The document as JSON."""
     made = document(
         "openapi.yaml",
         IDEMPOTENCY_KEY=IDEMPOTENCY_KEY,
@@ -35,8 +34,8 @@ def _schemas() -> dict[str, Any]:
         schema_generator=NoTitles,
     )
     schemas: dict[str, Any] = definitions["$defs"]
-    for strict in (CustomerData, Address):  # the API refuses what it doesn't know
+    for strict in (CustomerData, Address):  # the API rejects unknown fields
         schemas[strict.__name__]["additionalProperties"] = False
-    # API Gateway's own refusals say it in the status line alone.
+    # API Gateway's own errors have it in the status line only.
     schemas[Problem.__name__]["required"].remove("status")
     return schemas

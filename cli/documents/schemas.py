@@ -1,4 +1,4 @@
-"""How the models become JSON Schema, the sources in this folder documents, and the documents text."""
+"""JSON Schemas of the models, and documents from this folder's YAML sources."""
 
 import json
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from pydantic_core import core_schema
 
 
 class NoTitles(GenerateJsonSchema):
-    """JSON Schema without the titles that repeat each field's name."""
+    """JSON Schema without titles, which repeat each field's name."""
 
-    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - Pydantic's own
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - Pydantic's signature
         return False
 
 
 class NoNulls(NoTitles):
-    """JSON Schema of what is sent: a field without a value is left out, never null."""
+    """JSON Schema of payloads that leave out empty fields rather than send null."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -29,9 +29,9 @@ class NoNulls(NoTitles):
 
 
 def document(source: str, **constants: object) -> dict[str, Any]:
-    """The YAML file beside this one, with the constants where it says `${NAME}`."""
+    """Load a YAML file of this folder, with each `${NAME}` replaced by the constant."""
     text = Path(__file__).with_name(source).read_text(encoding="utf-8")
-    return dict(yaml.safe_load(Template(text).safe_substitute(constants)))  # safe: $ref is no constant
+    return dict(yaml.safe_load(Template(text).safe_substitute(constants)))  # safe: $ref stays
 
 
 def as_text(document: Mapping[str, Any]) -> str:

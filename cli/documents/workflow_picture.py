@@ -1,7 +1,7 @@
-"""Draws a state machine's definition (Amazon States Language, in YAML or JSON) as a Mermaid flowchart.
+"""Draws a state machine's definition as a Mermaid flowchart.
 
-A solid arrow is a transition, a dotted one a caught error, by its name. A Task says how often it is retried; a Succeed
-and a Fail have round ends. An error that is neither retried nor caught fails the execution there, and has no arrow.
+A solid arrow is a transition, a dotted one a caught error. A Task shows its retries; Succeed and Fail have round ends.
+An error that is neither retried nor caught fails the execution, and has no arrow.
 """
 
 import re
@@ -34,7 +34,7 @@ def mermaid(definition: str) -> str:
 
 
 def _nodes(machine: State) -> Iterator[str]:
-    """A line for each state; what a Map or a Parallel runs inside is a subgraph of its own."""
+    """A line for each state; a Map or a Parallel is a subgraph."""
     for name, state in machine["States"].items():
         if inner := _inner_machines(state):
             title = f"{state['Type']}: {name}"
@@ -58,7 +58,7 @@ def _shape(name: str, state: State) -> str:
 
 
 def _retries(state: State) -> Iterator[str]:
-    """A line for each kind of error: how many more times the task is tried after it."""
+    """A line for each group of errors, with its number of retries."""
     for retrier in state.get("Retry", []):
         if attempts := retrier.get("MaxAttempts", DEFAULT_MAX_ATTEMPTS):
             yield f"<small>↻ {attempts}: {_errors(retrier, state['Retry'])}</small>"
@@ -93,7 +93,7 @@ def _errors(rule: State, rules: Sequence[State]) -> str:
 
 
 def _condition(choice: State) -> str:
-    """The rule in words where it has a comment, else its JSONata expression."""
+    """The choice's comment or, without one, its JSONata expression."""
     words: str = choice.get("Comment", choice["Condition"])
     return words.removeprefix("{%").removesuffix("%}").strip()
 

@@ -1,1 +1,1 @@
-"""The downstream systems of this machine: two partners that speak HTTP, and one that reads a queue."""
+"""The local downstream systems: two fakes that speak HTTP, called partners, and one that reads a queue."""

@@ -1,6 +1,6 @@
-"""`python -m cli.downstream FOLDER`: the two partners, until the emulator of this folder is gone.
+"""`python -m cli.downstream FOLDER` runs the two partners until the emulator of this folder ends.
 
-The first line on standard output is the JSON list of their configurations.
+It prints the JSON list of their configurations.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from cli.machine.supervised_process import await_end
 
 
 def main(folder: Path) -> None:
-    """Run them, and log to a file in the folder."""
     logging.basicConfig(
         filename=folder / "partners.log", encoding="utf-8", level=logging.INFO, format="%(asctime)s %(message)s"
     )

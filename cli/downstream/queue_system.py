@@ -1,4 +1,4 @@
-"""A downstream system that speaks no HTTP: it takes commands from a FIFO queue, and confirms none."""
+"""A downstream system that takes commands from a FIFO queue and confirms none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAME = "ledger"
 
 
 class QueueSystem:
-    """What the owner of the queue makes of the commands in it."""
+    """The system that reads the queue: its accounts, from the commands so far."""
 
     def __init__(self, session: EmulatorSession) -> None:
         self.name = NAME
@@ -24,22 +24,22 @@ class QueueSystem:
 
     @property
     def configuration(self) -> SystemConfiguration:
-        """How the stack reaches it."""
+        """How to configure it in the stack."""
         attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["QueueArn"])
         settings = {"kind": "sqs", "queueUrl": self._queue_url}
         return SystemConfiguration(self.name, settings, arn=attributes["Attributes"]["QueueArn"])
 
     def accounts(self) -> dict[str, dict[str, Any]]:
-        """The accounts that there are, by customerId, after all commands that have come."""
-        self._obey()
+        """The accounts by customerId, after all commands so far."""
+        self._process()
         return self._documents.copy()
 
     def tombstones(self) -> set[str]:
-        """The customers whose account was deleted."""
-        self._obey()
+        """The customerIds of deleted accounts."""
+        self._process()
         return self._tombstones.copy()
 
-    def _obey(self) -> None:
+    def _process(self) -> None:
         for body in take(self._sqs, self._queue_url):
             command = json.loads(body)
             customer_id = command["customerId"]

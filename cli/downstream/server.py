@@ -1,4 +1,4 @@
-"""Werkzeug's HTTP server on a free port of this machine, for applications that also hang and reset connections."""
+"""An HTTP server on a free local port whose application can also hang and reset connections."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ HOST = "127.0.0.1"
 
 
 class Server:
-    """Serves an application from when it is made until it is stopped, each request in a thread of its own.
-
-    Where the application raises a ConnectionError, the client's connection is reset.
-    """
+    """Serves an application until stopped, each request in a thread. A ConnectionError resets the connection."""
 
     def __init__(self, application: WSGIApplication) -> None:
         self._stopping = Event()
@@ -27,12 +24,12 @@ class Server:
         self._thread.start()
 
     def hang(self) -> NoReturn:
-        """Let the client of this thread's request wait until the server stops."""
+        """Block the current request until the server stops."""
         self._stopping.wait()
         raise ConnectionAbortedError
 
     def stop(self) -> None:
-        """Free the port and end the requests that hang; harmless when done before."""
+        """Free the port and end hanging requests. Idempotent."""
         self._stopping.set()
         self._server.shutdown()
         self._thread.join()
@@ -48,11 +45,11 @@ class _Request(WSGIRequestHandler):
     disable_nagle_algorithm = True
 
     def connection_dropped(self, error: BaseException, environ: WSGIEnvironment | None = None) -> None:  # noqa: ARG002
-        """Reset the connection: that is what to close it does if it may not linger."""
+        """Reset the connection: closing does that with a linger time of zero."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.rfile.close()
         self.connection.close()
 
     def log(self, *_: object) -> None:
-        """Say nothing: a line would have the path as the client typed it."""
+        """Log nothing: the path is the client's."""

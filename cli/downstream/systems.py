@@ -1,4 +1,4 @@
-"""The downstream systems of this machine: `crm` takes an API key, `billing` OAuth 2, `ledger` commands from a queue."""
+"""The local downstream systems: `crm` takes an API key, `billing` OAuth 2, `ledger` commands from a queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DownstreamSystem: TypeAlias = Partner | QueueSystem
 
 @dataclass(frozen=True)
 class Systems:
-    """The systems, and among them the partners, which answer, and fail on demand."""
+    """The running systems; the partners answer over HTTP, and fail on demand."""
 
     partners: tuple[Partner, ...]
     queue_system: QueueSystem
@@ -35,6 +35,6 @@ def partners() -> Iterator[tuple[Partner, ...]]:
 
 @contextmanager
 def start(emulator: Emulator) -> Iterator[Systems]:
-    """Run all of them, the partners in this process, the ledger's queue in the emulator."""
+    """Run the partners in this process, and the ledger's queue in the emulator."""
     with partners() as running:
         yield Systems(running, QueueSystem(emulator.session))

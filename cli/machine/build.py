@@ -1,7 +1,6 @@
-"""`sam build` for this machine, its result kept until an input of it changes.
+"""`sam build` for this machine, repeated only when its inputs change.
 
-Of each function's folder, the code goes into a zip file of some hundred kilobytes, as it is in `functions/` now; the
-packages that the code requires stay here, where each worker finds them.
+The code in `functions/` goes into a small zip file; the packages it requires stay in a folder that every worker uses.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import platform
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -22,15 +21,15 @@ from cli.machine import runtime
 from cli.machine.lock import locked
 from cli.machine.sam import sam
 
-# A change of any other file in functions/ needs no `sam build`: that only copies them.
+# `sam build` only copies the other files of functions/.
 INPUTS = ("template.yaml", "samconfig.toml", "functions/requirements.txt", "registry.template.json")
-# Held by a build: a demo and the tests may start together.
+# A demo and the tests may build at the same time.
 LOCK = WORKSPACE / "build.lock"
 BUILT = WORKSPACE / "build"
 LIBRARY = WORKSPACE / "runtime"
 PACKAGES = WORKSPACE / "packages"
 
-# The template's parameters that say for which Python and processor to build.
+# The template's parameters for this Python and processor.
 TARGET = {
     "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
     "Architecture": "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64",
@@ -38,10 +37,7 @@ TARGET = {
 
 
 def build() -> bool:
-    """Build what `sam deploy` needs into `BUILT`; False where `sam build` had nothing to do.
-
-    template.yaml is what `sam build` wrote; beside it is each function folder as a zip file, fit for the emulator.
-    """
+    """Build the template and the functions' zip files into `BUILT`; False if `sam build` had nothing to do."""
     stamp = BUILT / "inputs"
     with locked(LOCK):
         digest = _digest(PROJECT / name for name in INPUTS)
@@ -56,7 +52,7 @@ def build() -> bool:
 
 
 def build_functions(template: Path, built: Path) -> None:
-    """`sam build` any template into a folder, each function's code as a zip file that runs in the emulator."""
+    """`sam build` any template into a folder, with zip files of its functions for the emulator."""
     with locked(LOCK):
         runtime.assemble(LIBRARY)
         _sam_build(template, built)
@@ -70,7 +66,7 @@ def _sam_build(template: Path, built: Path) -> None:
         *("--build-dir", str(built)),
         *("--cached", "--cache-dir", str(WORKSPACE / "cache")),
         *("--parameter-overrides", *(f"{name}={value}" for name, value in TARGET.items())),
-        directory=WORKSPACE,  # in which SAM CLI keeps the packages it downloaded
+        directory=WORKSPACE,  # SAM CLI caches downloaded packages here
         environment={},
     )
     for folder in [folder for folder in built.iterdir() if folder.is_dir()]:
@@ -82,15 +78,15 @@ def _sam_build(template: Path, built: Path) -> None:
 
 
 def _digest(files: Iterable[Path]) -> str:
-    """SHA-256 of these files, of the Python that builds, and of how it is run here."""
+    """SHA-256 of these files, and of the Python that builds and runs them."""
     parts = [sys.version, TARGET, runtime.bootstrap(PACKAGES, LIBRARY), *(file.read_bytes() for file in files)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _keep_packages(folder: Path) -> Path:
-    """Move what is installed in a function's folder to where it stays, and return that folder.
+    """Move the packages out of a function's folder, and return their new folder.
 
-    It never changes, since a running emulator may use it: other packages go into another one.
+    It never changes, since a running emulator may use it: other packages get another folder.
     """
     tops = {file.parts[0] for package in distributions(path=[str(folder)]) for file in package.files or ()}
     kept = PACKAGES / _digest(sorted(folder.glob("*.dist-info/RECORD")))[:16]
@@ -109,21 +105,16 @@ def _keep_packages(folder: Path) -> Path:
 
 
 def _zip(code: Path, packages: Path, target: Path) -> None:
-    """Write a function's code, and how it is started here, to a zip file: the same bytes for the same code."""
+    """Zip a function's code and its bootstrap script: the same bytes for the same code."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for file in _files(code):
+        for file in sorted(it for it in code.rglob("*") if it.is_file() and it.suffix != ".pyc"):
             archive.writestr(zipfile.ZipInfo(str(file.relative_to(code))), file.read_bytes())
         start = zipfile.ZipInfo("bootstrap")
         start.external_attr = 0o755 << 16
         archive.writestr(start, runtime.bootstrap(packages, LIBRARY))
     if not target.exists() or target.read_bytes() != content.getvalue():
-        # At once or not at all: another deployment may be reading it.
+        # Atomic: another deployment may be reading it.
         new = target.with_suffix(".new")
         new.write_bytes(content.getvalue())
         new.replace(target)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """The files in a folder, in order, but for what Python compiled."""
-    return (file for file in sorted(folder.rglob("*")) if file.is_file() and file.suffix != ".pyc")

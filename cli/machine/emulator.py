@@ -1,4 +1,4 @@
-"""The emulator: started on a free port, with all that it writes in one folder, ended without a trace."""
+"""The emulator: it runs on a free port, writes to one folder, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -24,27 +24,23 @@ from cli.machine.environment import HOST, REGION, ROOT_KEY, ROOT_OF_THE_EMULATOR
 from cli.machine.polling import back_off
 from cli.machine.supervised_process import DETACH, end, is_running, start_supervised
 
-# When to give up: far more than it takes, on a busy machine too.
+# Far more than it takes, even on a busy machine.
 START_SECONDS = 120
 END_SECONDS = 60
-# Several times what a demo writes. Without it, functions fail at any moment.
+# Several times what a demo writes. On a full disk, functions fail at random.
 NEEDED_MEGABYTES = 16
 
 
-class EmulatorDidNotStart(NotPossible):
-    """The emulator ended, did not answer in time, or has no room; the message says why, or has the end of its log."""
-
-
 class EmulatorSession(boto3.Session):
-    """boto3's session, with every client bound to the emulator. This process forgets the user's AWS account."""
+    """A boto3 session whose clients use the emulator. It removes the user's AWS settings from this process."""
 
     def __init__(self, endpoint_url: str) -> None:
         forget_aws()
         super().__init__(ROOT_KEY, ROOT_KEY, region_name=REGION)
         self._endpoint_url = endpoint_url
-        self._lock = Lock()  # boto3 makes no two clients of one session at a time
+        self._lock = Lock()  # a boto3 session isn't thread-safe
 
-    if not TYPE_CHECKING:  # the stubs' `client` is one overload a service, better than any here
+    if not TYPE_CHECKING:  # the stubs' `client` has better types
 
         def client(self, *args: object, **kwargs: object) -> object:
             bound = {"endpoint_url": self._endpoint_url, "config": Config(proxies={})}
@@ -54,14 +50,11 @@ class EmulatorSession(boto3.Session):
 
 @dataclass(frozen=True)
 class Emulator:
-    """A running emulator; as a context manager it is stopped on leaving.
-
-    `folder` has everything that it and its Lambda workers write.
-    """
+    """A running emulator, and the folder that it and its Lambda workers write to."""
 
     port: int
     folder: Path
-    # Absent where another process started it.
+    # None if another process started it.
     _supervisor: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -73,30 +66,28 @@ class Emulator:
         return EmulatorSession(self.endpoint_url)
 
     def credentials(self) -> dict[str, str]:
-        """The environment in which AWS's tools talk to this emulator, and to nothing else."""
+        """The environment variables with which AWS's tools use this emulator."""
         return ROOT_OF_THE_EMULATOR | {"AWS_ENDPOINT_URL": self.endpoint_url} | no_proxy()
 
     def mails(self) -> list[dict[str, Any]]:
-        """The mails that SES would have sent: {MessageId, To, Subject, BodyText, BodyHtml, …}."""
+        """The e-mails that SES would have sent: {MessageId, To, Subject, BodyText, BodyHtml, …}."""
         answer = httpx.get(f"{self.endpoint_url}/_ministack/ses/messages", trust_env=False, timeout=60)
         by_account = answer.raise_for_status().json()["messages"]
         return [mail for mails in by_account.values() for mail in mails]
 
     def is_running(self) -> bool:
-        """Whether this very emulator runs."""
         return is_running(self.folder)
 
     def leave_running(self) -> None:
-        """Let it outlive this process, until `stop`."""
+        """Let it outlive this process."""
         if self._supervisor and self._supervisor.stdin:
             with self._supervisor.stdin as pipe:
                 pipe.write(DETACH)
 
     def stop(self) -> None:
-        """End the emulator and its workers and remove their folder; harmless when done before.
+        """Kill the emulator and its workers, and remove their folder. Idempotent.
 
-        Told to stop politely, ministack would leave its workers behind. They are in its process
-        group, which is killed; what they hold in memory is meant to be lost.
+        On SIGTERM, ministack would leave its workers running.
         """
         end(self.folder)
         if self._supervisor:
@@ -104,7 +95,7 @@ class Emulator:
         for _ in back_off(END_SECONDS):
             if not self.is_running():
                 shutil.rmtree(self.folder, ignore_errors=True)
-                if not self.folder.exists():  # what is just dying may still write into it
+                if not self.folder.exists():  # a dying process may still write to it
                     break
 
     def __enter__(self) -> Self:
@@ -115,16 +106,16 @@ class Emulator:
 
 
 def start(settings: Mapping[str, str] | None = None) -> Emulator:
-    """Start an emulator and wait until it answers.
+    """Start an emulator and wait until it answers; `settings` are more environment variables for ministack.
 
-    `settings` are ministack's environment variables (`SFN_WAIT_SCALE`, `SFN_MOCK_CONFIG`, …), on
-    top of ours. Raises `EmulatorDidNotStart`.
+    Raises:
+        NotPossible: it did not start; the message says why.
     """
     free_megabytes = shutil.disk_usage(tempfile.gettempdir()).free // 1_000_000
     if free_megabytes < NEEDED_MEGABYTES:
-        raise EmulatorDidNotStart(
+        raise NotPossible(
             f"{tempfile.gettempdir()} has {free_megabytes} MB left, and the emulator needs {NEEDED_MEGABYTES} MB: "
-            "free some, or set TMPDIR to another folder."
+            "free up space, or set TMPDIR to another folder."
         )
     port, folder = _free_port(), Path(tempfile.mkdtemp(prefix="customer-onboarding-"))
     with (folder / "emulator.log").open("w+b") as log:
@@ -145,7 +136,7 @@ def start(settings: Mapping[str, str] | None = None) -> Emulator:
 
 
 def _environment(port: int, folder: Path) -> dict[str, str]:
-    """The whole environment of the emulator, which its Lambda workers inherit: nothing of ours."""
+    """The emulator's whole environment, which its Lambda workers inherit."""
     return ROOT_OF_THE_EMULATOR | {
         "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
         "PATH": os.defpath,
@@ -154,16 +145,16 @@ def _environment(port: int, folder: Path) -> dict[str, str]:
         "TMPDIR": str(folder),
         "STATE_DIR": str(folder / "state"),
         "S3_DATA_DIR": str(folder / "s3"),
-        # It would listen on all interfaces, and on MQTT's and SFTP's ports too.
+        # By default it listens on all interfaces, and on MQTT's and SFTP's ports.
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        # When it starts it removes containers that look like another ministack's.
+        # On start it would remove another ministack's containers.
         "DOCKER_HOST": f"unix://{folder}/no-docker",
         "LAMBDA_EXECUTOR": "local",
-        # Workers of some 15 MB. A call over the limit is refused, and five refusals dead-letter a message.
-        # 1,000 registrations, 200 a second, needed 104 on two cores; with 24, 400 of them were refused.
+        # A worker takes 15 MB. Calls over this limit are refused, and five refusals dead-letter a message.
+        # 200 registrations a second needed 104 workers on two cores.
         "LAMBDA_ACCOUNT_CONCURRENCY": "128",
         "AUTH": "true",
     }
@@ -180,10 +171,10 @@ def _await_health(emulator: Emulator, supervisor: subprocess.Popen[bytes], log: 
     for _ in back_off(START_SECONDS):
         with suppress(httpx.TransportError):
             health = httpx.get(f"{emulator.endpoint_url}/_ministack/health", trust_env=False, timeout=1)
-            # Another process that was quicker to take the port would be as healthy.
+            # If the process has ended, another one took the port first and answers here.
             if health.is_success and supervisor.poll() is None:
                 return
         if supervisor.poll() is not None:
             break
     said = os.pread(log.fileno(), 1_000_000, 0).decode(errors="replace")
-    raise EmulatorDidNotStart(f"the emulator did not start, and said:\n{said[-2000:]}")
+    raise NotPossible(f"The emulator did not start:\n{said[-2000:]}")

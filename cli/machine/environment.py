@@ -1,4 +1,4 @@
-"""The environment of what talks to this machine only: not the user's AWS account, and no proxy in between."""
+"""The environment of tools that talk to the emulator only: no AWS account of the user's, and no proxy."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
-# ministack takes this key for its account's root user, who may do everything. Functions get the
-# keys of their own roles and are held to them.
+# ministack's key of the root user. Functions get keys of their roles, and only those permissions.
 ROOT_KEY = "test"
 
 ROOT_OF_THE_EMULATOR = {
@@ -22,9 +21,9 @@ ROOT_OF_THE_EMULATOR = {
 
 
 def forget_aws() -> None:
-    """Take every setting of AWS's tools from this process's environment: an account, a profile, an endpoint.
+    """Replace all AWS settings in this process's environment.
 
-    Of what stays, none can be wrong: a profile that doesn't exist fails even a client with its own credentials.
+    A profile that doesn't exist would fail even a client with explicit credentials.
     """
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         if name not in ROOT_OF_THE_EMULATOR:
@@ -33,7 +32,7 @@ def forget_aws() -> None:
 
 
 def no_proxy() -> dict[str, str]:
-    """The user's exceptions from their proxies, and this machine, in both spellings: some tools read only one."""
+    """The user's NO_PROXY with this machine added, in both spellings: some tools read only one."""
     exceptions = getproxies_environment().get("no", "")
     if not proxy_bypass(HOST):
         exceptions = ",".join(filter(None, [exceptions, HOST]))

@@ -1,4 +1,4 @@
-"""What one process does at a time: a build, or bringing the stack up."""
+"""A lock between processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock on this file, once no other process does."""
+    """Wait for the lock on this file, and hold it."""
     path.parent.mkdir(exist_ok=True)
     with path.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

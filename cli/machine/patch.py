@@ -1,8 +1,4 @@
-"""All that is changed in the built template for the emulator: one rule for each of its traits.
-
-The project's own template knows nothing of it. A rule says what it does and which trait makes it necessary; both are
-printed when the stack is deployed.
-"""
+"""Changes to the built template for the emulator. Each rule says what it changes and why; deploying prints both."""
 
 from __future__ import annotations
 
@@ -14,14 +10,14 @@ from typing import Any
 import yaml
 
 Template = dict[str, Any]
-# Changes the template that was built into a folder, and yields the logical ids of what it changes.
+# Changes the template built into a folder, and yields the logical ids of the changed resources.
 Rule = Callable[[Template, Path], Iterator[str]]
 
 FUNCTION = "AWS::Serverless::Function"
-# More than a batch takes on a busy machine, the start of a worker included: 2 s.
+# A batch takes 2 s on a busy machine, including the start of a worker.
 VISIBILITY_SECONDS = 6
 CONCURRENT_BATCHES = 2
-# The emulator rejects a template with a type that it lacks, and names it: it is left out by a line here.
+# The emulator rejects a template that has a type it doesn't know, and names the type.
 UNSUPPORTED = {
     "AWS::CloudFormation::Stack",  # the schema registry's, which has such types
     "AWS::Events::Archive",
@@ -31,7 +27,7 @@ RULES: list[tuple[str, str, Rule]] = []
 
 @dataclass(frozen=True)
 class Change:
-    """What was changed, the trait of the emulator that makes it necessary, and the logical ids of the resources."""
+    """A change, the reason for it, and the logical ids of the changed resources."""
 
     what: str
     why: str
@@ -39,7 +35,7 @@ class Change:
 
 
 def patch(template: Template, built: Path) -> list[Change]:
-    """Change the template that `sam build` wrote to the folder `built` for the emulator."""
+    """Change the template built into a folder, for the emulator."""
     changes = [Change(what, why, tuple(rule(template, built))) for what, why, rule in RULES]
     return [change for change in changes if change.where]
 
@@ -53,8 +49,8 @@ def _rule(what: str, why: str) -> Callable[[Rule], Rule]:
 
 
 @_rule(
-    "run as provided.al2023, where bootstrap starts AWS's own runtime client",
-    "its own Python worker names each error Runtime.HandlerError: no Catch would match",
+    "run as provided.al2023, where bootstrap starts AWS's runtime client",
+    "names every Python error Runtime.HandlerError: no Catch would match",
 )
 def _run_the_runtime_client(template: Template, built: Path) -> Iterator[str]:
     for name, function in _of_type(template, FUNCTION):
@@ -63,7 +59,7 @@ def _run_the_runtime_client(template: Template, built: Path) -> Iterator[str]:
         yield name
 
 
-@_rule("has its definition in the template", "it reads no file that is YAML")
+@_rule("has its definition inline", "doesn't read YAML definition files")
 def _inline_the_definition(template: Template, built: Path) -> Iterator[str]:
     for name, machine in _of_type(template, "AWS::Serverless::StateMachine"):
         definition = (built / machine.pop("DefinitionUri")).read_text(encoding="utf-8")
@@ -72,8 +68,8 @@ def _inline_the_definition(template: Template, built: Path) -> Iterator[str]:
 
 
 @_rule(
-    "has its gateway responses as resources of their own, and is deployed once more",
-    "it ignores them in an API's definition",
+    "has its gateway responses as separate resources, and is deployed again",
+    "ignores them in an API's definition",
 )
 def _restate_gateway_responses(template: Template, _: Path) -> Iterator[str]:
     for api, properties in _of_type(template, "AWS::Serverless::Api"):
@@ -89,7 +85,7 @@ def _restate_gateway_responses(template: Template, _: Path) -> Iterator[str]:
                     "ResponseParameters": {f"gatewayresponse.header.{name}": headers[name] for name in headers},
                 },
             }
-        # An API answers as it was when it was last deployed.
+        # An API answers as last deployed.
         stage = properties["StageName"]
         template["Resources"] |= added
         template["Resources"][f"{api}Redeployment"] = {
@@ -100,7 +96,7 @@ def _restate_gateway_responses(template: Template, _: Path) -> Iterator[str]:
         yield api
 
 
-@_rule("left out", "it rejects a template that has this type of resource")
+@_rule("left out", "rejects templates with this type of resource")
 def _leave_out(template: Template, _: Path) -> Iterator[str]:
     for resource_type in UNSUPPORTED:
         for name, _properties in _of_type(template, resource_type):
@@ -110,7 +106,7 @@ def _leave_out(template: Template, _: Path) -> Iterator[str]:
 
 @_rule(
     f"shows a message again after {VISIBILITY_SECONDS} s",
-    "may have no worker ready in time on a small machine, and the message would wait for minutes",
+    "may have no worker ready on a small machine, and the message would wait for minutes",
 )
 def _deliver_again_soon(template: Template, _: Path) -> Iterator[str]:
     for name, queue in _of_type(template, "AWS::SQS::Queue"):
@@ -121,7 +117,7 @@ def _deliver_again_soon(template: Template, _: Path) -> Iterator[str]:
 
 @_rule(
     f"takes {CONCURRENT_BATCHES} batches at a time",
-    "runs all functions on two or a few processors: the consumers would take them from the API and the workflow",
+    "shares a few processors: consumers would slow down the API and the workflow",
 )
 def _take_few_batches_at_a_time(template: Template, _: Path) -> Iterator[str]:
     for name, function in _of_type(template, FUNCTION):
@@ -131,7 +127,7 @@ def _take_few_batches_at_a_time(template: Template, _: Path) -> Iterator[str]:
                 yield name
 
 
-@_rule("takes requests without TLS", "it speaks plain HTTP, on this machine alone")
+@_rule("takes requests without TLS", "speaks plain HTTP, on this machine only")
 def _take_plain_http(template: Template, _: Path) -> Iterator[str]:
     for name, policy in _of_type(template, "AWS::SQS::QueuePolicy"):
         statements = policy["PolicyDocument"]["Statement"]
@@ -143,7 +139,7 @@ def _take_plain_http(template: Template, _: Path) -> Iterator[str]:
             yield name
 
 
-@_rule("shifts calls to new code at once", "it has no CodeDeploy")
+@_rule("shifts traffic to new code at once", "has no CodeDeploy")
 def _deploy_at_once(template: Template, _: Path) -> Iterator[str]:
     for name, function in [("Globals", template.get("Globals", {}).get("Function", {})), *_of_type(template, FUNCTION)]:
         if function.pop("DeploymentPreference", None):
@@ -152,7 +148,7 @@ def _deploy_at_once(template: Template, _: Path) -> Iterator[str]:
 
 @_rule(
     "may send from any identity",
-    "it denies ses:SendEmail on an identity's ARN, and the condition ses:FromAddress",
+    "denies ses:SendEmail on an identity's ARN and the condition ses:FromAddress",
 )
 def _send_from_any_identity(template: Template, _: Path) -> Iterator[str]:
     for name, role in _of_type(template, "AWS::IAM::Role"):
@@ -165,6 +161,6 @@ def _send_from_any_identity(template: Template, _: Path) -> Iterator[str]:
 
 
 def _of_type(template: Template, resource_type: str) -> list[tuple[str, dict[str, Any]]]:
-    """The resources of this type: the logical id and the properties of each."""
+    """The logical id and the properties of each resource of this type."""
     resources = template["Resources"].items()
     return [(name, it.setdefault("Properties", {})) for name, it in resources if it["Type"] == resource_type]

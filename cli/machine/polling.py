@@ -1,4 +1,4 @@
-"""Waiting for what another process does."""
+"""Polling with growing pauses."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from collections.abc import Iterator
 
 
 def back_off(seconds: float) -> Iterator[None]:
-    """Yield at once, then after ever longer pauses of at most 0.25 s, until the time is up.
-
-    `seconds` is when to give up, so it costs nothing to allow far more than a busy machine takes.
-    """
+    """Yield at once, then after growing pauses of at most 0.25 s, until `seconds` have passed."""
     deadline = time.monotonic() + seconds
     pause = 0.01
     yield

@@ -1,12 +1,10 @@
 """Child processes that are killed with their parent.
 
-A process between the two, the supervisor, runs the command as a process group. It kills the whole group and removes
-its folder as soon as the command ends, the supervisor is asked to end (SIGTERM), or the pipe to its standard input
-closes. The system closes that when the parent is gone: interrupted on any line, twice, or killed.
+A process between the two, the supervisor, runs the command as a process group. It kills the group and removes its
+folder when the command ends, on SIGTERM, or when its standard input closes, which the system does when the parent ends.
 
-The supervisor and the command hold a lock on a file in the folder, which has the group's number. The system releases it
-with the last of the two, so while it is locked the number is not that of other processes. A process that finds the
-lock held can end the group, even if the supervisor was killed.
+The supervisor and the command hold a lock on a file that has the group's number. While the lock is held, the number is
+theirs, so any process can kill the group, even if the supervisor was killed.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-# Written to the supervisor before the pipe is closed: it goes on alone, until `end`.
+# If this is written before the pipe is closed, the supervisor keeps running until `end`.
 DETACH = b"detach"
 LOCK = "running"
 
@@ -37,10 +35,9 @@ def start_supervised(
     environment: Mapping[str, str],
     output: int | IO[bytes],
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a directory; the process that is returned is its supervisor.
+    """Start a command in a directory and return its supervisor, which exits with the command's status.
 
-    `folder` is the command's to write in. The command's exit status becomes the supervisor's; `output`
-    gets what either says.
+    `folder` is for the command's files; `output` gets the output of both.
     """
     return subprocess.Popen(
         [sys.executable, "-IS", __file__, str(folder), *command],
@@ -49,30 +46,30 @@ def start_supervised(
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=subprocess.STDOUT,
-        start_new_session=True,  # a terminal's Ctrl-C is for the one who started it
+        start_new_session=True,  # out of reach of the terminal's Ctrl-C
     )
 
 
 def is_running(folder: Path) -> bool:
-    """Whether the command that was started for this folder runs, or its supervisor does."""
+    """Whether this folder's command or its supervisor runs."""
     return _group(folder) is not None
 
 
 def end(folder: Path) -> None:
-    """Kill the command that was started for this folder, and its group; nothing if it has ended."""
+    """Kill this folder's command and its group, if they still run."""
     if group := _group(folder):
         with suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
 
 
 def await_end(folder: Path) -> None:
-    """Wait until the command that was started for this folder is gone, and its supervisor, however they went."""
+    """Wait until this folder's command and its supervisor have ended."""
     with suppress(FileNotFoundError), (folder / LOCK).open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
 
 
 def _group(folder: Path) -> int | None:
-    """The command's process group, or 0 if it is just starting or ending; None if the lock is free."""
+    """The command's process group, 0 while it starts or ends, or None if the lock is free."""
     with suppress(FileNotFoundError), (folder / LOCK).open("rb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -93,12 +90,12 @@ def _main(folder: Path, command: Sequence[str]) -> int:
 
         signal.signal(signal.SIGTERM, lambda *_: end(folder))
         threading.Thread(target=end_with_stdin, daemon=True).start()
-        # The number of the group is not used again before its first process is waited for.
+        # The group's number isn't reused until its first process is waited for.
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         end(folder)
         lock.truncate(0)
         status = process.wait()
-        while folder.exists():  # what is just dying may still write into it
+        while folder.exists():  # a dying process may still write to it
             shutil.rmtree(folder, ignore_errors=True)
             time.sleep(0.01)
     return status

@@ -1,4 +1,4 @@
-"""Which downstream systems the stack has, configured as an operator would: parameters and secrets, no code."""
+"""Configures the stack's downstream systems as an operator would: by parameters and secrets."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cli.machine.emulator import EmulatorSession
 
 @dataclass(frozen=True)
 class SystemConfiguration:
-    """A downstream system: its settings, its credentials where it has any, its ARN where it is a resource of AWS.
+    """A downstream system; functions/onboarding/adapters/downstream explains the settings of each kind.
 
-    The settings are what the adapter of its kind takes (functions/onboarding/adapters/downstream).
+    `arn` is for one that is an AWS resource.
     """
 
     name: str
@@ -24,7 +24,7 @@ class SystemConfiguration:
 
 
 def configure(session: EmulatorSession, stack_name: str, systems: Iterable[SystemConfiguration]) -> None:
-    """Write each system's settings and credentials, or overwrite them."""
+    """Write or overwrite each system's settings and credentials."""
     parameters, secrets = session.client("ssm"), session.client("secretsmanager")
     for system in systems:
         name = f"/{stack_name}/downstream/{system.name}"
@@ -39,7 +39,7 @@ def configure(session: EmulatorSession, stack_name: str, systems: Iterable[Syste
 
 
 def template_parameters(systems: Sequence[SystemConfiguration]) -> dict[str, str]:
-    """The template's parameters for these systems; none for none, which is its default."""
+    """The template's parameters for these systems."""
     parameters = {
         "DownstreamSystems": ",".join(system.name for system in systems),
         "DownstreamArns": ",".join(system.arn for system in systems if system.arn),

@@ -1,1 +1,1 @@
-"""The commands of docs/runbook.md."""
+"""The work behind the commands of docs/runbook.md."""

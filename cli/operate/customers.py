@@ -1,4 +1,4 @@
-"""What is done for one customer by hand: reregister, release what a failed execution holds, erase."""
+"""Manual operations on one customer: register again, release the pending account, erase."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from onboarding.domain.registration import RegistrationRequest, customer_id_for
 
 
 def reregister(stack: Stack, customer_id: str) -> str:
-    """Queue a closed registration once more, as another customer; return the new customerId, the same one each time.
+    """Queue an ended registration again as a new customer; return the new customerId, the same on each call.
 
     Raises:
-        NotPossible: it is running, was onboarded, or can be redriven.
+        NotPossible: it is running, was onboarded, can be redriven, or holds an account.
     """
     closed = execution.closed(stack, customer_id)
     if json.loads(closed.get("output", "{}")).get("status", "").startswith("ONBOARDED"):
         raise NotPossible(f"The customer {customer_id} is onboarded")
     if not execution.obstacle(closed):
-        raise NotPossible(f"The onboarding of {customer_id} can be redriven: do that instead")
+        raise NotPossible(f"The onboarding of {customer_id} can be redriven: run redrive instead")
     account = _account(stack, customer_id)
     is_held = account is not None and account.status != "CANCELLED"
     if is_held and closed["status"] != "SUCCEEDED" and closed.get("error") != NOT_PROVISIONED:
@@ -40,42 +40,41 @@ def reregister(stack: Stack, customer_id: str) -> str:
 
 
 def release(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]:
-    """Undo the pending account of an execution that failed for good, as the workflow's own compensation does.
-
-    Returns what was done, a line each; nothing where nothing is held.
+    """Undo the pending account of a failed execution, as the workflow's compensation does; return what was done.
 
     Raises:
-        NotPossible: it is unknown, is running, is onboarded, can be redriven (unless by `force`), or a system refused.
+        NotPossible: the customer is unknown, still running or onboarded, the execution can be redriven (unless
+            `force`), or a downstream system refused.
     """
     task = _task(stack, customer_id, force=force)
     account = _account(stack, customer_id)
     if account is None or account.status == "CANCELLED":
         return []
     if account.status != "PENDING":
-        raise NotPossible(f"The customer {customer_id} has an active account, which is not released but erased")
+        raise NotPossible(f"The customer {customer_id} has an active account: run erase instead")
     done = _deprovision(stack, task)
     execution.call(stack, "CancelAccount", task | {"customerData": account.customer_data})
     return [*done, "cancelled the account, and freed the e-mail address"]
 
 
 def erase(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]:
-    """Erase what is kept of a customer, here and in the downstream systems; what remains is in docs/runbook.md.
+    """Erase a customer's data here and in the downstream systems; return what was done. Idempotent.
 
-    Returns what was done, a line each. A second call finds nothing and does no harm.
+    docs/runbook.md lists what remains.
 
     Raises:
-        NotPossible: the customer is unknown, the onboarding is running or can be redriven (unless by `force`), or a
-            system refused.
+        NotPossible: the customer is unknown or still running, the execution can be redriven (unless `force`), or a
+            downstream system refused.
     """
     done = _deprovision(stack, _task(stack, customer_id, force=force))
     tables = dict(stack.resources("AWS::DynamoDB::Table"))
     for what, table, erase_from in (
         ("the timeline", "TimelinesTable", timelines.erase),
         ("what fraud detection has seen", "FraudTable", fraud.erase),
-        # Last: while the customer is there, what failed half-way can be done again.
+        # Last: while the customer is still found, a failed erasure can be repeated.
         ("the customer and the e-mail address", "CustomersTable", accounts.erase),
     ):
-        if table in tables:  # a consumer may have been deleted from the template
+        if table in tables:  # a consumer may be deleted from the template
             count = erase_from(customer_id, dynamodb=stack.session.client("dynamodb"), table_name=tables[table])
             done.append(f"erased {what}: {count} items")
     return done
@@ -88,20 +87,16 @@ def _account(stack: Stack, customer_id: str) -> accounts.Customer | None:
 
 
 def _task(stack: Stack, customer_id: str, *, force: bool) -> dict[str, object]:
-    """What the workflow hands to each of its functions, for a customer whose execution is over.
-
-    Raises:
-        NotPossible: it is running, can be redriven (unless by `force`), or there is neither it nor a customer.
-    """
+    """The input that every task of the workflow has, for a customer whose execution has ended."""
     try:
         closed = execution.closed(stack, customer_id)
-    except execution.NoExecution:  # Step Functions forgets it after 90 days
+    except execution.NoExecution:  # Step Functions deletes it after 90 days
         if _account(stack, customer_id) is None:
             raise
         return {"customerId": customer_id, "correlationId": str(uuid4())}
     if not execution.obstacle(closed) and not force:
         raise NotPossible(
-            f"The onboarding of {customer_id} can be redriven: redrive it first, or use --force and never redrive it"
+            f"The onboarding of {customer_id} can be redriven. Redrive it, or use --force and don't redrive it later"
         )
     return {"customerId": customer_id, "correlationId": execution.registration_of(closed).correlation_id}
 

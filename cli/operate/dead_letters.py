@@ -1,4 +1,4 @@
-"""What waits in the dead-letter queues, and how it gets back to where it came from."""
+"""Dead letters: count, list and move them back."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 QUEUE = "Queue"
 DEAD_LETTER_QUEUE = "DeadLetterQueue"
-# How long a message that is looked at is hidden, so that the next call brings another one.
+# Hides a message that was read, so that the next call returns another one.
 LOOK_SECONDS = 30
 MOST = 100
 
 
 class DeadLetter(NamedTuple):
-    """A message, without its body, which is personal; `received` counts its receipts, this look included."""
+    """A message without its body, which is personal data; `received` counts this read too."""
 
     message_id: str
     sent: datetime
@@ -30,18 +30,14 @@ class DeadLetter(NamedTuple):
 
 
 def counts(stack: Stack) -> Iterator[tuple[str, int]]:
-    """How many messages are in each dead-letter queue, by what stands before it, such as `Registration`."""
+    """Each dead-letter queue, by its queue's name such as `Registration`, with its number of messages."""
     for name, count in messages(stack):
         if name.endswith(DEAD_LETTER_QUEUE):
             yield name.removesuffix(DEAD_LETTER_QUEUE), count
 
 
 def look(stack: Stack, name: str) -> list[DeadLetter]:
-    """Return what waits in a dead-letter queue, the oldest first, about 100 at most; each stays where it is.
-
-    Raises:
-        NotPossible: there is no such queue.
-    """
+    """Return the messages of a dead-letter queue, oldest first, about 100 at most; they stay in the queue."""
     url, _ = _urls(stack, name)
     sqs = stack.session.client("sqs")
     found: list[MessageTypeDef] = []
@@ -51,7 +47,7 @@ def look(stack: Stack, name: str) -> list[DeadLetter]:
                 QueueUrl=url,
                 MaxNumberOfMessages=10,
                 VisibilityTimeout=LOOK_SECONDS,
-                WaitTimeSeconds=1,  # asks all of SQS's servers
+                WaitTimeSeconds=1,  # long polling asks all of SQS's servers
                 MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
             )
             if not answer.get("Messages"):
@@ -69,13 +65,9 @@ def _dead_letter(message: MessageTypeDef) -> DeadLetter:
 
 
 def move_back(stack: Stack, name: str) -> str:
-    """Start to move the messages of a dead-letter queue back to their queue; return the task's handle.
+    """Start moving the messages of a dead-letter queue back; return the task's handle.
 
-    The queue is named, since SQS doesn't know where a message came from that EventBridge itself gave up.
-
-    Raises:
-        NotPossible: there is no such queue.
-        botocore.exceptions.ClientError: SQS refused, since a move is under way.
+    The destination is explicit: SQS doesn't know the source of a message that EventBridge dead-lettered.
     """
     sqs = stack.session.client("sqs")
     dead, queue = (
@@ -86,9 +78,9 @@ def move_back(stack: Stack, name: str) -> str:
 
 
 def _urls(stack: Stack, name: str) -> tuple[str, str]:
-    """The URLs of a dead-letter queue and of the queue before it."""
+    """The URLs of a dead-letter queue and of its queue. Raises `NotPossible`."""
     queues = dict(stack.resources("AWS::SQS::Queue"))
     if f"{name}{DEAD_LETTER_QUEUE}" not in queues:
         known = ", ".join(sorted(it.removesuffix(DEAD_LETTER_QUEUE) for it in queues if it.endswith(DEAD_LETTER_QUEUE)))
-        raise NotPossible(f"There is no dead-letter queue of {name}, but of: {known}")
+        raise NotPossible(f"There is no dead-letter queue {name}. Choose one of: {known}")
     return queues[f"{name}{DEAD_LETTER_QUEUE}"], queues[f"{name}{QUEUE}"]

@@ -1,4 +1,4 @@
-"""Customers' executions: their state, how failed ones are redriven, and what the deployed definition calls."""
+"""Customers' executions: find them, redrive failed ones, call a task's function."""
 
 from __future__ import annotations
 
@@ -20,29 +20,25 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
 UNSUCCESSFUL: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
-# RedriveExecution shares its rate with StartExecution, and what failed together would fail together again.
+# RedriveExecution shares its quota with StartExecution, and a burst of redrives would fail together again.
 PAUSE_SECONDS = 0.1
-# The error of an execution whose account was undone in every system: there is nothing to redrive.
+# The error of a compensated execution: there is nothing to redrive.
 NOT_PROVISIONED = "DownstreamFailed"
 
 
 class NoExecution(NotPossible):
-    """There is no execution of that customer, or none any more."""
+    """The customer has no execution, or it was deleted."""
 
 
 def describe(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
-    """Return Step Functions' description of the customer's execution, whose name is the customerId.
-
-    Raises:
-        NoExecution: see there.
-    """
+    """Return Step Functions' description of the customer's execution. Raises `NoExecution`."""
     sfn = stack.session.client("stepfunctions")
     try:
         return sfn.describe_execution(executionArn=execution_arn(stack.outputs["StateMachineArn"], customer_id))
     except (sfn.exceptions.ExecutionDoesNotExist, sfn.exceptions.InvalidArn):
         raise NoExecution(
-            f"There is no execution of the customer {customer_id}: it may be on its way (a queue falls behind), "
-            "or have ended more than 90 days ago"
+            f"No execution for the customer {customer_id}: the registration may still be in a queue, "
+            "or the execution ended more than 90 days ago"
         ) from None
 
 
@@ -50,21 +46,20 @@ def closed(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
     """Return the description of an execution that has ended.
 
     Raises:
-        NoExecution: see there.
-        NotPossible: it is running.
+        NotPossible: it is still running, or there is none (`NoExecution`).
     """
     execution = describe(stack, customer_id)
     if execution["status"] in {"RUNNING", "PENDING_REDRIVE"}:
-        raise NotPossible(f"The onboarding of {customer_id} is running: wait until it has ended")
+        raise NotPossible(f"The onboarding of {customer_id} is still running: wait until it has ended")
     return execution
 
 
 def obstacle(execution: DescribeExecutionOutputTypeDef) -> str:
-    """Return why a redrive is not possible, or of no use; empty where neither."""
+    """Return why a redrive is impossible or useless, or an empty string."""
     if execution.get("error") == NOT_PROVISIONED:
-        return "its account was undone: reregister it"
+        return "compensated: reregister the customer"
     if execution.get("redriveStatus") != "REDRIVABLE":
-        return execution.get("redriveStatusReason", "Step Functions doesn't say that it can")
+        return execution.get("redriveStatusReason", "not redrivable")
     return ""
 
 
@@ -80,11 +75,7 @@ def failures(stack: Stack, since: datetime) -> Iterator[DescribeExecutionOutputT
 
 
 def redrive(stack: Stack, failed: DescribeExecutionOutputTypeDef) -> str:
-    """Redrive one from the state that failed; return the obstacle, if another was faster or its days are over.
-
-    Raises:
-        botocore.exceptions.ClientError: Step Functions refused this one, and would refuse all others.
-    """
+    """Redrive an execution; return the obstacle if it is already running, or past the redrive window."""
     sfn = stack.session.client("stepfunctions")
     try:
         sfn.redrive_execution(executionArn=failed["executionArn"])
@@ -98,21 +89,19 @@ def registration_of(execution: DescribeExecutionOutputTypeDef) -> Registration:
     """Return the registration that started the execution.
 
     Raises:
-        NotPossible: its input is none, since someone started it by hand.
+        NotPossible: it was started by hand, with other input.
     """
     try:
         return Registration.model_validate_json(execution["input"])
     except ValidationError as error:
-        fields = ", ".join(".".join(map(str, it["loc"])) or "all of it" for it in error.errors(include_input=False))
+        fields = ", ".join(
+            ".".join(map(str, it["loc"])) or "the whole input" for it in error.errors(include_input=False)
+        )
         raise NotPossible(f"The execution {execution['name']} was not started by a registration: {fields}") from None
 
 
 def call(stack: Stack, state: str, payload: Mapping[str, Any]) -> None:
-    """Call the function of a task as the deployed definition does.
-
-    Raises:
-        NotPossible: the function failed; the message names the error.
-    """
+    """Call the function of a task, as deployed. Raises `NotPossible`."""
     sfn = stack.session.client("stepfunctions")
     machine = sfn.describe_state_machine(stateMachineArn=stack.outputs["StateMachineArn"])
     states = json.loads(machine["definition"])["States"]

@@ -1,4 +1,4 @@
-"""What the stack's functions log, as it comes."""
+"""The functions' logs."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
 
 POLL_SECONDS = 2
-# CloudWatch shows a line some seconds after it was logged.
+# CloudWatch returns a line only seconds after it was logged.
 LATE = timedelta(seconds=60)
-# The workflow's own log has another form, and `trace` shows what is in it.
+# The workflow's log has another format; `trace` shows the same.
 OF_STEP_FUNCTIONS = "/aws/vendedlogs/"
-# What Lambda itself says of each invocation.
+# Lambda's own lines for each invocation.
 PLATFORM = ("START ", "END ", "REPORT ", "INIT_START ")
-# What Powertools adds to each line. https://docs.aws.amazon.com/powertools/python/latest/core/logger/
+# Powertools adds these keys to each line. https://docs.aws.amazon.com/powertools/python/latest/core/logger/
 ADDED = re.compile(r"level|location|message|timestamp|service|cold_start|xray_trace_id|function_\w+")
 STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line in a function's log; `keys` is what it is about, such as the customer_id."""
+    """A line of a function's log; `keys` are its ids, such as customer_id."""
 
     at: datetime
     function: str
@@ -40,7 +40,7 @@ class Line:
     keys: tuple[tuple[str, str], ...] = ()
 
     def text(self) -> Text:
-        """The line as people read it."""
+        """The line, formatted for the terminal."""
         keys = " ".join(f"{name}={value}" for name, value in self.keys)
         return Text.assemble(
             (f"{self.at:%H:%M:%S.%f}"[:-3], "dim"),
@@ -52,7 +52,7 @@ class Line:
 
 
 def follow(stack: Stack, customer_id: str | None, since: datetime) -> Iterator[Line]:
-    """Yield the lines logged since then, only those about a customer if one is named, and go on as others come."""
+    """Yield what `lines` returns, and then new lines as they arrive."""
     shown: set[Line] = set()
     while True:
         asked_at = datetime.now(UTC)
@@ -63,7 +63,7 @@ def follow(stack: Stack, customer_id: str | None, since: datetime) -> Iterator[L
 
 
 def lines(stack: Stack, customer_id: str | None, since: datetime) -> list[Line]:
-    """The lines logged since then, in order, only those about a customer if one is named."""
+    """The lines logged since then, in order, of all customers or of one."""
     pages = stack.session.client("logs").get_paginator("filter_log_events")
     pattern = f'"{customer_id}"' if customer_id else ""
     start = int(since.timestamp() * 1000)
@@ -78,16 +78,16 @@ def lines(stack: Stack, customer_id: str | None, since: datetime) -> list[Line]:
 
 
 def _line(function: str, event: FilteredLogEventTypeDef) -> Line | None:
-    """The line as it was logged, None for what Lambda says of an invocation that went well."""
+    """The parsed line, or None for Lambda's own line on a successful invocation."""
     at, message = datetime.fromtimestamp(event["timestamp"] / 1000, UTC), event["message"].rstrip()
     try:
         logged = json.loads(message)
     except ValueError:
         logged = None
     match logged:
-        case {"errorType": error}:  # the runtime's line on an exception
+        case {"errorType": error}:  # the runtime's line for an exception
             return Line(at, function, f"{error}: {logged.get('errorMessage')}", "ERROR")
-        case {"level": level}:  # Powertools'; a value may be a list, and is shown as text
+        case {"level": level}:  # Powertools' line; a value may be a list
             keys = tuple((name, str(it)) for name, it in logged.items() if not ADDED.fullmatch(name))
             return Line(at, function, str(logged.get("message")), str(level), keys)
         case {"type": str(kind), "record": dict(record)} if kind.startswith("platform."):

@@ -1,7 +1,7 @@
-"""One onboarding as a timeline: each state, its tries, errors and time, and what it published or sent.
+"""One onboarding as a timeline: each state with its attempts, errors and duration, and what it published or sent.
 
-Inputs and outputs of states are personal, and none is shown. What a function says in an error never names a value that
-was typed; in what AWS itself says, such a value is blotted out.
+States' inputs and outputs are personal data, so none is shown. Our functions' errors never quote what the customer
+typed; AWS's may, so such values are redacted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import HistoryEventTypeDef
 
 LONGEST_MESSAGE = 200
-# The types of the events that end a try in an error, and of those that end an execution or begin it again.
+# Types of events that end an attempt in an error, and that end or redrive an execution.
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html
 FAILURES = {"TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "EvaluationFailed"}
 ENDS = {
@@ -39,7 +39,7 @@ ENDS = {
 
 @dataclass
 class Try:
-    """One try of a task: when it was scheduled, and when and how it ended; `error` and `message` where it failed."""
+    """One attempt at a task; `error` and `message` if it failed."""
 
     at: datetime
     ended: datetime | None = None
@@ -49,9 +49,9 @@ class Try:
 
 @dataclass
 class Visit:
-    """A state that was entered, or in capitals what became of the execution: SUCCEEDED, FAILED, REDRIVEN and so on.
+    """A state that was entered, or in capitals the end of the execution, such as FAILED, or REDRIVEN.
 
-    `subject` is the downstream system that a task was about, `result` what it brought.
+    `subject` is the task's downstream system, if it has one.
     """
 
     state: str
@@ -64,7 +64,7 @@ class Visit:
 
 @dataclass(frozen=True)
 class Trace:
-    """An onboarding. `outcome` is the status of the output, or the error; `correlation_id` the API's request id."""
+    """An onboarding. `outcome` is the output's status, or the error; `correlation_id` is the API's request id."""
 
     customer_id: str
     correlation_id: str
@@ -76,18 +76,14 @@ class Trace:
 
 
 def trace(stack: Stack, customer_id: str) -> Trace:
-    """Return what happened to a customer.
-
-    Raises:
-        NotPossible: there is no execution of that customer.
-    """
+    """Return the trace of a customer's execution. Raises `NoExecution`."""
     described = execution.describe(stack, customer_id)
     output = json.loads(described.get("output", "{}"))
     registered = json.loads(described.get("input", "{}"))
     registered = registered if isinstance(registered, dict) else {"data": registered}
     sfn = stack.session.client("stepfunctions")
     events = history(sfn, described["executionArn"])
-    # The definition by which it runs, which may be older than the one that is deployed.
+    # The execution's own definition, which may be older than the deployed one.
     definition = sfn.describe_state_machine_for_execution(executionArn=described["executionArn"])["definition"]
     published = {
         name: f"published {entries[0]['DetailType']}"
@@ -101,19 +97,19 @@ def trace(stack: Stack, customer_id: str) -> Trace:
         outcome=" ".join(filter(None, [output.get("status"), output.get("reason"), described.get("error")])),
         started=described["startDate"],
         redrives=described.get("redriveCount", 0),
-        visits=visits(events, published, blotter(registered.get("data"))),
+        visits=visits(events, published, redactor(registered.get("data"))),
     )
 
 
 def table(traced: Trace) -> Table:
-    """Lay a trace out: a line for each state, and one for each try that failed."""
+    """Lay out a trace: a line for each state and each failed attempt."""
     ended = f"{traced.status}, redriven {traced.redrives} x" if traced.redrives else traced.status
     title = (
         f"{traced.customer_id}\nstarted {traced.started:%Y-%m-%d %H:%M:%S %Z}, "
         f"{': '.join(filter(None, [ended, traced.outcome]))}\n"
-        f"correlation id {traced.correlation_id}, ids of events {traced.customer_id}:…"
+        f"correlation id {traced.correlation_id}, event ids {traced.customer_id}:…"
     )
-    names, numbers = ("after", "state", "tries", "took", "what came of it"), ("after", "tries", "took")
+    names, numbers = ("after", "state", "tries", "took", "result"), ("after", "tries", "took")
     return listing(*names, rows=_rows(traced), right=numbers, title=title)
 
 
@@ -134,15 +130,15 @@ def _times(traced: Trace, begin: datetime, end: datetime | None) -> tuple[str, s
 
 
 def visits(
-    events: Iterable[HistoryEventTypeDef], published: Mapping[str, str], blot_out: Callable[[str], str] = str
+    events: Iterable[HistoryEventTypeDef], published: Mapping[str, str], redact: Callable[[str], str] = str
 ) -> list[Visit]:
-    """Return the states in the order in which they were entered; `published` has what a state publishes, by its name.
+    """Return the states in the order they were entered; `published` says what each state publishes, by its name.
 
-    Each event names the one that it follows, which tells the iterations of a Map apart. The emulator names none, and
-    enters no state of an iteration: what is done there counts for the Map.
+    Each event names the event before it, which separates a Map's iterations. The emulator doesn't, and enters no state
+    inside a Map: that work counts for the Map.
     """
-    found: dict[int, Visit] = {}  # by the id of the event that entered the state
-    inside: dict[int, int] = {}  # for each event, the id of that one
+    found: dict[int, Visit] = {}  # by the id of the event that entered it
+    inside: dict[int, int] = {}  # each event's id, with the id of the event that entered its state
     latest = 0
     for event in events:
         number, kind, details = event["id"], event["type"], _details(event)
@@ -151,27 +147,27 @@ def visits(
             found[number] = Visit(details["name"], event["timestamp"])
             inside[number] = latest = number
         elif kind.endswith("StateExited"):
-            # Of iterations that are in the same state, the one that this event follows; of a Map, the Map itself.
+            # If several iterations are in this state, the one that this event follows; for a Map, the Map itself.
             for visit in (found[inside[number]], *found.values()):
                 if visit.state == details["name"] and visit.exited is None:
                     visit.exited = event["timestamp"]
                     break
         elif kind in ENDS:
-            result = ": ".join(filter(None, [details.get("error"), blot_out(_message(details.get("cause", "")))]))
+            result = ": ".join(filter(None, [details.get("error"), redact(_message(details.get("cause", "")))]))
             found[number] = Visit(ENDS[kind], event["timestamp"], result=result)
         elif inside[number]:
             visit = found[inside[number]]
-            _note(visit, event, published.get(visit.state, ""), blot_out)
+            _note(visit, event, published.get(visit.state, ""), redact)
     return list(found.values())
 
 
 def _details(event: HistoryEventTypeDef) -> Mapping[str, Any]:
-    """What the event says beside its type and its time."""
+    """The event's details."""
     return next((cast("Mapping[str, Any]", it) for name, it in event.items() if name.endswith("EventDetails")), {})
 
 
-def _note(visit: Visit, event: HistoryEventTypeDef, published: str, blot_out: Callable[[str], str]) -> None:
-    """Add to a visit what one event of its task says; `published` is what the task publishes, where it succeeds."""
+def _note(visit: Visit, event: HistoryEventTypeDef, published: str, redact: Callable[[str], str]) -> None:
+    """Add one event of a task to its visit; `published` says what the task publishes if it succeeds."""
     kind, at, details = event["type"], event["timestamp"], _details(event)
     under_way = next((it for it in visit.tries if it.ended is None), None)
     if kind == "TaskScheduled":
@@ -179,11 +175,11 @@ def _note(visit: Visit, event: HistoryEventTypeDef, published: str, blot_out: Ca
         payload = json.loads(details.get("parameters", "{}")).get("Payload")
         visit.subject = payload.get("system", "") if isinstance(payload, dict) else ""
     elif kind in FAILURES:
-        if under_way is None:  # an expression failed, before the task was scheduled or after it had succeeded
+        if under_way is None:  # an expression failed, before the task was scheduled or after it succeeded
             under_way = Try(at)
             visit.tries.append(under_way)
         under_way.ended, under_way.error = at, details.get("error", "")
-        under_way.message = blot_out(_message(details.get("cause", "")))
+        under_way.message = redact(_message(details.get("cause", "")))
     elif kind == "TaskSucceeded" and under_way:
         under_way.ended = at
         payload = json.loads(details.get("output", "{}")).get("Payload")
@@ -192,7 +188,7 @@ def _note(visit: Visit, event: HistoryEventTypeDef, published: str, blot_out: Ca
 
 
 def _message(cause: str) -> str:
-    """What a function said, out of the JSON in which Lambda passes its exception on; else the cause as it is."""
+    """The message of a function's exception, which Lambda wraps in JSON; otherwise the cause itself."""
     try:
         said = str(json.loads(cause)["errorMessage"])
     except (ValueError, KeyError, TypeError):
@@ -200,8 +196,8 @@ def _message(cause: str) -> str:
     return said if len(said) <= LONGEST_MESSAGE else f"{said[:LONGEST_MESSAGE]}…"
 
 
-def blotter(document: object) -> Callable[[str], str]:
-    """Return what replaces each text of a JSON document in a message, in upper or lower case."""
+def redactor(document: object) -> Callable[[str], str]:
+    """Return a function that replaces the document's texts in a message, ignoring case."""
     values = sorted(filter(None, _texts(document)), key=len, reverse=True)
     pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, values))})(?!\w)", re.IGNORECASE)
     return lambda message: pattern.sub("…", message) if values else message

@@ -1,1 +1,1 @@
-"""What became of the registrations: the analytics that the API tells, as a table and as a picture."""
+"""The API's analytics as a table and a chart."""

@@ -1,4 +1,4 @@
-"""The analytics as a table for the terminal."""
+"""The analytics as a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 from cli.terminal import listing
 from onboarding.domain.analytics import Analytics, Funnel
 
-# The stages of the funnel, and what people call them.
+# The funnel's stages, with their labels.
 STAGES = {
     "registered": "registered",
     "validated": "validated",
@@ -23,15 +23,13 @@ NUMBERS = (*STAGES.values(), "median", "p95")
 
 
 def show(analytics: Analytics, console: Console) -> None:
-    """Print a line for each day on which somebody registered, one for all of them, and one for each reason."""
+    """Print a line for each day with registrations, one for the total, and one for each reason."""
     title = f"Onboarding from {analytics.first} to {analytics.last} (UTC)"
     rows = [(str(day.day), *_cells(day)) for day in analytics.days if day.registered]
     rows.append(("all", *_cells(analytics.total)))
     console.print(listing("day", *NUMBERS, rows=rows, right=NUMBERS, title=title))
-    for what, counts in (
-        ("rejected", analytics.total.rejection_reasons),
-        ("failed", analytics.total.failure_reasons),
-    ):
+    reasons = {"rejected": analytics.total.rejection_reasons, "failed": analytics.total.failure_reasons}
+    for what, counts in reasons.items():
         for reason, count in counts.items():
             console.print(f"{what}: {reason} x {count}")
 

@@ -1,4 +1,4 @@
-"""`make up` and `make down` believe the emulator, not the file that one run left for the next."""
+"""`make up` and `make down`, which check the emulator rather than trust the state file."""
 
 from __future__ import annotations
 
@@ -29,46 +29,45 @@ PATIENCE_SECONDS = 240  # far more than it takes
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The state file of this test alone."""
+    """A state file for this test only."""
     path = tmp_path / "up.json"
     monkeypatch.setattr(background, "STATE", path)
     return path
 
 
 def down_says(state: Path) -> str:
-    """What `down` says, which leaves no state file."""
+    """The output of `down`, which removes the state file."""
     said = io.StringIO()
     down(Console(file=said, width=100))
     assert not state.exists()
     return said.getvalue()
 
 
-def test_down_gets_over_a_missing_or_broken_state_file(state: Path) -> None:
-    assert down_says(state) == "Nothing is up.\n"
+def test_down_survives_a_missing_or_broken_state(state: Path) -> None:
+    assert down_says(state) == "Nothing is running.\n"
 
     state.write_text('{"emulator": ', encoding="utf-8")
 
-    assert down_says(state) == "Nothing is up.\n"
+    assert down_says(state) == "Nothing is running.\n"
 
 
-def test_down_spares_a_stranger_with_the_old_pid(state: Path, tmp_path: Path) -> None:
-    """After a restart of the machine, say."""
+def test_down_spares_another_process_with_the_pid(state: Path, tmp_path: Path) -> None:
     folder = tmp_path / "left-over"
     folder.mkdir()
     state.write_text(json.dumps({"emulator": {"port": 1, "folder": str(folder)}, "partners": {}}), encoding="utf-8")
-    with subprocess.Popen(["/bin/sleep", "60"], process_group=0) as stranger:
-        (folder / LOCK).write_bytes(b"%d" % stranger.pid)
+    with subprocess.Popen(["/bin/sleep", "60"], process_group=0) as other:
+        (folder / LOCK).write_bytes(b"%d" % other.pid)
 
-        assert down_says(state) == "Nothing is up.\n"
+        assert down_says(state) == "Nothing is running.\n"
 
-        assert stranger.poll() is None
-        stranger.kill()
+        assert other.poll() is None
+        other.kill()
     assert not folder.exists()
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Path]:
-    """A copy of the project, to be changed; what it left running is ended."""
+    """A copy of the project for edits; its stack is stopped at the end."""
     folder = tmp_path / "checkout"
     shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(".*", "tests", "docs", "benchmarks", "__pycache__"))
     yield folder
@@ -76,11 +75,11 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 
 
 def command(checkout: Path, name: str, status: int = 0) -> str:
-    """What `python -m cli` says, which exits with this status."""
+    """The output of `python -m cli`, which exits with this status."""
     done = subprocess.run(
         [sys.executable, "-m", "cli", name],
         cwd=checkout,
-        env=os.environ | {"PYTHONPATH": str(checkout / "functions")},  # rather than those of this environment
+        env=os.environ | {"PYTHONPATH": str(checkout / "functions")},  # instead of this checkout's
         capture_output=True,
         encoding="utf-8",
         check=False,
@@ -95,7 +94,7 @@ def change(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def test_up_again_deploys_what_changed_and_keeps_data(checkout: Path) -> None:
+def test_up_deploys_changes_and_keeps_data(checkout: Path) -> None:
     api = re.search(r"^API +(\S+)$", command(checkout, "up"), re.MULTILINE)
     assert api
     customers = httpx.Client(base_url=api[1], trust_env=False, timeout=PATIENCE_SECONDS)
@@ -113,14 +112,14 @@ def test_up_again_deploys_what_changed_and_keeps_data(checkout: Path) -> None:
 
     first = register()
     await_status(first, "ONBOARDED")
-    assert "It is up, and up to date." in command(checkout, "up")
+    assert "Already running and up to date." in command(checkout, "up")
 
     handler = checkout / "functions/get_onboarding/app.py"
     sound = handler.read_text(encoding="utf-8")
     handler.write_text("import nothing_of_that_name\n", encoding="utf-8")
     assert "nothing_of_that_name" in command(checkout, "up", status=1)
     handler.write_text(sound, encoding="utf-8")
-    assert "sam deploy" in command(checkout, "up")  # an update that failed is done again
+    assert "sam deploy" in command(checkout, "up")  # a failed update is repeated
 
     change(handler, "No onboarding with this id", "Nobody of that name")
     assert "sam deploy" in command(checkout, "up")

@@ -1,4 +1,4 @@
-"""`onboarding`: what it writes where, its exit status, and what it asks AWS for that the emulator lacks."""
+"""`onboarding`: its output, its exit status, and requests that the emulator doesn't support."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(*arguments: str) -> Result:
 
 
 def stubbed(service: Any, monkeypatch: pytest.MonkeyPatch) -> Stubber:
-    """The client of a service that holds each request against AWS's model of the API, in a stack that is found."""
+    """A stub of a service's client that validates requests by AWS's API model, used by every command."""
     client = boto3.Session("key", "secret", region_name="us-east-1").client(service)
     stack = SimpleNamespace(
         session=SimpleNamespace(client=lambda _: client),
@@ -43,7 +43,7 @@ def stubbed(service: Any, monkeypatch: pytest.MonkeyPatch) -> Stubber:
     return Stubber(client)
 
 
-def test_setup_puts_the_command_in_place_for_any_folder(tmp_path: Path) -> None:
+def test_installed_command_runs_in_any_folder(tmp_path: Path) -> None:
     (tmp_path / "cli.py").write_text("raise ImportError", encoding="utf-8")
     command = Path(sys.executable).with_name("onboarding")
 
@@ -53,10 +53,10 @@ def test_setup_puts_the_command_in_place_for_any_folder(tmp_path: Path) -> None:
     assert done.stdout.startswith("Usage: onboarding [OPTIONS] COMMAND [ARGS]...")
 
 
-def test_failure_is_said_on_standard_error() -> None:
+def test_failure_goes_to_standard_error() -> None:
     done = run("trace", "5f0c0b4e")
 
-    assert (done.exit_code, done.stdout, done.stderr.startswith("Error: Nothing is up.")) == (1, "", True)
+    assert (done.exit_code, done.stdout, done.stderr.startswith("Error: Nothing is running.")) == (1, "", True)
 
 
 def test_wrong_usage_exits_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,11 +67,11 @@ def test_wrong_usage_exits_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert (yesterday.exit_code, any_queue.exit_code, no_queue.exit_code) == (2, 2, 1)
     assert "'yesterday' is not a time such as 2026-11-17T09:00" in yesterday.stderr
-    assert "Say which queue" in any_queue.stderr
-    assert "There is no dead-letter queue of Nothing, but of: Registration" in no_queue.stderr
+    assert "Name the queue" in any_queue.stderr
+    assert "There is no dead-letter queue Nothing. Choose one of: Registration" in no_queue.stderr
 
 
-def test_redrive_goes_on_where_one_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redrive_skips_a_running_execution(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = datetime(2026, 11, 17, 9, tzinfo=UTC)
     with stubbed("stepfunctions", monkeypatch) as sfn:
         machine: dict[str, Any] = {"stateMachineArn": MACHINE, "startDate": ended, "stopDate": ended}
@@ -96,7 +96,7 @@ def test_redrive_goes_on_where_one_is_running(monkeypatch: pytest.MonkeyPatch) -
     assert summary == "1 of 2 redriven"
 
 
-def test_dead_letters_are_moved_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dead_letters_move_back_to_their_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     with stubbed("sqs", monkeypatch) as sqs:
         for url in (QUEUES["RegistrationDeadLetterQueue"], QUEUES["RegistrationQueue"]):
             asked = {"QueueUrl": url, "AttributeNames": ["QueueArn"]}
@@ -104,6 +104,6 @@ def test_dead_letters_are_moved_back(monkeypatch: pytest.MonkeyPatch) -> None:
         move = {"SourceArn": ARNS["https://dead"], "DestinationArn": ARNS["https://queue"]}
         sqs.add_response("start_message_move_task", {"TaskHandle": "handle"}, move)
 
-        assert run("dead-letters", "Registration", "--move").stdout == "moving, as handle\n"
+        assert run("dead-letters", "Registration", "--move").stdout == "moving, task handle\n"
 
         sqs.assert_no_pending_responses()

@@ -1,4 +1,4 @@
-"""The template without its consumers is sound, and builds."""
+"""The template is valid and builds without its consumers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The emulator comes up on a free port and goes without a trace."""
+"""The emulator starts on a free port and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from cli import NotPossible
 from cli.machine import emulator
-from cli.machine.emulator import Emulator, EmulatorDidNotStart
+from cli.machine.emulator import Emulator
 from cli.machine.environment import HOST
 from cli.machine.polling import back_off
 from cli.machine.supervised_process import LOCK
 
 SECONDS = 240  # far more than it takes
-BUSY = "#!/bin/sh\nexec sleep 60\n"  # a function that never asks for its invocation
+BUSY = "#!/bin/sh\nexec sleep 60\n"  # a function that never fetches its invocation
 
 
 @pytest.fixture
@@ -32,12 +33,12 @@ def aws() -> Iterator[Emulator]:
 
 
 def processes_of(folder: Path) -> list[int]:
-    """The processes that have the folder as theirs for temporary files: the emulator and its workers."""
+    """The processes with this TMPDIR: the emulator and its workers."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             environment = (process / "environ").read_bytes().split(b"\0")
-        except OSError:  # ended meanwhile, or another user's
+        except OSError:  # it has ended, or belongs to another user
             continue
         if f"TMPDIR={folder}".encode() in environment:
             found.append(int(process.name))
@@ -50,13 +51,13 @@ def is_listening(port: int) -> bool:
 
 
 def is_gone(aws: Emulator) -> bool:
-    """Whether nothing of it is left in the end: no process, folder or port."""
+    """Whether no process, folder or port is left in the end."""
     ended = any(not processes_of(aws.folder) and not aws.folder.exists() for _ in back_off(SECONDS))
     return ended and not aws.is_running() and not is_listening(aws.port)
 
 
 def start_a_worker(aws: Emulator) -> None:
-    """Have the emulator start a Lambda worker that goes on running."""
+    """Have the emulator start a Lambda worker that keeps running."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("bootstrap", BUSY)
@@ -74,7 +75,7 @@ def start_a_worker(aws: Emulator) -> None:
     assert any(len(processes_of(aws.folder)) > before for _ in back_off(SECONDS)), "no worker was started"
 
 
-def test_stopping_leaves_no_process_port_or_folder(aws: Emulator) -> None:
+def test_stop_leaves_nothing_behind(aws: Emulator) -> None:
     start_a_worker(aws)
 
     aws.stop()
@@ -83,7 +84,7 @@ def test_stopping_leaves_no_process_port_or_folder(aws: Emulator) -> None:
     assert is_gone(aws)
 
 
-def test_emulator_ends_with_its_killed_starter() -> None:
+def test_emulator_ends_with_its_parent() -> None:
     code = "from cli.machine import emulator\naws = emulator.start()\nprint(aws.port, aws.folder, flush=True)\ninput()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
@@ -98,7 +99,7 @@ def test_emulator_ends_with_its_killed_starter() -> None:
     assert is_gone(aws)
 
 
-def test_emulator_whose_supervisor_was_killed_can_be_stopped(aws: Emulator) -> None:
+def test_stop_works_without_supervisor(aws: Emulator) -> None:
     start_a_worker(aws)
     assert aws._supervisor
     aws._supervisor.kill()
@@ -111,7 +112,7 @@ def test_emulator_whose_supervisor_was_killed_can_be_stopped(aws: Emulator) -> N
     assert is_gone(aws)
 
 
-def test_workers_end_with_an_emulator_that_crashes(aws: Emulator) -> None:
+def test_workers_end_with_a_crashed_emulator(aws: Emulator) -> None:
     start_a_worker(aws)
 
     os.kill(int((aws.folder / LOCK).read_bytes()), signal.SIGKILL)
@@ -119,22 +120,22 @@ def test_workers_end_with_an_emulator_that_crashes(aws: Emulator) -> None:
     assert is_gone(aws)
 
 
-def test_full_temporary_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emulator, "NEEDED_MEGABYTES", 10**9)
 
-    with pytest.raises(EmulatorDidNotStart, match=r"^\S+ has \d+ MB left, .* set TMPDIR to another folder\.$"):
+    with pytest.raises(NotPossible, match=r"^\S+ has \d+ MB left, .* set TMPDIR to another folder\.$"):
         emulator.start()
 
 
-def test_emulator_that_ends_at_once_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server((HOST, 0)) as taken:
         monkeypatch.setattr(emulator, "_free_port", lambda: taken.getsockname()[1])
 
-        with pytest.raises(EmulatorDidNotStart, match="already in use"):
+        with pytest.raises(NotPossible, match="already in use"):
             emulator.start()
 
 
-def test_interrupted_command_ends_with_130_and_leaves_nothing(tmp_path: Path) -> None:
+def test_interrupted_command_cleans_up(tmp_path: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-m", "cli", "demo"], env=environment, stdout=subprocess.DEVNULL) as demo:
         assert any(list(tmp_path.glob("customer-onboarding-*/emulator.log")) for _ in back_off(SECONDS))

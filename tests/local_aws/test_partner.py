@@ -1,4 +1,4 @@
-"""A partner keeps the contract, and fails as it is planned to."""
+"""A partner keeps the contract, and fails as planned."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from cli.machine.polling import back_off
 from cli.machine.supervised_process import LOCK
 from tests.customers import a_customer
 
-pytest_plugins = ["schemathesis.pytest.plugin"]  # here alone: it takes long to import
+pytest_plugins = ["schemathesis.pytest.plugin"]  # only here: slow to import
 
 contract = schemathesis.openapi.from_path(PROJECT / "docs" / "downstream.openapi.json")
-# It takes any account that has the fields which every account has, and any customerId and Idempotency-Key.
+# It takes any account with the required fields, and any customerId and Idempotency-Key.
 LOOSER_THAN_THE_CONTRACT: list[Any] = [negative_data_rejection]
 ACCOUNT = a_customer(accountId="account-1")
 SECONDS = 240  # far more than it takes
-IMPATIENT = 0.3  # seconds until a client gives up on a partner that hangs
+IMPATIENT = 0.3  # seconds before a client gives up on a hanging partner
 
 
 class Client(httpx.Client):
-    """A caller with the partner's API key, that asks about the customer `ada`."""
+    """A caller with the partner's API key."""
 
     def __init__(self, partner: Partner) -> None:
         headers = {"X-Api-Key": partner.authentication.credentials().get("apiKey", "")}
@@ -59,7 +59,7 @@ def client() -> Iterator[Client]:
 
 @contract.parametrize()
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_request_gets_an_answer_of_the_contract(case: Case[Any]) -> None:
+def test_every_answer_is_in_the_contract(case: Case[Any]) -> None:
     with Partner("crm", ApiKeys()) as partner:
         case.headers["X-Api-Key"] = partner.authentication.credentials()["apiKey"]
 
@@ -67,14 +67,14 @@ def test_any_request_gets_an_answer_of_the_contract(case: Case[Any]) -> None:
 
 
 class TestAccounts:
-    def test_requests_at_once_create_one_account(self, client: Client) -> None:
+    def test_concurrent_requests_create_one_account(self, client: Client) -> None:
         with ThreadPoolExecutor(8) as pool:
             statuses = list(pool.map(lambda _: client.create(), range(8)))
 
         assert sorted(statuses) == [200] * 7 + [201]
         assert client.partner.accounts() == client.get("/accounts").json() == {"ada": ACCOUNT}
 
-    def test_key_stands_for_one_request(self, client: Client) -> None:
+    def test_key_is_for_one_request(self, client: Client) -> None:
         client.create()
 
         assert client.create(lastName="Byron") == 422
@@ -82,7 +82,7 @@ class TestAccounts:
         assert client.create(key="another") == 409
         assert client.partner.accounts() == {"ada": ACCOUNT}
 
-    def test_deleted_account_never_comes_again(self, client: Client) -> None:
+    def test_deleted_account_stays_deleted(self, client: Client) -> None:
         client.create()
 
         assert [client.remove(), client.remove(), client.remove("grace")] == [204, 204, 204]
@@ -101,7 +101,7 @@ class TestAccounts:
 
 class TestAuthentication:
     @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-    def test_only_the_present_api_key_lets_in(self, method: str, client: Client) -> None:
+    def test_old_api_key_is_rejected(self, method: str, client: Client) -> None:
         client.partner.authentication.rotate()
 
         answer = client.request(method, "/accounts/ada", json=ACCOUNT)
@@ -109,7 +109,7 @@ class TestAuthentication:
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"].strip() == "Apikey"
 
-    def test_client_credentials_get_a_token_that_lets_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_client_credentials_get_a_token(self, monkeypatch: pytest.MonkeyPatch) -> None:
         oauth = ClientCredentials()
         known = oauth.credentials()["clientId"], oauth.credentials()["clientSecret"]
         form = {"grant_type": "client_credentials"}
@@ -140,7 +140,7 @@ class TestFaults:
             ("throttle", None, 429, "1"),
         ],
     )
-    def test_status_is_answered_as_often_as_planned(
+    def test_status_fault_occurs_as_often_as_planned(
         self, kind: str, seconds: int | None, status: int, retry_after: str | None, client: Client
     ) -> None:
         client.partner.plan("ada", Fault(FaultKind(kind), times=2, retry_after_seconds=seconds))
@@ -149,7 +149,7 @@ class TestFaults:
         assert [client.create(), client.create(), client.create("grace", key="another")] == [status, 201, 201]
         assert client.partner.answers("ada") == [f"PUT {status}"] * 2 + ["PUT 201"]
 
-    def test_email_address_names_the_customer(self, client: Client) -> None:
+    def test_email_address_selects_the_customer(self, client: Client) -> None:
         client.partner.plan(
             ACCOUNT["email"], Fault(FaultKind.UNAVAILABLE, methods=frozenset({"DELETE"})), Fault(FaultKind.REFUSE)
         )
@@ -170,7 +170,7 @@ class TestFaults:
         client.timeout = SECONDS
         assert client.create() == (200 if "after" in kind else 201)
 
-    def test_other_process_plans_by_http(self, client: Client) -> None:
+    def test_faults_are_planned_over_http(self, client: Client) -> None:
         fault = {"kind": "unavailable", "times": 2, "retryAfterSeconds": 3, "methods": ["PUT"]}
 
         assert client.put("/faults", json={"customer": "ada", "faults": [fault]}).status_code == 204
@@ -180,7 +180,7 @@ class TestFaults:
         assert client.create() == 201
 
 
-def test_stopping_ends_the_requests_that_hang(client: Client) -> None:
+def test_stop_ends_hanging_requests(client: Client) -> None:
     client.partner.plan("ada", Fault(FaultKind.HANG))
     with ThreadPoolExecutor(1) as pool:
         hanging = pool.submit(client.create)
@@ -193,8 +193,8 @@ def test_stopping_ends_the_requests_that_hang(client: Client) -> None:
             client.create()
 
 
-def test_partners_serve_until_their_emulator_is_gone(tmp_path: Path) -> None:
-    with (tmp_path / LOCK).open("wb") as emulator:  # it holds the lock for as long as it runs
+def test_partners_end_with_their_emulator(tmp_path: Path) -> None:
+    with (tmp_path / LOCK).open("wb") as emulator:  # it holds the lock while it runs
         fcntl.flock(emulator, fcntl.LOCK_EX)
         command = [sys.executable, "-m", "cli.downstream", str(tmp_path)]
         partners = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE)

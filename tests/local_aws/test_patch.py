@@ -1,4 +1,4 @@
-"""What is changed in the built template for the emulator, and nothing else."""
+"""The built template's changes for the emulator."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def as_built() -> dict[str, Any]:
 
 
 def differences(before: Resources, after: Resources) -> set[tuple[str, str, str]]:
-    """What differs in resources that are in both: the logical id, the type and the property."""
+    """The logical id, type and property of each difference in resources that are in both."""
     return {
         (name, before[name]["Type"], key)
         for name in before.keys() & after.keys()
@@ -44,7 +44,7 @@ def differences(before: Resources, after: Resources) -> set[tuple[str, str, str]
     }
 
 
-def test_only_what_is_said_is_changed() -> None:
+def test_only_the_listed_resources_change() -> None:
     before, after = as_built(), as_built()
 
     said = {name for change in patch(after, PROJECT) for name in change.where}
@@ -59,13 +59,13 @@ def test_only_what_is_said_is_changed() -> None:
     assert before | {"Resources": {}, "Globals": {}} == after | {"Resources": {}, "Globals": {}}
 
 
-def test_statements_are_kept_but_for_mail_and_plain_http() -> None:
+def test_policies_change_only_for_mail_and_http() -> None:
     before, after = as_built(), as_built()
 
     patch(after, PROJECT)
 
     def statements(resources: Resources) -> list[str]:
-        """Those of all roles and queue policies."""
+        """The statements of all roles and queue policies."""
         found = []
         for resource in resources.values():
             properties = resource.get("Properties", {})

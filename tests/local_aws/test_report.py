@@ -1,4 +1,4 @@
-"""The report: the API's numbers, as a table and as a picture."""
+"""The report: the API's numbers as a table and a chart."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import boto3
 import pytest
 from rich.console import Console
 
+from cli import NotPossible
 from cli.report.picture import draw
-from cli.report.source import NoAnalytics, fetch
+from cli.report.source import fetch
 from cli.report.table import show
 from onboarding.domain.analytics import Analytics
 
@@ -37,7 +38,7 @@ DAYS = [{"date": "2026-11-22", **NOBODY}, {"date": "2026-11-23", **COUNTS}]
 ANALYTICS = Analytics.model_validate({"from": "2026-11-22", "to": "2026-11-23", "total": COUNTS, "days": DAYS})
 
 
-def test_table_has_days_with_customers_and_reasons() -> None:
+def test_table_lists_days_and_reasons() -> None:
     console = Console(file=io.StringIO(), width=100)
 
     show(ANALYTICS, console)
@@ -54,7 +55,7 @@ def test_table_has_days_with_customers_and_reasons() -> None:
 
 
 @pytest.mark.parametrize("analytics", [ANALYTICS, ANALYTICS.model_copy(update={"days": []})])
-def test_same_numbers_make_the_same_picture(analytics: Analytics, tmp_path: Path) -> None:
+def test_same_numbers_draw_the_same_chart(analytics: Analytics, tmp_path: Path) -> None:
     one, other, png = (tmp_path / name for name in ("one.svg", "other.svg", "report.png"))
     for path in (one, other, png):
         draw(analytics, path)
@@ -65,5 +66,5 @@ def test_same_numbers_make_the_same_picture(analytics: Analytics, tmp_path: Path
 
 
 def test_unreachable_api_is_reported() -> None:
-    with pytest.raises(NoAnalytics, match="out of reach"):
+    with pytest.raises(NotPossible, match="Can't reach"):
         fetch(boto3.Session("key", "secret", region_name="us-east-1"), "http://127.0.0.1:9", date(2026, 11, 23))

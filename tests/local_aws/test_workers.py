@@ -1,4 +1,4 @@
-"""Lambda workers are forked, and are what they would be on AWS all the same."""
+"""Forked Lambda workers behave as they would on AWS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cli.machine.runtime import assemble, bootstrap
 
 SECONDS = 240  # far more than it takes
 
-# Deploys a handler's code beside the packages in a folder; the function that it returns invokes it.
+# Deploys a handler's code with the packages of a folder; returns a function that invokes it.
 Deploy = Callable[..., Callable[[Any], Any]]
 
 
@@ -33,7 +33,7 @@ def aws() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lambda's runtime, in a folder whose name a shell would take apart."""
+    """Lambda's runtime, in a folder whose name needs quoting in a shell."""
     folder = tmp_path_factory.mktemp("library") / "my 'runtime'"
     assemble(folder)
     return folder
@@ -63,7 +63,7 @@ def deploy(aws: Emulator, library: Path, tmp_path: Path) -> Deploy:
     return create
 
 
-def test_function_sees_its_packages_and_the_runtime_alone(deploy: Deploy, tmp_path: Path) -> None:
+def test_function_sees_only_its_packages(deploy: Deploy, tmp_path: Path) -> None:
     code = (
         "import sys, pydantic, jmespath\n"
         "from importlib.util import find_spec\n"
@@ -81,7 +81,7 @@ def test_function_sees_its_packages_and_the_runtime_alone(deploy: Deploy, tmp_pa
     without = deploy("without", code)([])
 
     assert (first[0], first[1], first[3]) == (sys.version, "1", ["boto3", "dateutil"])
-    assert second[1:3] == ["2", str(packaged)]  # what is packaged wins over the runtime
+    assert second[1:3] == ["2", str(packaged)]  # packages win over the runtime
     assert "Runtime.ImportModuleError" in without["errorMessage"]
 
 
@@ -94,7 +94,7 @@ def test_workers_share_no_state(deploy: Deploy, tmp_path: Path) -> None:
         "    seen.append(event)\n"
         "    folder = Path(os.environ['FOLDER'])\n"
         "    (folder / str(event)).touch()\n"
-        "    while len(list(folder.iterdir())) < 4: time.sleep(0.01)\n"  # until all four are at work
+        "    while len(list(folder.iterdir())) < 4: time.sleep(0.01)\n"  # until all four have started
         "    return [os.environ['NAME'], context.function_name, seen, random.random(), context.log_stream_name]\n"
     )
     (folder := tmp_path / "met").mkdir()

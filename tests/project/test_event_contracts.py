@@ -108,7 +108,7 @@ def test_descriptions_may_change() -> None:
 
 def test_released_contract_that_is_gone_is_found() -> None:
     assert list(rewritten({"CustomerMoved-1.0.json": VALIDATED}, {})) == [
-        "CustomerMoved-1.0.json: was released, and is gone"
+        "CustomerMoved-1.0.json: was released and is missing"
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.operate.trace import Visit, blotter, visits
+from cli.operate.trace import Visit, redactor, visits
 
 START = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
 PUBLISHED = {"PublishCustomerRegistered": "published CustomerRegistered"}
@@ -105,7 +105,7 @@ def test_redriven_execution_goes_on_in_its_state() -> None:
     assert found[1].result.startswith("DynamoDB.Throttled: too much too much")
 
 
-def test_failed_expression_counts_as_a_try() -> None:
+def test_failed_expression_counts_as_an_attempt() -> None:
     failed = {"error": "States.QueryEvaluationError", "cause": "undefined"}
 
     (visit,) = visits(
@@ -123,7 +123,7 @@ def test_failed_expression_counts_as_a_try() -> None:
         ("Adamant", "Adamant"),
     ],
 )
-def test_typed_values_are_blotted_out(said: str, shown: str) -> None:
+def test_typed_values_are_redacted(said: str, shown: str) -> None:
     typed = {"firstName": "Ada", "email": "Ada@example.com", "address": {"street": "12 St James Sq", "city": "St"}}
 
-    assert blotter(typed)(said) == shown
+    assert redactor(typed)(said) == shown

@@ -1,9 +1,9 @@
-"""A partner's system, run on this machine: a real HTTP server that implements docs/downstream.openapi.json.
+"""A fake downstream system: an HTTP server that implements docs/downstream.openapi.json, and fails on demand.
 
-    with Partner("crm", folder / "crm.sqlite", ApiKeys()) as crm:
+    with Partner("crm", ApiKeys()) as crm:
         crm.plan("ada@example.com", Fault(FaultKind.UNAVAILABLE, times=2))
 
-It keeps its accounts in SQLite, and fails on demand. It uses nothing of the functions: it is the contract's other side.
+As the other side of the contract, it uses none of the functions' code.
 """
 
 from cli.downstream.partner.authentication import ApiKeys, ClientCredentials

@@ -1,4 +1,4 @@
-"""A partner's accounts, and the contract's rules about them."""
+"""A partner's accounts, under the contract's rules."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from werkzeug.exceptions import Conflict, Gone, UnprocessableEntity
 
 
 class Accounts:
-    """Accounts by customerId; what is left of a deleted one is that it shall not come again."""
+    """Accounts by customerId, and tombstones of deleted ones."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._documents: dict[str, dict[str, Any]] = {}
         self._tombstones: set[str] = set()
-        self._created: dict[str, str] = {}  # the customerId that each Idempotency-Key came with
+        self._created: dict[str, str] = {}  # the customerId of each Idempotency-Key
 
     def documents(self) -> dict[str, dict[str, Any]]:
-        """The accounts that there are, by customerId."""
+        """The accounts by customerId."""
         with self._lock:
             return self._documents.copy()
 
     def tombstones(self) -> set[str]:
-        """The customers whose account was deleted, or barred before there was one."""
+        """The customerIds that were deleted, with or without an account."""
         with self._lock:
             return self._tombstones.copy()
 
     def put(self, customer_id: str, key: str, document: dict[str, Any]) -> HTTPStatus:
-        """Create the account, or raise the contract's refusal; OK: the same request had created it before."""
+        """Create the account, or raise the contract's refusal; OK if the same request had already created it."""
         with self._lock:
             if customer_id in self._tombstones:
-                raise Gone("The account was deleted, and can't be created again")
+                raise Gone("The account was deleted and can't be created again")
             if key not in self._created:
                 if customer_id in self._documents:
                     raise Conflict("The account was created by a request with another Idempotency-Key")
@@ -44,7 +44,7 @@ class Accounts:
             return HTTPStatus.OK
 
     def delete(self, customer_id: str) -> HTTPStatus:
-        """Leave a tombstone, whether there was an account or not."""
+        """Delete the account, if any, and keep a tombstone."""
         with self._lock:
             self._documents.pop(customer_id, None)
             self._tombstones.add(customer_id)

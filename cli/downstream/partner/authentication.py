@@ -1,4 +1,4 @@
-"""The two ways in which a partner has its callers authenticate, each with credentials that it makes up itself."""
+"""The two ways to authenticate with a partner, each with random credentials."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ApiKeys:
         self.rotate()
 
     def rotate(self) -> None:
-        """Make up another key, and let nobody in with the former."""
+        """Replace the key."""
         self._key = secrets.token_urlsafe()
 
     def credentials(self) -> dict[str, str]:
@@ -40,9 +40,9 @@ class ClientCredentials:
         self.rotate()
 
     def rotate(self) -> None:
-        """Make up other credentials, and let nobody in with the former, nor with their tokens."""
+        """Replace the credentials and revoke all tokens."""
         self._client = secrets.token_urlsafe(8), secrets.token_urlsafe()
-        self._tokens: dict[str, float] = {}  # each with the time until which it lets in
+        self._tokens: dict[str, float] = {}  # by token, when it expires
 
     def credentials(self) -> dict[str, str]:
         return dict(zip(("clientId", "clientSecret"), self._client, strict=True))
@@ -53,9 +53,9 @@ class ClientCredentials:
         return time.monotonic() < until
 
     def grant(self, request: Request) -> Response:
-        """Answer a token request: a token, or the error of RFC 6749, 5.2."""
+        """Answer a token request, with a token or an error (RFC 6749, 5.2)."""
         given = request.authorization
-        # Both parts come form-encoded: RFC 6749, 2.3.1.
+        # Both parts are form-encoded (RFC 6749, 2.3.1).
         if not given or (unquote_plus(given.username or ""), unquote_plus(given.password or "")) != self._client:
             return _json({"error": "invalid_client"}, 401, {"WWW-Authenticate": "Basic"})
         if request.form.get("grant_type") != "client_credentials":

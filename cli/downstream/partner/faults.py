@@ -1,4 +1,4 @@
-"""How a partner fails: for which customer, in which way, how often."""
+"""Planned faults of a partner."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pydantic.dataclasses import dataclass
 
 
 class FaultKind(StrEnum):
-    """Ways to fail. Before the work, unless the name says otherwise."""
+    """How a request fails: without effect, unless the name says `after`."""
 
-    REFUSE = "refuse"  # 422: not this one, however often it is asked
-    UNAVAILABLE = "unavailable"  # 503, with Retry-After where the fault says so
-    THROTTLE = "throttle"  # 429, with Retry-After: 1 unless the fault says otherwise
-    HANG = "hang"  # no answer until the partner stops
-    HANG_AFTER = "hang-after"  # the work, and then no answer until the partner stops
-    RESET = "reset"  # a reset of the connection (TCP RST)
-    RESET_AFTER = "reset-after"  # the work, and then a reset of the connection
+    REFUSE = "refuse"  # 422
+    UNAVAILABLE = "unavailable"  # 503, with Retry-After if the fault has one
+    THROTTLE = "throttle"  # 429, with Retry-After: 1 by default
+    HANG = "hang"  # no answer
+    HANG_AFTER = "hang-after"  # no answer, after the work is done
+    RESET = "reset"  # TCP reset
+    RESET_AFTER = "reset-after"  # TCP reset, after the work is done
 
 
 @dataclass(frozen=True, config=ConfigDict(alias_generator=to_camel, validate_by_name=True, extra="forbid"))
 class Fault:
-    """A way to fail, the next so many times that one of the methods comes."""
+    """Fail the next `times` requests with one of these methods."""
 
     kind: FaultKind
     times: int = Field(default=1, ge=1)
@@ -35,7 +35,7 @@ class Fault:
 
 
 class Plan(BaseModel):
-    """What a customer's requests meet, in this order; `customer` is the account's e-mail address or the customerId."""
+    """A customer's faults, in order; `customer` is the account's e-mail address or the customerId."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,7 +44,7 @@ class Plan(BaseModel):
 
 
 class Faults:
-    """The faults that are still to come."""
+    """The faults still to come."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -52,14 +52,14 @@ class Faults:
         self._emails: dict[str, str] = {}
 
     def plan(self, customer: str, *faults: Fault) -> None:
-        """Have a customer's requests fail, in this order, and in place of what was planned before."""
+        """Plan a customer's faults, in order, instead of earlier plans."""
         with self._lock:
             self._planned[customer] = [fault for fault in faults for _ in range(fault.times)]
 
     def take(self, method: str, customer_id: str, account: Mapping[str, Any]) -> Fault | None:
-        """The fault that a request about a customer meets, if any; it is met this once."""
+        """Remove and return the fault for a request about a customer, if any."""
         with self._lock:
-            if isinstance(account.get("email"), str):  # a deletion has none, and is known by the creation's
+            if isinstance(account.get("email"), str):  # a deletion has none; the creation had
                 self._emails[customer_id] = account["email"]
             for customer in (customer_id, self._emails.get(customer_id, "")):
                 for fault in self._planned.get(customer, []):

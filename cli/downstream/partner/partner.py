@@ -1,4 +1,4 @@
-"""A partner: the contract's answers, and the control path that makes it fail."""
+"""A partner: the contract's operations, and a way to make them fail."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from cli.downstream.partner.faults import Fault, FaultKind, Faults, Plan
 from cli.downstream.server import Server
 from cli.machine.system_configuration import SystemConfiguration
 
-# A partner that hangs costs a demo this much; one that works needs thousandths of it.
+# A hanging partner costs the demo this much.
 CONNECT_SECONDS = 1
 READ_SECONDS = 2
-# What every account has; a partner may want more, and ignores what it doesn't know.
+# The fields of every account; unknown ones are ignored.
 REQUIRED = ("accountId", "firstName", "lastName", "email")
 logger = logging.getLogger(__name__)
 
 
 class Partner(Server):
-    """A partner, running on a free port of this machine as soon as it is made; stopped on leaving its context.
+    """A partner on a free local port, which runs until stopped. `url` is the contract's base URL.
 
-    `url` is the contract's base URL. Beside the contract it has /token and, to control it, /accounts and /faults.
+    It also has /token and, to inspect and control it, /accounts and /faults.
     """
 
     def __init__(self, name: str, authentication: ApiKeys | ClientCredentials) -> None:
@@ -54,7 +54,7 @@ class Partner(Server):
 
     @property
     def configuration(self) -> SystemConfiguration:
-        """How the stack reaches it."""
+        """How to configure it in the stack."""
         oauth = isinstance(self.authentication, ClientCredentials)
         settings = {
             "kind": "http",
@@ -66,7 +66,7 @@ class Partner(Server):
         return SystemConfiguration(self.name, settings, self.authentication.credentials())
 
     def answers(self, customer_id: str) -> list[str]:
-        """What was answered to each request about a customer, in order, such as "PUT 503", "PUT hang", "DELETE 204"."""
+        """The answers to requests about a customer, in order, such as "PUT 503", "PUT hang", "DELETE 204"."""
         return self._answers.get(customer_id, []).copy()
 
     def _answer(self, request: Request) -> Response:
@@ -91,25 +91,25 @@ class Partner(Server):
     def _account(self, request: Request, customer_id: str) -> Response:
         if not self.authentication.admits(request):
             challenge = WWWAuthenticate(self.authentication.challenge)
-            raise http.Unauthorized("The credentials are not valid, or no longer", www_authenticate=challenge)
+            raise http.Unauthorized("The credentials are not valid", www_authenticate=challenge)
         document = request.get_json(force=True, silent=True)
         account = document if isinstance(document, dict) else {}
         fault = self._faults.take(request.method, customer_id, account)
         if not fault:
             return Response(status=self._work(request, customer_id, account))
         if fault.kind in {FaultKind.HANG_AFTER, FaultKind.RESET_AFTER}:
-            with suppress(http.HTTPException):  # a refusal is lost like any other answer
+            with suppress(http.HTTPException):  # its answer is lost, too
                 self._work(request, customer_id, account)
         raise self._failure(request, customer_id, fault)
 
     def _work(self, request: Request, customer_id: str, account: dict[str, Any]) -> HTTPStatus:
         key = request.headers.get("Idempotency-Key")
         if not key:
-            raise http.BadRequest("An Idempotency-Key is needed")
+            raise http.BadRequest("Idempotency-Key is missing")
         if request.method == HTTPMethod.DELETE:
             return self._accounts.delete(customer_id)
         if not all(isinstance(account.get(field), str) for field in REQUIRED):
-            raise http.BadRequest("An account as JSON is needed")
+            raise http.BadRequest("The body must be an account in JSON")
         return self._accounts.put(customer_id, key, account)
 
     def _failure(self, request: Request, customer_id: str, fault: Fault) -> Exception:
@@ -131,7 +131,7 @@ class Partner(Server):
 
 
 def _problem(error: http.HTTPException, request: Request) -> Response:
-    """RFC 9457's document."""
+    """A problem document (RFC 9457)."""
     problem = {"title": error.name, "status": error.code, "detail": error.description}
     headers = dict(error.get_headers(request.environ)) | {"Content-Type": "application/problem+json"}
     return Response(json.dumps(problem), error.code, headers)
