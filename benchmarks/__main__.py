@@ -5,8 +5,6 @@ alternates with a baseline that imports boto3 and builds the same clients. Only 
 machines.
 """
 
-from __future__ import annotations
-
 import compileall
 import os
 import re

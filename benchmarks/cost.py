@@ -3,8 +3,6 @@
 Transitions and calls are counted in the definition. docs/cost.md says when the rest was measured or looked up.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

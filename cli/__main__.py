@@ -3,8 +3,6 @@
 Exit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
@@ -85,7 +83,7 @@ def commands() -> None:
 
 @commands.command()
 def up() -> None:
-    """Start the stack on this machine, or deploy your changes to the running one."""
+    """Start the stack on this machine, or update it."""
     background.up(terminal.console())
 
 
@@ -97,7 +95,7 @@ def down() -> None:
 
 @commands.command()
 def demo() -> None:
-    """Start a stack on this machine, onboard sample customers, show the results, stop."""
+    """Onboard sample customers on a temporary stack."""
     from cli.demo.run import run  # noqa: PLC0415 - the other commands start faster without it
 
     if not run(terminal.console()):
@@ -129,7 +127,7 @@ def follow_logs(stack: Stack, customer_id: str | None, since: datetime | None) -
 @click.option("--to", "last", type=time, help="Last day.")
 @click.option("--picture", type=Path, default="report.svg", show_default=True, help="Chart file, .svg or .png.")
 def report(stack: Stack, first: datetime | None, last: datetime | None, picture: Path) -> None:
-    """Show the funnel and the times to onboard, and draw a chart."""
+    """Show and draw the funnel and the times to onboard."""
     from cli.report.picture import draw  # noqa: PLC0415 - matplotlib is slow to import
 
     console = terminal.console()
@@ -194,7 +192,10 @@ def erase(stack: Stack, customer_id: str, *, force: bool) -> None:
 @click.argument("queue", required=False)
 @click.option("--move", is_flag=True, help="Move QUEUE's messages back to be processed.")
 def show_dead_letters(stack: Stack, queue: str | None, *, move: bool) -> None:
-    """Count dead letters, list those of one QUEUE such as Registration, or move them back."""
+    """Count, list or move back dead letters.
+
+    Without a QUEUE, such as Registration, count those of all queues.
+    """
     console = terminal.console()
     if queue is None:
         if move:

@@ -1,7 +1,5 @@
 """The stack that `up` leaves running and `down` stops."""
 
-from __future__ import annotations
-
 import io
 import json
 import shlex

@@ -1,7 +1,5 @@
 """The console and the table layout that all commands share."""
 
-from __future__ import annotations
-
 import io
 import sys
 from collections.abc import Collection, Iterable

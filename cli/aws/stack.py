@@ -1,11 +1,9 @@
 """A deployed stack, as CloudFormation describes it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import boto3
 
@@ -20,7 +18,7 @@ class Stack:
     name: str
 
     @classmethod
-    def on_aws(cls, name: str) -> Stack:
+    def on_aws(cls, name: str) -> Self:
         """The stack with this name on AWS, using the environment's credentials.
 
         Raises:
@@ -47,14 +45,8 @@ class Stack:
         parameters = {it["ParameterKey"]: it["ParameterValue"] for it in self._described.get("Parameters", [])}
         return [name for name in parameters.get("DownstreamSystems", "").split(",") if name]
 
-    def resource(self, logical_id: str) -> str:
-        """A resource's physical id: a queue's URL, a table's or a function's name."""
-        cloudformation = self.session.client("cloudformation")
-        resource = cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId=logical_id)
-        return resource["StackResourceDetail"]["PhysicalResourceId"]
-
     def resources(self, resource_type: str) -> Iterator[tuple[str, str]]:
-        """The logical and physical id of each resource of one type."""
+        """The logical and the physical id (a queue's URL, a table's name) of each resource of one type."""
         pages = self.session.client("cloudformation").get_paginator("list_stack_resources")
         for page in pages.paginate(StackName=self.name):
             for resource in page["StackResourceSummaries"]:

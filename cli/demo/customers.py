@@ -1,7 +1,5 @@
 """The demo's customers, from customers.yaml."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

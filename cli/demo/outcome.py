@@ -1,7 +1,5 @@
 """A customer's result, and how the demo prints it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Onboards the customers of customers.yaml on this machine."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

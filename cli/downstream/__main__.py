@@ -3,8 +3,6 @@
 It prints the JSON list of their configurations.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import logging

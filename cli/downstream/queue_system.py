@@ -1,7 +1,5 @@
 """A downstream system that takes commands from a FIFO queue and confirms none."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

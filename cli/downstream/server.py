@@ -1,7 +1,5 @@
 """An HTTP server on a free local port whose application can also hang and reset connections."""
 
-from __future__ import annotations
-
 import socket
 import struct
 from threading import Event, Thread
@@ -10,7 +8,7 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-HOST = "127.0.0.1"
+from cli.machine.environment import HOST
 
 
 class Server:

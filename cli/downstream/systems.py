@@ -1,7 +1,5 @@
 """The local downstream systems: `crm` takes an API key, `billing` OAuth 2, `ledger` commands from a queue."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 The code in `functions/` goes into a small zip file; the packages it requires stay in a folder that every worker uses.
 """
 
-from __future__ import annotations
-
 import compileall
 import hashlib
 import io

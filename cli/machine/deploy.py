@@ -1,7 +1,5 @@
 """Deploys the project's template to an emulator with `sam deploy`."""
 
-from __future__ import annotations
-
 import json
 import os
 import time
@@ -11,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Self
 
 import yaml
 from rich.console import Console
@@ -40,7 +39,7 @@ class EmulatorStack(Stack):
     emulator: Emulator
 
     @classmethod
-    def on(cls, emulator: Emulator) -> EmulatorStack:
+    def on(cls, emulator: Emulator) -> Self:
         return cls(emulator.session, STACK_NAME, emulator)
 
     @property
@@ -51,12 +50,9 @@ class EmulatorStack(Stack):
 
 
 def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[SystemConfiguration] = ()) -> EmulatorStack:
-    """Build the template, deploy it with these downstream systems, and start each function once.
+    """Build and deploy the template with these downstream systems, and start each function. Raises `NotPossible`.
 
     Prints its progress, and the template's changes for the emulator.
-
-    Raises:
-        NotPossible: SAM CLI failed, or a function doesn't start.
     """
     template, changes, digest = _build(console)
     console.print(_as_table(changes))

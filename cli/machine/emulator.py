@@ -85,11 +85,8 @@ class Emulator:
                 pipe.write(DETACH)
 
     def stop(self) -> None:
-        """Kill the emulator and its workers, and remove their folder. Idempotent.
-
-        On SIGTERM, ministack would leave its workers running.
-        """
-        end(self.folder)
+        """Kill the emulator and its workers, and remove their folder. Idempotent."""
+        end(self.folder)  # on SIGTERM, ministack would leave its workers running
         if self._supervisor:
             self._supervisor.communicate()
         for _ in back_off(END_SECONDS):
@@ -106,11 +103,7 @@ class Emulator:
 
 
 def start(settings: Mapping[str, str] | None = None) -> Emulator:
-    """Start an emulator and wait until it answers; `settings` are more environment variables for ministack.
-
-    Raises:
-        NotPossible: it did not start; the message says why.
-    """
+    """Start an emulator, with more environment variables, and wait until it answers. Raises `NotPossible`."""
     free_megabytes = shutil.disk_usage(tempfile.gettempdir()).free // 1_000_000
     if free_megabytes < NEEDED_MEGABYTES:
         raise NotPossible(

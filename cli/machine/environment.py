@@ -1,7 +1,5 @@
 """The environment of tools that talk to the emulator only: no AWS account of the user's, and no proxy."""
 
-from __future__ import annotations
-
 import os
 from urllib.request import getproxies_environment, proxy_bypass
 

@@ -4,8 +4,6 @@ One process imports what functions share. It forks a process for each function, 
 function's workers. As with SnapStart, a worker starts from a function that is initialised but was never invoked.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

@@ -1,7 +1,5 @@
 """Changes to the built template for the emulator. Each rule says what it changes and why; deploying prints both."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Polling with growing pauses."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 

@@ -4,8 +4,6 @@ Functions see their package, the standard library and these distributions, nothi
 a missing requirement fails here as it would on AWS.
 """
 
-from __future__ import annotations
-
 import shlex
 import shutil
 import sys

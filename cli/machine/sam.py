@@ -3,8 +3,6 @@
 `python -m cli.machine.sam validate --lint` runs it on the project's template.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -22,11 +20,7 @@ NEVER = 4102444800.0
 
 
 def sam(*arguments: str, directory: Path, environment: Mapping[str, str]) -> None:
-    """Run `sam` in a directory, with the user's environment except for their AWS and Python settings.
-
-    Raises:
-        NotPossible: it failed; the message has its output.
-    """
+    """Run `sam` in a directory, without the user's AWS and Python settings. Raises `NotPossible` with its output."""
     binaries = Path(sys.executable).parent
     folder = Path(tempfile.mkdtemp(prefix="customer-onboarding-sam-"))
     (folder / "metadata.json").write_text(json.dumps({"lastVersionCheck": NEVER}), encoding="utf-8")

@@ -7,8 +7,6 @@ The supervisor and the command hold a lock on a file that has the group's number
 theirs, so any process can kill the group, even if the supervisor was killed.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Configures the stack's downstream systems as an operator would: by parameters and secrets."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Manual operations on one customer: register again, release the pending account, erase."""
 
-from __future__ import annotations
-
 import json
 from uuid import uuid4
 

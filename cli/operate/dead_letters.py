@@ -56,12 +56,11 @@ def look(stack: Stack, name: str) -> list[DeadLetter]:
     finally:
         for message in found:
             sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
-    return sorted((_dead_letter(message) for message in found), key=lambda letter: letter.sent)
-
-
-def _dead_letter(message: MessageTypeDef) -> DeadLetter:
-    sent, received = (int(message["Attributes"][name]) for name in ("SentTimestamp", "ApproximateReceiveCount"))
-    return DeadLetter(message["MessageId"], datetime.fromtimestamp(sent / 1000, UTC), received)
+    letters = []
+    for message in found:
+        sent, received = (int(message["Attributes"][name]) for name in ("SentTimestamp", "ApproximateReceiveCount"))
+        letters.append(DeadLetter(message["MessageId"], datetime.fromtimestamp(sent / 1000, UTC), received))
+    return sorted(letters, key=lambda letter: letter.sent)
 
 
 def move_back(stack: Stack, name: str) -> str:

@@ -109,7 +109,7 @@ def table(traced: Trace) -> Table:
         f"{': '.join(filter(None, [ended, traced.outcome]))}\n"
         f"correlation id {traced.correlation_id}, event ids {traced.customer_id}:…"
     )
-    names, numbers = ("after", "state", "tries", "took", "result"), ("after", "tries", "took")
+    names, numbers = ("after", "state", "attempts", "took", "result"), ("after", "attempts", "took")
     return listing(*names, rows=_rows(traced), right=numbers, title=title)
 
 

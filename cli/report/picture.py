@@ -1,7 +1,5 @@
 """The analytics as a chart: the funnel, and each day's times to onboard."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from matplotlib import rc_context

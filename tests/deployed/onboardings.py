@@ -100,7 +100,9 @@ class Onboardings:
 
     def physical_id(self, logical_id: str) -> str:
         """What a resource of the template is on AWS: a queue's URL, a table's or a function's name."""
-        return self.stack.resource(logical_id)
+        cloudformation = self.stack.session.client("cloudformation")
+        found = cloudformation.describe_stack_resource(StackName=self.stack.name, LogicalResourceId=logical_id)
+        return found["StackResourceDetail"]["PhysicalResourceId"]
 
     def await_consumers(self) -> None:
         """Wait until the consumers are done with all that was published: the emulator queues an event at once."""

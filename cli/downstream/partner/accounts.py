@@ -1,7 +1,5 @@
 """A partner's accounts, under the contract's rules."""
 
-from __future__ import annotations
-
 from http import HTTPStatus
 from threading import Lock
 from typing import Any

@@ -1,7 +1,5 @@
 """The two ways to authenticate with a partner, each with random credentials."""
 
-from __future__ import annotations
-
 import json
 import secrets
 import time

@@ -1,7 +1,5 @@
 """Planned faults of a partner."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from enum import StrEnum
 from threading import Lock

@@ -1,7 +1,5 @@
 """A partner: the contract's operations, and a way to make them fail."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Mapping

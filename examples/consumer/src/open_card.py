@@ -12,7 +12,7 @@ dynamodb = boto3.client("dynamodb")
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Return the messages that failed; SQS delivers them again, and in the end to the dead-letter queue."""
+    """Return the messages that failed: SQS redelivers them, and finally dead-letters them."""
     failed = []
     for record in event["Records"]:
         try:
@@ -24,9 +24,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 
 def open_card(account: dict[str, Any]) -> None:
-    """Open the card, once: an event that comes again writes the same item again.
+    """Open the card. A repeated event writes the same item again.
 
-    `account` is the detail of CustomerAccountCreated, contracts/CustomerAccountCreated-1.0.json.
+    `account` is the event's detail, contracts/CustomerAccountCreated-1.0.json.
     """
     dynamodb.put_item(
         TableName=os.environ["CARDS_TABLE"],
