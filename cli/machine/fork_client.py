@@ -4,13 +4,12 @@ If this process is killed, so is the worker. The base server, which has imported
 socket in the emulator's folder. A function's server, which has imported its handler too, listens in the folder of the
 function's code, the current one. A server that isn't running is started.
 
-This runs at each start of a worker, so it imports little: no subprocess.
+This runs at each start of a worker, so it imports little: no subprocess, no pathlib.
 """
 
 import fcntl
 import json
 import os
-import pathlib
 import socket
 import sys
 import zlib
@@ -43,13 +42,13 @@ def main() -> int:
 def connect(name: str, start: Callable[[str, socket.socket], None]) -> socket.socket:
     """Connect to the server with this name; if there is none, have `start` start it on a socket."""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with pathlib.Path(f"{name}.lock").open("wb") as lock:
+    with open(f"{name}.lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             client.connect(name)
         except (FileNotFoundError, ConnectionRefusedError) as error:
             if isinstance(error, ConnectionRefusedError):  # it was killed
-                pathlib.Path(name).unlink()
+                os.unlink(name)
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
                 listener.bind(name)
                 listener.listen()
