@@ -1,4 +1,4 @@
-"""How all tests are run: in which environment, which of them share a worker, and what is printed in the end."""
+"""How all tests run: their environment, which of them share a worker, and the summary at the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from cli.machine.environment import forget_aws, no_proxy
 
-# Neither the user's AWS account nor their proxies. This is read before any test module makes a client.
+# Tests use neither the user's AWS account nor their proxies. This runs before any test module makes a client.
 forget_aws()
 os.environ.update(no_proxy())
 
@@ -18,7 +18,7 @@ SUMMARY = "summary"
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests of the deployed stack to one worker, first: it is the longest part, and runs beside all others."""
+    """Start the tests of the deployed stack first, on one worker: they take longest, and the others run meanwhile."""
     for item in items:
         if item.nodeid.startswith(DEPLOYED):
             item.add_marker(pytest.mark.xdist_group("deployed"))
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests recorded as their summary, wherever they ran."""
+    """Print what tests recorded as their summary, on whichever worker."""
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             if name == SUMMARY:

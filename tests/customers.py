@@ -1,4 +1,4 @@
-"""Customers for tests: sound, and each one of their own."""
+"""Valid customers for tests, each with another e-mail address."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from uuid import uuid4
 
 
 def a_customer(**changes: Any) -> dict[str, Any]:
-    """A customer as the API takes one, with an e-mail address that no other has; None leaves a field out."""
+    """A customer as the API accepts one, with a unique e-mail address; None leaves a field out."""
     customer = {"firstName": "Ada", "lastName": "Lovelace", "email": an_address()} | changes
     return {field: value for field, value in customer.items() if value is not None}
 
 
 def an_address() -> str:
-    """An e-mail address that nobody has."""
+    """A unique e-mail address."""
     return f"ada.{uuid4().hex}@example.com"

@@ -1,4 +1,4 @@
-"""What AWS invokes the functions with: the samples in events/, and their like with other contents."""
+"""What AWS invokes the functions with: the samples in events/, or samples with other contents."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from base64 import b64encode
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 from uuid import uuid4
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -16,6 +16,7 @@ from onboarding.domain.events import SOURCE, Event
 from tests.customers import a_customer
 
 SAMPLES = PROJECT / "events"
+AnEvent = TypeVar("AnEvent", bound=Event)
 OCCURRED_AT = datetime(2026, 11, 23, 10, 30, 42, 123000, tzinfo=UTC)
 # A value for each field that some event needs.
 _FIELDS: dict[str, Any] = {
@@ -35,24 +36,25 @@ def sample(name: str) -> dict[str, Any]:
     return dict(json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8")))
 
 
+def as_text(document: object) -> str:
+    """Text as it is, anything else as JSON."""
+    return document if isinstance(document, str) else json.dumps(document)
+
+
 def an_api_request(
     body: object, *, content_type: str = "application/json", idempotency_key: str | None = None
 ) -> dict[str, Any]:
-    """A POST that API Gateway passes on; of the body, bytes go as Base64, text as it is, all else as JSON."""
+    """A POST from API Gateway; the body is bytes for Base64, text, or anything else for JSON."""
     request = sample("register_customer/plain")
     request["headers"]["Content-Type"] = content_type
     if idempotency_key is not None:
         request["headers"]["Idempotency-Key"] = idempotency_key
-    request["isBase64Encoded"] = isinstance(body, bytes)
-    if isinstance(body, bytes):
-        request["body"] = b64encode(body).decode()
-    else:
-        request["body"] = body if isinstance(body, str) else json.dumps(body)
-    return request
+    text = b64encode(body).decode() if isinstance(body, bytes) else as_text(body)
+    return request | {"isBase64Encoded": isinstance(body, bytes), "body": text}
 
 
 def a_status_request(customer_id: str, **headers: str) -> dict[str, Any]:
-    """A GET of a customer's onboarding that API Gateway passes on."""
+    """A GET of a customer's onboarding from API Gateway."""
     request = sample("get_onboarding/plain")
     request["pathParameters"] = {"customerId": customer_id}
     request["headers"] |= headers
@@ -66,24 +68,23 @@ def a_registration(**changes: Any) -> dict[str, Any]:
 
 
 def a_batch(*bodies: object) -> dict[str, Any]:
-    """Messages that SQS hands over together, `message-0` and so on; text goes as it is, all else as JSON."""
+    """A batch of messages from SQS, `message-0` and so on; text as it is, anything else as JSON."""
     batch = sample("start_onboarding/one-registration")
     (record,) = batch["Records"]
     batch["Records"] = [
-        deepcopy(record)
-        | {"messageId": f"message-{number}", "body": body if isinstance(body, str) else json.dumps(body)}
+        deepcopy(record) | {"messageId": f"message-{number}", "body": as_text(body)}
         for number, body in enumerate(bodies)
     ]
     return batch
 
 
 def failures(*numbers: int) -> dict[str, Any]:
-    """What a function answers to `a_batch` of which the messages with these numbers failed."""
+    """The answer to `a_batch` when the messages with these numbers failed."""
     return {"batchItemFailures": [{"itemIdentifier": f"message-{number}"} for number in numbers]}
 
 
-def an_event(kind: type[Event], customer_id: str = "ada", after: float = 0, **fields: Any) -> Event:
-    """An event of this kind, so many seconds after OCCURRED_AT; of a status or reason, the first that it can have."""
+def an_event(kind: type[AnEvent], customer_id: str = "ada", after: float = 0, **fields: Any) -> AnEvent:
+    """An event of this kind, so many seconds after OCCURRED_AT; its status or reason is the first possible one."""
     choices = {
         name: get_args(field.annotation)[0]
         for name, field in kind.model_fields.items()
@@ -98,7 +99,7 @@ def an_event(kind: type[Event], customer_id: str = "ada", after: float = 0, **fi
 
 
 def an_envelope(event: Event, **changes: Any) -> dict[str, Any]:
-    """What EventBridge delivers of an event of ours."""
+    """One of our events as EventBridge delivers it."""
     return {
         "version": "0",
         "id": str(uuid4()),
@@ -113,7 +114,7 @@ def an_envelope(event: Event, **changes: Any) -> dict[str, Any]:
 
 
 def an_execution_change(status: str, after: float, customer_id: str = "ada") -> dict[str, Any]:
-    """What a rule hands on of Step Functions' event, so many seconds after OCCURRED_AT."""
+    """Step Functions' event as a rule passes it on, so many seconds after OCCURRED_AT."""
     changed_at = OCCURRED_AT + timedelta(seconds=after)
     return {
         "id": f"{status}-{after}",

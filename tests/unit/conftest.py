@@ -1,4 +1,4 @@
-"""The functions in their runtime, on a fake of AWS that each test begins anew."""
+"""The functions in their runtime, on a fake of AWS that is empty when a test starts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from moto import mock_aws
 from moto.backends import get_backend
 from moto.core.base_backend import BackendDict
 
+from tests.in_process.functions import modules
 from tests.in_process.template import name_of
 from tests.invocations import sample
-from tests.unit.deployment import ACCOUNT, REFERENCES, REGION, Functions, import_functions
-from tests.unit.partner import Partner, partner
+from tests.unit.deployment import ACCOUNT, REFERENCES, REGION, Functions
+from tests.unit.partner import Partner
 from tests.unit.runtime import Runtime
-from tests.unit.systems import API_KEY, QUEUE_SETTINGS, QUEUE_URL, Systems, by_api_key, make_client
+from tests.unit.systems import API_KEY, QUEUE_SETTINGS, Systems, by_api_key, make_client
 from tests.unit.table import Table
 
-# How long an example takes says how busy the machine is.
+# How long an example takes depends on how busy the machine is.
 settings.register_profile("unit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unit")
 
@@ -28,12 +29,12 @@ settings.load_profile("unit")
 @pytest.fixture(scope="session")
 def functions() -> Functions:
     """The functions' modules by name; clients are their attributes."""
-    return import_functions()
+    return modules()
 
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[None]:
-    """The fake of AWS: to start it for each test would take longer than most of them."""
+    """The fake of AWS: starting it for each test would take longer than most tests."""
     with mock_aws():
         yield
 
@@ -42,7 +43,7 @@ def aws() -> Iterator[None]:
 def runtime(
     aws: None, functions: Functions, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Runtime]:
-    """Invokes functions; in the end, nothing that a customer typed may be in what was logged."""
+    """Invokes functions; fails the test if anything that a customer typed was logged."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)  # for the clients that are made when they are needed
     BackendDict.reset()
     runtime = Runtime(capsys)
@@ -50,53 +51,46 @@ def runtime(
     runtime.assert_nothing_personal_was_logged()
 
 
+def _queue(name: str, **attributes: str) -> list[Any]:
+    """Make a queue; return its messages, each with its `id`, `body`, `group_id` and `deduplication_id`."""
+    make_client("sqs").create_queue(QueueName=name, Attributes=attributes)
+    messages: list[Any] = get_backend("sqs")[ACCOUNT][REGION].queues[name]._messages
+    return messages
+
+
 @pytest.fixture
-def queued(functions: Functions, runtime: Runtime) -> Callable[[], list[tuple[str, Any]]]:
+def queued(runtime: Runtime) -> Callable[[], list[tuple[str, Any]]]:
     """The registration queue: the id and the document of each message in it."""
-    created = functions["register_customer"].sqs.create_queue(QueueName="RegistrationQueue")
-    assert created["QueueUrl"] == REFERENCES["RegistrationQueue"]
-    (queue,) = get_backend("sqs")[ACCOUNT][REGION].queues.values()
-    return lambda: [(message.id, json.loads(message.body)) for message in queue._messages]
+    messages = _queue("RegistrationQueue")
+    return lambda: [(message.id, json.loads(message.body)) for message in messages]
 
 
-@pytest.fixture
-def idempotency_table(functions: Functions, runtime: Runtime) -> Table:
-    return Table("IdempotencyTable", functions["create_account"].dynamodb)
+def _table(logical_id: str) -> Any:
+    """A fixture that makes this table of the template."""
+
+    @pytest.fixture
+    def table(runtime: Runtime) -> Table:
+        return Table(logical_id, make_client("dynamodb"))
+
+    return table
 
 
-@pytest.fixture
-def customers_table(functions: Functions, runtime: Runtime) -> Table:
-    return Table("CustomersTable", functions["create_account"].dynamodb)
-
-
-@pytest.fixture
-def timelines_table(functions: Functions, runtime: Runtime) -> Table:
-    return Table("TimelinesTable", functions["track_onboarding"].dynamodb)
-
-
-@pytest.fixture
-def fraud_table(functions: Functions, runtime: Runtime) -> Table:
-    return Table("FraudTable", functions["detect_fraud"].dynamodb)
-
-
-@pytest.fixture
-def analytics_table(functions: Functions, runtime: Runtime) -> Table:
-    return Table("AnalyticsTable", functions["record_analytics"].dynamodb)
+idempotency_table = _table("IdempotencyTable")
+customers_table = _table("CustomersTable")
+timelines_table = _table("TimelinesTable")
+fraud_table = _table("FraudTable")
+analytics_table = _table("AnalyticsTable")
 
 
 @pytest.fixture
 def published(runtime: Runtime) -> Callable[[], list[dict[str, Any]]]:
     """The bus: the envelope of each event that was put on it, in order."""
-    events, sqs = make_client("events"), make_client("sqs")
-    queue = sqs.create_queue(QueueName="observer")["QueueUrl"]
-    bus = REFERENCES["EventBus"]
+    messages, events, bus = _queue("observer"), make_client("events"), REFERENCES["EventBus"]
     events.create_event_bus(Name=bus)
     events.put_rule(Name="observer", EventBusName=bus, EventPattern='{"source": [{"prefix": ""}]}')
     arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:observer"
     events.put_targets(Rule="observer", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
-    assert queue.endswith(f"/{ACCOUNT}/observer")
-    observer = get_backend("sqs")[ACCOUNT][REGION].queues["observer"]
-    return lambda: [json.loads(message.body) for message in observer._messages]
+    return lambda: [json.loads(message.body) for message in messages]
 
 
 @pytest.fixture
@@ -109,17 +103,15 @@ def systems(functions: Functions, runtime: Runtime) -> Iterator[Systems]:
 @pytest.fixture
 def crm() -> Iterator[Partner]:
     """A downstream system that speaks HTTP."""
-    with partner() as crm:
+    with Partner() as crm:
         yield crm
 
 
 @pytest.fixture
 def commands(runtime: Runtime) -> Callable[[], list[Any]]:
-    """The queue of a downstream system: its messages, each with its `body`, its `group_id` and `deduplication_id`."""
-    sqs = make_client("sqs")
-    assert sqs.create_queue(QueueName="ledger.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"] == QUEUE_URL
-    queue = get_backend("sqs")[ACCOUNT][REGION].queues["ledger.fifo"]
-    return lambda: list(queue._messages)
+    """The messages in the queue of a downstream system."""
+    messages = _queue("ledger.fifo", FifoQueue="true")
+    return lambda: list(messages)
 
 
 @pytest.fixture
@@ -131,7 +123,6 @@ def executions(functions: Functions, runtime: Runtime) -> list[Any]:
         roleArn=f"arn:aws:iam::{ACCOUNT}:role/CustomerOnboarding",
     )
     (state_machine,) = get_backend("stepfunctions")[ACCOUNT][REGION].state_machines
-    assert state_machine.arn == REFERENCES["CustomerOnboardingStateMachine"]
     executions: list[Any] = state_machine.executions
     return executions
 
@@ -145,20 +136,11 @@ def outbox(functions: Functions, runtime: Runtime) -> list[Any]:
 
 
 @pytest.fixture
-def all_of_aws(  # noqa: PLR0913, PLR0917 - all that any function calls
-    queued: object,
-    idempotency_table: Table,
-    customers_table: Table,
-    timelines_table: Table,
-    fraud_table: Table,
-    analytics_table: Table,
-    executions: object,
-    outbox: object,
-    published: object,
-    commands: object,
-    systems: Systems,
-    crm: Partner,
-) -> None:
-    """All that any function calls is there; the systems are those of the samples."""
+def all_of_aws(request: pytest.FixtureRequest, systems: Systems, crm: Partner) -> None:
+    """All that any function calls; the downstream systems are those of the samples."""
+    for table in ("idempotency", "customers", "timelines", "fraud", "analytics"):
+        request.getfixturevalue(f"{table}_table")
+    for other in ("queued", "executions", "outbox", "published", "commands"):
+        request.getfixturevalue(other)
     systems.configure(sample("provision_account/http")["system"], by_api_key(crm.url), {"apiKey": API_KEY})
     systems.configure(sample("provision_account/sqs")["system"], QUEUE_SETTINGS)

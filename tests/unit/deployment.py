@@ -6,25 +6,24 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from tests.in_process import functions, template
+from tests.in_process import template
 
 ACCOUNT, REGION = template.ACCOUNT, template.REGION
 TEMPLATE: dict[str, Any] = template.written()
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+CORS = {
+    "Access-Control-Allow-Origin": "https://www.example.com",
+    "Access-Control-Expose-Headers": "ETag,Location,Retry-After",
+}
 
 Functions = Mapping[str, ModuleType]
 
 
 class _References(dict[str, Any]):
-    """What !Ref gives for a parameter or a resource."""
+    """What !Ref returns for a parameter or a resource."""
 
     def __missing__(self, name: str) -> Any:
         return template.reference_to(name)
 
 
 REFERENCES = _References()
-
-
-def import_functions() -> Functions:
-    """Return the modules by the name of their package."""
-    return functions.modules()

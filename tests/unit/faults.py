@@ -1,4 +1,4 @@
-"""How AWS fails, and what may happen meanwhile."""
+"""How AWS fails, and what can happen during a call."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import (
+    ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -16,7 +17,7 @@ from botocore.exceptions import (
 from botocore.stub import Stubber
 
 ENDPOINT = "https://aws.example.com"
-# Each way in which botocore says that AWS is out of reach; they have no class in common that says only that.
+# Each way in which botocore says that AWS is unreachable: no base class covers these alone.
 OUT_OF_REACH = [
     ConnectionClosedError(endpoint_url=ENDPOINT),
     ConnectTimeoutError(endpoint_url=ENDPOINT),
@@ -25,10 +26,12 @@ OUT_OF_REACH = [
     SSLError(endpoint_url=ENDPOINT, error=OSError("handshake failure")),
 ]
 
+DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "Not for arn:aws:sqs:…"}}, "Any")
+
 
 @contextmanager
 def refusing(client: Any, method: str, code: str, message: str = "", **fields: Any) -> Iterator[None]:
-    """The client makes this one call, and AWS refuses it with the error code."""
+    """AWS refuses the one call that the client makes with this error code."""
     with Stubber(client) as stubber:
         stubber.add_client_error(method, code, message, modeled_fields=fields)
         yield
@@ -37,21 +40,21 @@ def refusing(client: Any, method: str, code: str, message: str = "", **fields: A
 
 @contextmanager
 def failing(client: Any, operation: str, error: BaseException) -> Iterator[None]:
-    """The next call of the operation, which must come, raises the error instead of reaching AWS."""
-    with during(client, operation, _raise(error)):
+    """The next call of the operation, which must come, raises the error and doesn't reach AWS."""
+    with during(client, operation, raising(error)):
         yield
 
 
 @contextmanager
 def losing_the_answer(client: Any, operation: str, error: BaseException) -> Iterator[None]:
-    """The next call of the operation, which must come, does its work and raises the error."""
-    with during(client, operation, _raise(error), stage="after-call"):
+    """The next call of the operation, which must come, does its work, then raises the error."""
+    with during(client, operation, raising(error), stage="after-call"):
         yield
 
 
 @contextmanager
 def during(client: Any, operation: str, act: Callable[[], None], stage: str = "before-call") -> Iterator[None]:
-    """Act in the midst of the next call of the operation, which must come."""
+    """Act during the next call of the operation, which must come."""
     event = f"{stage}.*.{operation}"
     acted = False
 
@@ -69,8 +72,10 @@ def during(client: Any, operation: str, act: Callable[[], None], stage: str = "b
     assert acted, f"{operation} was not called"
 
 
-def _raise(error: BaseException) -> Callable[[], None]:
-    def act() -> None:
+def raising(error: BaseException) -> Callable[..., Any]:
+    """A function that raises the error."""
+
+    def fail(*_: object, **__: object) -> None:
         raise error
 
-    return act
+    return fail

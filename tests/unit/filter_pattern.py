@@ -1,4 +1,4 @@
-"""CloudWatch's filter patterns for JSON lines, as far as the template uses them.
+"""CloudWatch's filter patterns for JSON lines, the part that the template uses.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/matching-terms-json-log-events.html
 """
@@ -22,7 +22,7 @@ def matches(pattern: str, line: Mapping[str, Any]) -> bool:
 
 def _holds(term: str, line: Mapping[str, Any]) -> bool:
     read = re.fullmatch(r'\$\.(?P<path>[\w.]+) (?:= "(?P<text>[^"]+)"|NOT EXISTS)', term)
-    assert read, f"{term}: this syntax isn't read here"
+    assert read, f"tests/unit/filter_pattern.py: add the syntax of {term}"
     value: Any = line
     for key in read["path"].split("."):
         value = value.get(key) if isinstance(value, Mapping) else None

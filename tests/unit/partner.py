@@ -1,10 +1,8 @@
-"""A downstream system on this machine that gives the answers a test wants, and keeps what it was asked."""
+"""A downstream system on this machine that sends the answers a test wants, and keeps the requests."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +12,16 @@ from werkzeug.datastructures import Headers
 
 from cli.downstream.server import Server
 from cli.machine.polling import back_off
+from tests.invocations import as_text
 
-PATIENCE_SECONDS = 240  # far more than it takes
+PATIENCE_SECONDS = 240  # far more than needed
 
 
 class Answer(Response):
-    """An answer; of the body, text goes as it is, all else as JSON."""
+    """An answer; text is sent as it is, any other body as JSON."""
 
     def __init__(self, status: int = 200, headers: Mapping[str, str] | None = None, body: Any = "") -> None:
-        super().__init__(body if isinstance(body, str) else json.dumps(body), status, headers)
+        super().__init__(as_text(body), status, headers)
 
 
 HANGS = Answer()  # no answer for as long as the test runs
@@ -40,7 +39,7 @@ class Request:
 
 
 class Partner(Server):
-    """Gives the answers in turn, the last one again and again. `requests` are all that came in."""
+    """Sends the answers in turn, and repeats the last one. `requests` are all that came in."""
 
     def __init__(self) -> None:
         self.answers = [Answer()]
@@ -58,7 +57,7 @@ class Partner(Server):
         return answer
 
     def await_paths(self) -> list[str]:
-        """The same as `paths`, once there are any: a client may give up before its request is taken."""
+        """`paths`, once there is one: a client may give up before its request is read."""
         assert any(self.requests for _ in back_off(PATIENCE_SECONDS))
         return self.paths
 
@@ -69,10 +68,3 @@ class Partner(Server):
     def header(self, name: str) -> list[str | None]:
         """The values that the requests had for a header."""
         return [request.headers.get(name) for request in self.requests]
-
-
-@contextmanager
-def partner() -> Iterator[Partner]:
-    """A partner, as long as the context lasts."""
-    with Partner() as started:
-        yield started

@@ -9,12 +9,12 @@ from typing import Any
 
 from onboarding.domain.events import SOURCE
 
-# Shorter values, such as a country's code, are in any text by chance.
+# Shorter values, such as a country's code, appear in any text by chance.
 SHORTEST = 3
 
 
 def typed(event: dict[str, Any]) -> set[str]:
-    """The personal values that an invocation brings: those in a request, in queued messages, or in a task."""
+    """The personal values in an invocation: a request, queued messages, or a task."""
     if "httpMethod" in event:
         body = event["body"] or ""
         documents = [_parsed(b64decode(body).decode(errors="replace") if event["isBase64Encoded"] else body)]
@@ -28,12 +28,12 @@ def typed(event: dict[str, Any]) -> set[str]:
 
 
 def found(values: Iterable[str], text: str) -> set[str]:
-    """Those of the values that the text holds, as they are or as JSON or Python writes them."""
+    """The values that the text contains, as they are or as JSON or Python writes them."""
     return {value for value in values if any(form in text for form in _forms(value))}
 
 
 def _personal(message: dict[str, Any]) -> list[Any]:
-    """The personal parts of a registration, of an event of ours, and of SES's feedback."""
+    """The personal parts of a registration, of one of our events, and of SES's feedback."""
     detail = message.get("detail") or {}
     if message.get("source") == SOURCE:
         return [detail.get(field) for field in ("customerData", "email", "name")]

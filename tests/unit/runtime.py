@@ -1,4 +1,4 @@
-"""Lambda's part: a function is invoked, and what it prints and raises is logged."""
+"""Lambda's part: it invokes a function, and logs what that prints and raises."""
 
 from __future__ import annotations
 
@@ -40,26 +40,28 @@ class Runtime:
     def metrics(self) -> dict[str, float]:
         """The sum of each metric."""
         sums: dict[str, float] = {}
-        for line in self._lines():
-            for metrics in line.get("_aws", {}).get("CloudWatchMetrics", []):
-                for metric in metrics["Metrics"]:
-                    sums[metric["Name"]] = sums.get(metric["Name"], 0) + sum(line[metric["Name"]])
+        for line, _, name in self._metrics():
+            sums[name] = sums.get(name, 0) + sum(line[name])
         return sums
 
     @property
-    def emitted(self) -> set[tuple[str, str, tuple[tuple[str, str], ...]]]:
-        """Namespace, name and dimensions of each metric, as CloudWatch keeps them."""
+    def emitted(self) -> set[tuple[str, str, tuple[str, ...]]]:
+        """Namespace, name and dimensions of each metric."""
         return {
-            (metrics["Namespace"], metric["Name"], tuple(sorted((key, line[key]) for key in keys)))
-            for line in self._lines()
-            for metrics in line.get("_aws", {}).get("CloudWatchMetrics", [])
+            (metrics["Namespace"], name, tuple(sorted(keys)))
+            for _, metrics, name in self._metrics()
             for keys in metrics["Dimensions"]
-            for metric in metrics["Metrics"]
         }
 
     def assert_nothing_personal_was_logged(self) -> None:
-        """Nothing that a customer typed is in any line, nor in an exception, which the Lambda runtime logs."""
+        """Nothing that a customer typed is in any line or in an exception, which the Lambda runtime logs."""
         assert found(self._typed, self._read() + self._raised) == set()
+
+    def _metrics(self) -> Iterator[tuple[dict[str, Any], dict[str, Any], str]]:
+        """Each metric: the line that it is in, the block in that line, and its name."""
+        for line in self._lines():
+            for block in line.get("_aws", {}).get("CloudWatchMetrics", []):
+                yield from ((line, block, metric["Name"]) for metric in block["Metrics"])
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         return map(json.loads, self._read().splitlines())

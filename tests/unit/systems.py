@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any
 
 from onboarding.adapters import downstream
 from onboarding.runtime import aws
+from tests.invocations import as_text
 from tests.unit.deployment import ACCOUNT, REFERENCES, REGION, Functions
 
 PREFIX = f"/{REFERENCES['AWS::StackName']}/downstream/"
@@ -24,12 +24,12 @@ def by_api_key(url: str, **changes: Any) -> dict[str, Any]:
 
 
 def by_token(url: str, **changes: Any) -> dict[str, Any]:
-    """The same of one that takes access tokens, which it grants itself."""
+    """Settings of a system that takes access tokens, and grants them itself."""
     return by_api_key(url, authentication={"type": "oauth2", "tokenUrl": f"{url}/token"} | changes)
 
 
 class Systems:
-    """The systems that the functions find configured, which have cached none of it."""
+    """The systems that the functions find configured; nothing of them is cached yet."""
 
     def __init__(self, functions: Functions) -> None:
         for name in ("provision_account", "deprovision_account"):
@@ -38,15 +38,11 @@ class Systems:
         self._secrets = make_client("secretsmanager")
 
     def configure(self, system: str, settings: object, secret: object = None) -> None:
-        """Write the settings, and the credentials where there are any; text goes as it is, all else as JSON."""
+        """Write the settings, and the credentials where there are any; text as it is, anything else as JSON."""
         name = f"{PREFIX}{system}"
-        self._ssm.put_parameter(Name=name, Value=_text(settings), Type="String", Overwrite=True)
+        self._ssm.put_parameter(Name=name, Value=as_text(settings), Type="String", Overwrite=True)
         if secret:
-            self._secrets.create_secret(Name=name, SecretString=_text(secret))
+            self._secrets.create_secret(Name=name, SecretString=as_text(secret))
 
     def rotate(self, system: str, secret: object) -> None:
-        self._secrets.put_secret_value(SecretId=f"{PREFIX}{system}", SecretString=_text(secret))
-
-
-def _text(document: object) -> str:
-    return document if isinstance(document, str) else json.dumps(document)
+        self._secrets.put_secret_value(SecretId=f"{PREFIX}{system}", SecretString=as_text(secret))

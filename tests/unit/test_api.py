@@ -1,4 +1,4 @@
-"""What the API takes, and what it answers to the rest."""
+"""What the API accepts, and how it refuses the rest."""
 
 from __future__ import annotations
 
@@ -9,30 +9,21 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
-from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboarding.domain.registration import Accepted, RegistrationRequest
 from onboarding.runtime.api import MAX_BODY_BYTES, Problem, RequestRefused, endpoint, parse_request, respond
 from tests.customers import a_customer
 from tests.invocations import Context, an_api_request
-from tests.unit.faults import OUT_OF_REACH
+from tests.unit.faults import DENIED, OUT_OF_REACH, raising
 
 CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag,Location,Retry-After"}
 
 
-def answer_to(request: dict[str, Any]) -> RegistrationRequest | Problem:
-    try:
-        return parse_request(request)
-    except RequestRefused as refused:
-        return refused.problem
-
-
 def refusal(request: dict[str, Any]) -> Problem:
-    problem = answer_to(request)
-    assert isinstance(problem, Problem)
-    return problem
+    with pytest.raises(RequestRefused) as refused:
+        parse_request(request)
+    return refused.value.problem
 
 
 def field_errors(request: dict[str, Any]) -> list[tuple[str, str]]:
@@ -54,26 +45,22 @@ def test_customer_is_taken_as_typed(encoded: Callable[[str], str | bytes]) -> No
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON", "application/json; charset=utf-8"])
-def test_json_is_taken(content_type: str) -> None:
+def test_json_content_type_is_accepted(content_type: str) -> None:
     assert parse_request(an_api_request(a_customer(), content_type=content_type)).customer.first_name == "Ada"
 
 
 @pytest.mark.parametrize(
     "headers",
-    [
-        None,
-        {},
-        *({"Content-Type": it} for it in ("", "text/plain", "application/jsonp", "text/json, application/json")),
-    ],
+    [None, {}, *({"Content-Type": other} for other in ("", "text/plain", "application/jsonp", "a, application/json"))],
 )
-def test_another_content_type_is_refused(headers: dict[str, str] | None) -> None:
+def test_other_content_type_is_refused(headers: dict[str, str] | None) -> None:
     assert refusal(an_api_request(a_customer()) | {"headers": headers}) == Problem(
         title="Unsupported Media Type", status=415, detail="The Content-Type must be application/json."
     )
 
 
 @pytest.mark.parametrize("encoded", [str, str.encode], ids=["text", "Base64"])
-def test_a_body_has_at_most_16_kib(encoded: Callable[[str], str | bytes]) -> None:
+def test_body_has_at_most_16_kib(encoded: Callable[[str], str | bytes]) -> None:
     body = json.dumps(a_customer(firstName="Zoë"), ensure_ascii=False)
     largest = body + " " * (16 * 1024 - len(body.encode()))
 
@@ -86,7 +73,6 @@ def test_a_body_has_at_most_16_kib(encoded: Callable[[str], str | bytes]) -> Non
 NO_JSON = {
     "none": None,
     "empty": "",
-    "a form": "firstName=Ada",
     "trailing text": '{"firstName": "Ada"} trailing',
     "an escaped lone surrogate": '{"firstName": "\\ud800"}',
     "a lone surrogate": '{"firstName": "\ud800"}',
@@ -97,27 +83,23 @@ NO_JSON = {
 
 
 @pytest.mark.parametrize("body", NO_JSON.values(), ids=NO_JSON.keys())
-def test_what_is_no_json_is_refused(body: str | bytes | None) -> None:
+def test_invalid_json_is_refused(body: str | bytes | None) -> None:
     request = an_api_request("") | {"body": None} if body is None else an_api_request(body)
 
     assert field_errors(request) == [("body", "json_invalid")]
 
 
-@pytest.mark.parametrize("document", [None, True, 7, "Ada", [{}]], ids=json.dumps)
-def test_what_is_no_object_is_refused(document: object) -> None:
-    assert field_errors(an_api_request(json.dumps(document))) == [("body", "model_type")]
-
-
 @pytest.mark.parametrize(
     ("customer", "errors"),
     [
+        (None, [("body", "model_type")]),
+        ([{}], [("body", "model_type")]),
         ({}, [("firstName", "missing"), ("lastName", "missing"), ("email", "missing")]),
         (a_customer() | {"first_name": "Ada"}, [("first_name", "extra_forbidden")]),
         (a_customer() | {"постскриптум": "Ada"}, [("постскриптум", "extra_forbidden")]),
         (a_customer() | {"x" * 1000: 1}, [("x" * 100, "extra_forbidden")]),
         (a_customer(address={"postal_code": "1"}), [("address.postal_code", "extra_forbidden")]),
         (a_customer() | {"lastName": None}, [("lastName", "string_type")]),
-        (a_customer(phone=7), [("phone", "string_type")]),
         (a_customer(address="London"), [("address", "model_type")]),
     ],
 )
@@ -127,7 +109,7 @@ def test_each_wrong_field_is_named(customer: object, errors: list[tuple[str, str
 
 @pytest.mark.parametrize("key", ["k", "b7c2f7a4-6f0e-4d1c-9d0b-3f5a8c1e2d4f", "x" * 255])
 @pytest.mark.parametrize("in_case", [str.lower, str.upper])
-def test_an_idempotency_key_is_taken(key: str, in_case: Callable[[str], str]) -> None:
+def test_idempotency_key_is_accepted(key: str, in_case: Callable[[str], str]) -> None:
     request = an_api_request(a_customer(), idempotency_key=key)
     request["headers"] = {in_case(name): value for name, value in request["headers"].items()}
 
@@ -135,7 +117,7 @@ def test_an_idempotency_key_is_taken(key: str, in_case: Callable[[str], str]) ->
 
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 256, "a\nb", "a\x7fb"])
-def test_an_idempotency_key_that_is_empty_too_long_or_unprintable_is_refused(key: str) -> None:
+def test_bad_idempotency_key_is_refused(key: str) -> None:
     assert field_errors(an_api_request(a_customer(), idempotency_key=key)) == [("Idempotency-Key", "header_invalid")]
 
 
@@ -153,28 +135,29 @@ ALMOST_CUSTOMERS = st.fixed_dictionaries(
 
 @pytest.mark.slow
 @given(st.binary() | st.text() | (JSON | ALMOST_CUSTOMERS).map(json.dumps) | ALMOST_CUSTOMERS.map(repr))
-def test_any_body_is_a_registration_or_is_refused_with_a_reason(body: bytes | str) -> None:
-    answer = answer_to(an_api_request(body))
-
-    if isinstance(answer, Problem):
-        assert answer.status == HTTPStatus.BAD_REQUEST
-        assert answer.errors
-        assert json.loads(respond(400, answer)["body"])["errors"] == answer.errors
+def test_any_body_is_accepted_or_refused(body: bytes | str) -> None:
+    request = an_api_request(body)
+    try:
+        customer = parse_request(request).customer
+    except RequestRefused:
+        problem = refusal(request)
+        assert problem.status == HTTPStatus.BAD_REQUEST
+        assert json.loads(respond(400, problem)["body"])["errors"] == problem.errors != []
     else:
-        assert answer.customer.model_dump(by_alias=True, exclude_none=True) == {
+        assert customer.model_dump(by_alias=True, exclude_none=True) == {
             field: value for field, value in json.loads(body).items() if value is not None
         }
 
 
 @pytest.mark.parametrize("rubbish", ["", "§"])
-def test_a_problem_says_nothing_that_was_typed(rubbish: str) -> None:
+def test_problem_repeats_no_input(rubbish: str) -> None:
     body = json.dumps({"firstName": "§\0", "phone": ["§"]}, ensure_ascii=False) + rubbish
 
     assert "§" not in refusal(an_api_request(body)).model_dump_json()
 
 
 def answered(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The answer of an endpoint that makes its response by this."""
+    """The answer of an endpoint whose handler calls `make`."""
 
     @endpoint(Logger("test"), allow_origin="*", refused="Refused", failed="Failed", unavailable="Unavailable")
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -184,24 +167,7 @@ def answered(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return handler(an_api_request(""), context)
 
 
-def raising(error: Exception) -> Callable[[], dict[str, Any]]:
-    def make() -> dict[str, Any]:
-        raise error
-
-    return make
-
-
-def test_a_document_is_answered_as_json() -> None:
-    response = answered(lambda: respond(HTTPStatus.ACCEPTED, Accepted(customer_id="c", tracking_id="t")))
-
-    assert response == {
-        "statusCode": 202,
-        "headers": {"Content-Type": "application/json", **CORS},
-        "body": '{"message":"Registration accepted","customerId":"c","trackingId":"t"}',
-    }
-
-
-def test_a_problem_is_answered_as_a_problem_document() -> None:
+def test_refusal_is_a_problem_document() -> None:
     response = answered(raising(RequestRefused(HTTPStatus.CONFLICT, "In progress", retry_after=1)))
 
     assert response == {
@@ -211,10 +177,8 @@ def test_a_problem_is_answered_as_a_problem_document() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "error", [*OUT_OF_REACH, ClientError({"Error": {"Code": "Throttling"}}, "Any")], ids=lambda it: type(it).__name__
-)
-def test_an_outage_is_answered_with_a_503(error: Exception) -> None:
+@pytest.mark.parametrize("error", [*OUT_OF_REACH, DENIED], ids=lambda error: type(error).__name__)
+def test_outage_is_a_503(error: Exception) -> None:
     assert answered(raising(error)) == {
         "statusCode": 503,
         "headers": {"Content-Type": "application/problem+json", **CORS, "Retry-After": "5"},

@@ -1,4 +1,4 @@
-"""A function's settings, which are read from its environment."""
+"""A function's settings, from its environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Settings(environment.Settings):
     a_threshold: int
 
 
-def test_settings_are_the_variables_of_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_read_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_TABLE", "customers")
     monkeypatch.setenv("A_THRESHOLD", "60")
 

@@ -1,4 +1,4 @@
-"""What is logged of a failure: its level, and whose it is; of each sample's lines, see test_sample_events.py."""
+"""The log of an unexpected error. For each sample's lines see test_sample_events.py."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from tests.unit.table import Table
 (LOST, *_) = OUT_OF_REACH
 
 
-def test_an_unexpected_error_has_its_trace_its_customer_and_its_request(
-    functions: Functions, runtime: Runtime, customers_table: Table
-) -> None:
+def test_unexpected_error_names_the_customer(functions: Functions, runtime: Runtime, customers_table: Table) -> None:
     with failing(functions["create_account"].dynamodb, "TransactWriteItems", LOST), pytest.raises(type(LOST)):
         runtime.invoke("create_account", a_customer_task(customerId="ada", correlationId="request"))
 
@@ -29,8 +27,8 @@ def test_an_unexpected_error_has_its_trace_its_customer_and_its_request(
     assert "Traceback" in line["exception"]
 
 
-def test_personal_data_in_a_log_would_be_found() -> None:
-    """Each test with a runtime ends with this look at what was logged (tests/unit/runtime.py)."""
+def test_personal_data_in_a_log_is_found() -> None:
+    """Each test with a runtime ends with this check (tests/unit/runtime.py)."""
     customer = a_customer(firstName="Zoë", lastName='O"Hara', address={"city": "Łódź", "country": "PL"})
     values = {"Zoë", 'O"Hara', "Łódź", customer["email"]}
 

@@ -1,4 +1,4 @@
-"""Any line of a function's log can be shown."""
+"""How the command `logs` shows a line of a function's log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OURS = {"level": "INFO", "message": "Done", "timestamp": "now", "function_name":
         ('{"level": 5}', ("5", "None", ())),
     ],
 )
-def test_a_line_is_shown_as_it_was_meant(message: str, shown: object) -> None:
+def test_any_line_is_shown(message: str, shown: object) -> None:
     line = _line("f", {"timestamp": 0, "message": message})
 
     assert (line and (line.level, line.message, line.keys)) == shown

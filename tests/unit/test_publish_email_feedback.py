@@ -16,7 +16,7 @@ from onboarding.adapters import bus
 from onboarding.adapters.mail import feedback
 from onboarding.domain.events import WelcomeEmailFailed
 from onboarding.domain.tasks import WelcomeEmailTask
-from tests.invocations import a_batch, a_welcome_email_task, failures, sample
+from tests.invocations import a_batch, a_welcome_email_task, as_text, failures, sample
 from tests.unit.deployment import Functions
 from tests.unit.faults import OUT_OF_REACH, failing
 from tests.unit.runtime import Runtime
@@ -28,7 +28,7 @@ Published = Callable[[], list[dict[str, Any]]]
 
 
 def report(case: str, **changes: Any) -> dict[str, Any]:
-    """SES's event in the sample, with changes to the bounce or the complaint in it."""
+    """SES's event from the sample, with changes to its bounce or complaint."""
     (record,) = sample(f"{FUNCTION}/{case}")["Records"]
     envelope: dict[str, Any] = json.loads(record["body"])
     envelope["detail"].get("bounce", envelope["detail"].get("complaint")).update(changes)
@@ -45,7 +45,7 @@ def without_tag(name: str) -> dict[str, Any]:
     return envelope
 
 
-def test_a_bounce_is_published_as_the_customer_s_failed_e_mail(runtime: Runtime, published: Published) -> None:
+def test_bounce_is_published_as_failed_email(runtime: Runtime, published: Published) -> None:
     envelope = a_bounce()
     tags = {name: values[0] for name, values in envelope["detail"]["mail"]["tags"].items()}
 
@@ -70,19 +70,15 @@ def test_a_bounce_is_published_as_the_customer_s_failed_e_mail(runtime: Runtime,
 @pytest.mark.parametrize(
     ("envelope", "reason", "occurred_at"),
     [
-        (a_bounce("Permanent", "NoEmail"), "BOUNCED", BOUNCED_AT),
-        (a_bounce("Permanent", "OnAccountSuppressionList"), "BOUNCED", BOUNCED_AT),
-        (a_bounce("Undetermined", "Undetermined"), "BOUNCED", BOUNCED_AT),
+        (a_bounce("Permanent", "General"), "BOUNCED", BOUNCED_AT),
         (a_bounce("Transient", "MailboxFull"), "BOUNCED", BOUNCED_AT),
         (report("complaint"), "COMPLAINED", COMPLAINED_AT),
         (report("complaint", complaintFeedbackType=None), "COMPLAINED", COMPLAINED_AT),
         (report("complaint", complaintSubType="OnAccountSuppressionList"), "BOUNCED", COMPLAINED_AT),
     ],
-    ids=["no such mailbox", "suppressed", "unknown", "full", "complaint", "complaint of no type", "never sent"],
+    ids=["permanent", "full", "complaint", "complaint without a type", "never sent"],
 )
-def test_what_did_not_arrive_bounced_and_what_did_was_complained_of(
-    envelope: dict[str, Any], reason: str, occurred_at: str
-) -> None:
+def test_feedback_gives_the_reason(envelope: dict[str, Any], reason: str, occurred_at: str) -> None:
     event = feedback.read(json.dumps(envelope))
 
     assert event
@@ -97,9 +93,9 @@ def test_what_did_not_arrive_bounced_and_what_did_was_complained_of(
         report("other-e-mail"),
         *map(without_tag, ("customerId", "accountId", "correlationId")),
     ],
-    ids=["out of office", "not spam", "no tags of ours", "no customerId", "no accountId", "no correlationId"],
+    ids=["out of office", "not spam", "without our tags", "no customerId", "no accountId", "no correlationId"],
 )
-def test_what_says_nothing_of_a_failure_is_ignored(envelope: dict[str, Any]) -> None:
+def test_other_feedback_is_ignored(envelope: dict[str, Any]) -> None:
     assert feedback.read(json.dumps(envelope)) is None
 
 
@@ -108,23 +104,20 @@ def test_what_says_nothing_of_a_failure_is_ignored(envelope: dict[str, Any]) -> 
     [
         "ada.lovelace@example.com",
         {"detail": {}},
-        a_bounce() | {"detail": {}},
         report("bounce", timestamp="yesterday"),
         report("bounce", bounceType=None),
         a_bounce() | {"detail": a_bounce()["detail"] | {"mail": {"tags": ["customerId"]}}},
     ],
-    ids=["no JSON", "no envelope", "no mail", "no time", "no type", "tags that are none"],
+    ids=["no JSON", "no envelope", "no time", "no type", "malformed tags"],
 )
 def test_malformed_message_is_refused(message: object) -> None:
     with pytest.raises(ValidationError):
-        feedback.read(message if isinstance(message, str) else json.dumps(message))
+        feedback.read(as_text(message))
 
 
-def test_event_that_the_bus_refuses_comes_again(runtime: Runtime, functions: Functions, published: Published) -> None:
-    batch = a_batch(a_bounce(), report("complaint"))
-
+def test_unpublished_event_is_retried(runtime: Runtime, functions: Functions, published: Published) -> None:
     with failing(functions[FUNCTION].eventbridge, "PutEvents", OUT_OF_REACH[0]):
-        assert runtime.invoke(FUNCTION, batch) == failures(0)
+        assert runtime.invoke(FUNCTION, a_batch(a_bounce(), report("complaint"))) == failures(0)
     assert [event["detail"]["reason"] for event in published()] == ["COMPLAINED"]
     with Stubber(functions[FUNCTION].eventbridge) as stubber:
         stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]})
@@ -133,18 +126,13 @@ def test_event_that_the_bus_refuses_comes_again(runtime: Runtime, functions: Fun
     assert [event["detail"]["reason"] for event in published()] == ["COMPLAINED", "BOUNCED"]
 
 
-def test_the_recipient_s_address_goes_nowhere(runtime: Runtime, published: Published) -> None:
-    batch = a_batch(a_bounce(), report("complaint"), report("out-of-office"), report("other-e-mail"))
-    assert "ada.lovelace@example.com" in json.dumps(batch)
-
-    runtime.invoke(FUNCTION, batch)
+def test_recipient_s_address_goes_nowhere(runtime: Runtime, published: Published) -> None:
+    runtime.invoke(FUNCTION, a_batch(a_bounce(), report("complaint"), report("out-of-office"), report("other-e-mail")))
 
     assert "ada.lovelace" not in json.dumps([published(), runtime.log])
 
 
-def test_every_line_of_the_log_names_its_message_and_the_customer_that_it_knows(
-    runtime: Runtime, published: Published
-) -> None:
+def test_log_names_message_and_customer(runtime: Runtime, published: Published) -> None:
     envelope = a_bounce()
     tags = envelope["detail"]["mail"]["tags"]
     assert runtime.invoke(FUNCTION, a_batch(envelope, report("out-of-office"))) == failures()
@@ -158,15 +146,14 @@ def test_every_line_of_the_log_names_its_message_and_the_customer_that_it_knows(
 
 
 @pytest.mark.parametrize("value", ["", " ", "$/é\n", "x" * 257])
-def test_no_value_makes_a_tag_that_ses_refuses(value: str) -> None:
+def test_ses_accepts_every_tag(value: str) -> None:
     task = WelcomeEmailTask.model_validate(a_welcome_email_task(accountId=value, correlationId=value))
 
-    for tag in feedback.tags(task):
-        assert re.fullmatch("[0-9A-Za-z_-]{1,256}", tag["Name"])
-        assert re.fullmatch("[0-9A-Za-z_-]{1,256}", tag["Value"])
+    for text in (text for tag in feedback.tags(task) for text in (tag["Name"], tag["Value"])):
+        assert re.fullmatch("[0-9A-Za-z_-]{1,256}", text)
 
 
-def test_the_feedback_on_a_tagged_e_mail_is_that_customer_s() -> None:
+def test_tags_identify_the_customer() -> None:
     task = WelcomeEmailTask.model_validate(a_welcome_email_task(customerId="ada", accountId="account-1"))
     envelope = a_bounce()
     envelope["detail"]["mail"]["tags"] = {tag["Name"]: [tag["Value"]] for tag in feedback.tags(task)}

@@ -1,4 +1,4 @@
-"""Downstream systems of kind sqs: the commands that they are sent."""
+"""Downstream systems of kind sqs: the commands in their queues."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Commands = Callable[[], list[Any]]
 
 @pytest.fixture
 def client(runtime: Runtime) -> Any:
-    """The client that the functions hand to an adapter of this kind."""
+    """The client that the functions give to an adapter of this kind."""
     return sqs.client(make_client)
 
 
 @pytest.fixture
 def ledger(client: Any) -> Adapter:
-    # It has no credentials and waits for nothing: the function's role lets it in.
+    # No credentials and no cache of tokens: the function's role gives access.
     return sqs.adapter(QUEUE_SETTINGS, None, None, client)
 
 
@@ -38,10 +38,10 @@ def provision(system: Adapter, customer_id: str = "ada") -> None:
 
 
 def test_repeated_command_comes_once(ledger: Adapter, commands: Commands) -> None:
-    for _ in range(2):
-        provision(ledger)
-    for _ in range(2):
-        ledger.deprovision("ada")
+    provision(ledger)
+    provision(ledger)
+    ledger.deprovision("ada")
+    ledger.deprovision("ada")
 
     assert [json.loads(message.body) for message in commands()] == [
         {"command": "CreateAccount", "customerId": "ada", "account": ACCOUNT},
@@ -49,7 +49,7 @@ def test_repeated_command_comes_once(ledger: Adapter, commands: Commands) -> Non
     ]
 
 
-def test_only_one_customers_commands_keep_their_order(ledger: Adapter, commands: Commands) -> None:
+def test_each_customers_commands_keep_order(ledger: Adapter, commands: Commands) -> None:
     longest = "x" * 80  # customerId
     provision(ledger, longest)
     provision(ledger, "grace")
@@ -72,7 +72,7 @@ def test_queue_out_of_reach_is_an_outage(error: Exception, client: Any, ledger: 
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDenied", "QueueDoesNotExist"])
-def test_refusing_queue_is_an_outage_named_by_its_code(code: str, client: Any, ledger: Adapter) -> None:
+def test_refusal_is_an_outage_with_its_code(code: str, client: Any, ledger: Adapter) -> None:
     with (
         refusing(client, "send_message", code, f"Not {ACCOUNT['email']}"),
         pytest.raises(DownstreamUnavailable, match=f"^{code}$") as raised,
@@ -82,7 +82,7 @@ def test_refusing_queue_is_an_outage_named_by_its_code(code: str, client: Any, l
     assert (raised.value.__cause__, raised.value.__suppress_context__) == (None, True)
 
 
-def test_command_gives_up_before_the_function_times_out(client: Any) -> None:
+def test_command_ends_before_the_timeout(client: Any) -> None:
     config = client.meta.config
 
     assert config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout) + 1 < 35

@@ -1,8 +1,8 @@
-"""What is under way while a deployment is: handlers take what releases before sent, and answer what they read.
+"""Handlers accept what earlier releases sent, and answer with what those read.
 
-Executions keep the definition that they were started by, messages wait in queues for days, and a failed execution is
-redriven two weeks later: all of that meets the newest code. tests/releases/ has what each release sent that the ones
-before had not, and in its results.json what its definition reads of a task's result. What is in it never changes.
+Executions keep the definition that they started with, messages wait in queues for days, and a failed execution is
+redriven two weeks later: all of them meet the newest code. tests/releases/ has what each release was the first to send,
+and in results.json what its definition reads from a task's result. Its files never change.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PAYLOADS = sorted(RELEASES.glob("*/*/*.json"))
 
 
 def read_of(function: str) -> set[str]:
-    """What any release's definition reads of the function's result."""
+    """The fields that any release's definition reads from the function's result."""
     results = (json.loads(path.read_text(encoding="utf-8")) for path in RELEASES.glob("*/results.json"))
     return {field for result in results for field in result.get(function, ())}
 
@@ -37,10 +37,10 @@ def test_handler_takes_what_a_release_sent(path: Path, functions: Functions, run
     answer = runtime.invoke(function, payload)
 
     if read := read_of(function):
-        assert read <= answer.keys(), f"functions/{function}/app.py: what release {release} started reads {read}"
+        assert read <= answer.keys(), f"functions/{function}/app.py: release {release} reads {read} from the result"
     elif "Records" in payload:
         assert answer == {"batchItemFailures": []}
     elif "httpMethod" in payload:
         assert answer["statusCode"] in {200, 202, 404}
     else:
-        assert answer in (None, {}), f"tests/releases/{release}/results.json doesn't say what is read of {function}"
+        assert answer in (None, {}), f"tests/releases/{release}/results.json: list what is read from {function}"

@@ -1,7 +1,6 @@
-"""The samples in events/, which `sam local invoke` takes too: each has the outcome that its name promises.
+"""Each sample in events/, which `sam local invoke` accepts too, has the outcome that its name promises.
 
-A sample that succeeds needs no line in OUTCOMES, nor one whose name ends in `/malformed`: that is a task without some
-of its fields.
+OUTCOMES needs no line for a sample that succeeds, or for one named `malformed`, a task that lacks some of its fields.
 """
 
 from __future__ import annotations
@@ -22,15 +21,14 @@ from tests.unit.runtime import Runtime
 from tests.unit.test_unexpected_errors import counted
 
 NAMES = sorted(path.relative_to(SAMPLES).with_suffix("").as_posix() for path in SAMPLES.glob("*/*.json"))
-# What is invoked first: a function, and with what.
+# What is invoked first: a function and its event.
 ONBOARDED = ("track_onboarding", sample("track_onboarding/onboarded-in-any-order-and-twice"))
 BEFORE = {
     "cancel_account/plain": ("create_account", sample("cancel_account/plain")),
     "get_onboarding/plain": ONBOARDED,
     "get_onboarding/if-none-match": ONBOARDED,
 }
-# An answer's status and the field and code of its errors, or what a task raises, or the numbers of the messages that
-# fail.
+# An answer's status with the field and code of its errors; or what a task raises; or the messages that fail.
 OUTCOMES: dict[str, Any] = {
     "register_customer/no-body": (400, "body json_invalid"),
     "register_customer/not-json": (400, "body json_invalid"),
@@ -61,7 +59,7 @@ OUTCOMES: dict[str, Any] = {
     "detect_fraud/batch-with-malformed-message": [0],
     "record_analytics/batch-with-malformed-message": [0],
 }
-# The status that is tracked; the reasons that are published; who is suspected; who is registered, onboarded, rejected.
+# The status, the published reasons, the suspected customers, or the numbers of registered, onboarded and rejected.
 EFFECTS: dict[str, Any] = {
     "track_onboarding/registered": "REGISTERED",
     "track_onboarding/onboarded-in-any-order-and-twice": "ONBOARDED",
@@ -84,6 +82,7 @@ EFFECTS: dict[str, Any] = {
     "record_analytics/rejected": (1, 0, 1),
     "record_analytics/batch-with-malformed-message": (1, 0, 0),
 }
+FILE = "tests/unit/test_sample_events.py"
 UNKNOWN: dict[str, str | None] = {}
 NOBODY: dict[str, str | None] = {"customer_id": None, "correlation_id": None}
 
@@ -92,7 +91,7 @@ def test_each_function_has_a_sample(functions: Functions) -> None:
     sampled = {name.partition("/")[0] for name in NAMES}
 
     assert not (bare := functions.keys() - sampled), f"events/: add a folder with a sample for {bare}"
-    assert not (gone := sampled - functions.keys()), f"events/: {gone} are no functions of template.yaml"
+    assert not (gone := sampled - functions.keys()), f"events/: remove {gone}, which template.yaml doesn't have"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,15 +109,16 @@ def test_sample_does_what_its_name_promises(
 
     malformed = ValidationError if name.endswith("/malformed") else "success"
     expected = OUTCOMES.get(name, malformed)
-    assert outcome == expected, f"events/{name}.json: if {outcome} is right, say so in OUTCOMES of {__file__}"
+    assert outcome == expected, f"events/{name}.json: fix it, or set OUTCOMES in {FILE} to {outcome}"
     if name in EFFECTS:
-        assert effect_of(function, runtime, published()) == EFFECTS[name]
+        effect = effect_of(function, runtime, published())
+        assert effect == EFFECTS[name], f"events/{name}.json: fix it, or set EFFECTS in {FILE} to {effect}"
     assert_keys(name, lines)
     assert bool(counted(function, lines)) == (expected is ValidationError or isinstance(expected, list))
 
 
 def outcome_of(function: str, event: dict[str, Any], runtime: Runtime) -> Any:
-    """What comes of an event, in the form of OUTCOMES."""
+    """The outcome of an event, in the form of OUTCOMES."""
     try:
         answer = runtime.invoke(function, event)
     except (CustomerInvalid, ValidationError) as error:
@@ -134,7 +134,7 @@ def outcome_of(function: str, event: dict[str, Any], runtime: Runtime) -> Any:
 
 
 def effect_of(function: str, runtime: Runtime, published: list[dict[str, Any]]) -> Any:
-    """What is kept or published then, in the form of EFFECTS."""
+    """What was kept or published, in the form of EFFECTS."""
     match function:
         case "track_onboarding":
             return json.loads(runtime.invoke("get_onboarding", sample("get_onboarding/plain"))["body"])["status"]
@@ -147,7 +147,7 @@ def effect_of(function: str, runtime: Runtime, published: list[dict[str, Any]]) 
 
 
 def assert_keys(name: str, lines: list[dict[str, Any]]) -> None:
-    """Each line names the customer and the request that it is about, and none of the message before."""
+    """Each line names its own customer and request, and never those of the message before."""
     expected = about(name)
     assert lines
     for line in lines:
@@ -156,7 +156,7 @@ def assert_keys(name: str, lines: list[dict[str, Any]]) -> None:
 
 
 def about(name: str) -> dict[str | None, dict[str, str | None]]:
-    """The keys that each line on a sample must have, by the id of its message; the lines of all else have none."""
+    """The keys that each line of a sample's log must have, by message id; the id is None without messages."""
     event = sample(name)
     if "Records" in event:
         return {record["messageId"]: _in_message(record["body"]) for record in event["Records"]}
@@ -174,7 +174,7 @@ def _in_message(body: str) -> dict[str, str | None]:
     detail = message.get("detail", {})
     if message.get("source") == SOURCE and "metadata" in detail:
         return _keys(detail, detail["metadata"]["correlationId"])
-    if message.get("source") == "aws.states":  # its execution's input, which has the correlation id, is personal
+    if message.get("source") == "aws.states":  # the correlation id is in the execution's input, which is personal
         return {"customer_id": detail["name"]}
     if "correlationId" in message:
         return _keys(message, message["correlationId"])

@@ -1,4 +1,4 @@
-"""The timeline of an execution, out of a history as Step Functions tells it, which is more than the emulator does."""
+"""The timeline of an execution, from a full history of Step Functions: the emulator leaves out parts of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THROTTLED = {"error": "DynamoDB.Throttled", "cause": "too much " * 100}
 
 
 def history(*events: tuple[int, str, dict[str, Any]]) -> list[Any]:
-    """Events, each the one that it follows, its type and its details; one a second, numbered from 1."""
+    """Events from (id of the previous event, type, details); one a second, numbered from 1."""
     return [
         {
             "id": number,
@@ -43,7 +43,7 @@ def seconds(visit: Visit) -> tuple[float, float]:
     return (visit.entered - START).total_seconds(), (visit.exited - START).total_seconds()
 
 
-def test_parallel_iterations_are_told_apart() -> None:
+def test_parallel_iterations_are_separate() -> None:
     cause = json.dumps({"errorType": "DownstreamUnavailable", "errorMessage": "HTTP 503"})
     events = history(
         (0, "TaskStateEntered", {"name": "ProvisionAccounts"}),
@@ -65,8 +65,8 @@ def test_parallel_iterations_are_told_apart() -> None:
     outer, crm, ledger = visits(events, {})
 
     assert seconds(outer) == (1, 14)
-    assert (crm.subject, seconds(crm), [it.message for it in crm.tries]) == ("crm", (3, 13), ["HTTP 503", ""])
-    assert (ledger.subject, seconds(ledger), [it.error for it in ledger.tries]) == ("ledger", (5, 10), [""])
+    assert (crm.subject, seconds(crm), [one.message for one in crm.tries]) == ("crm", (3, 13), ["HTTP 503", ""])
+    assert (ledger.subject, seconds(ledger), [one.error for one in ledger.tries]) == ("ledger", (5, 10), [""])
 
 
 def test_event_is_shown_once_published() -> None:
@@ -80,7 +80,7 @@ def test_event_is_shown_once_published() -> None:
 
     assert (unpublished.result, unpublished.exited) == ("", None)
     assert published.result == "published CustomerRegistered"
-    assert [it.error for it in published.tries] == ["States.Timeout", ""]
+    assert [one.error for one in published.tries] == ["States.Timeout", ""]
 
 
 def test_redriven_execution_goes_on_in_its_state() -> None:
@@ -100,7 +100,7 @@ def test_redriven_execution_goes_on_in_its_state() -> None:
 
     assert [visit.state for visit in found] == ["ActivateAccount", "FAILED", "REDRIVEN", "SUCCEEDED"]
     assert seconds(found[0]) == (1, 8)
-    assert [it.error for it in found[0].tries] == ["DynamoDB.Throttled", ""]
+    assert [one.error for one in found[0].tries] == ["DynamoDB.Throttled", ""]
     assert len(found[0].tries[0].message) == 201
     assert found[1].result.startswith("DynamoDB.Throttled: too much too much")
 
@@ -112,7 +112,7 @@ def test_failed_expression_counts_as_an_attempt() -> None:
         one_after_another(("TaskStateEntered", {"name": "ValidateCustomer"}), ("EvaluationFailed", failed)), {}
     )
 
-    assert [(it.error, it.message) for it in visit.tries] == [("States.QueryEvaluationError", "undefined")]
+    assert [(one.error, one.message) for one in visit.tries] == [("States.QueryEvaluationError", "undefined")]
 
 
 @pytest.mark.parametrize(

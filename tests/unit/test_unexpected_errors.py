@@ -1,17 +1,15 @@
-"""An unexpected error of any function raises its alarm, which takes its deployment back; an expected one doesn't.
+"""An unexpected error of any function raises its alarm, which rolls its deployment back; an expected one doesn't.
 
-The alarm counts lines of the function's log, so what a function logs is held against the template's own filter.
+The alarm counts lines of the function's log, so these tests apply the template's own filter to the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError
 
 from onboarding.adapters import analytics
 from onboarding.domain.errors import (
@@ -25,16 +23,16 @@ from onboarding.domain.errors import (
 )
 from tests.invocations import sample
 from tests.unit.deployment import RESOURCES, Functions
-from tests.unit.faults import OUT_OF_REACH
+from tests.unit.faults import DENIED, OUT_OF_REACH, raising
 from tests.unit.filter_pattern import matches
 from tests.unit.runtime import Runtime
 
 DEPLOYED = {
-    it["Properties"]["Handler"].partition(".")[0]: it["Properties"]
-    for it in RESOURCES.values()
-    if it["Type"] == "AWS::Serverless::Function"
+    resource["Properties"]["Handler"].partition(".")[0]: resource["Properties"]
+    for resource in RESOURCES.values()
+    if resource["Type"] == "AWS::Serverless::Function"
 }
-# An invocation of each that calls AWS, with more than one message where there are messages.
+# A sample of each function that calls AWS, with several messages where there are messages.
 CALLS = dict.fromkeys(DEPLOYED, "plain") | {
     "start_onboarding": "same-registration-twice",
     "validate_customer": "valid",
@@ -46,8 +44,7 @@ CALLS = dict.fromkeys(DEPLOYED, "plain") | {
     "record_analytics": "onboarded-in-any-order-and-twice",
     "get_analytics": "period",
 }
-DENIED = ClientError({"Error": {"Code": "AccessDeniedException"}}, "Any")
-# What is raised, in place of which of the handler's own names: an outcome, or something that is tried again.
+# A function, the name in its module that raises, and an error: an outcome, or one that is retried.
 OUTCOMES = [
     ("validate_customer", "validate", CustomerInvalid([])),
     ("create_account", "create_account", EmailAlreadyRegistered()),
@@ -61,8 +58,8 @@ OUTCOMES = [
     ("record_analytics", "analytics.record", analytics.Conflict()),
 ]
 
-# What Lambda itself writes of a function that could write nothing: a time-out, no memory left, a process that ended, an
-# error when the module was imported, a module that is missing.
+# What Lambda itself logs when a function can't: a time-out, no memory, a dead process, an error at import, a missing
+# module.
 # https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
 KILLED: list[dict[str, Any]] = [
     {"type": "platform.report", "record": {"requestId": "1", "status": "timeout"}},
@@ -71,7 +68,7 @@ KILLED: list[dict[str, Any]] = [
     {"type": "platform.initReport", "record": {"phase": "init", "status": "error"}},
     {"log_level": "ERROR", "errorType": "Runtime.ImportModuleError", "errorMessage": "No module named 'x'"},
 ]
-# And of one that returned, or raised an outcome.
+# And after a function returned, or raised an outcome.
 ALIVE: list[dict[str, Any]] = [
     {"type": "platform.report", "record": {"requestId": "1", "status": "success", "metrics": {}}},
     {"log_level": "ERROR", "errorType": "CustomerInvalid", "errorMessage": "[]", "requestId": "1"},
@@ -79,13 +76,13 @@ ALIVE: list[dict[str, Any]] = [
 
 
 def pattern_behind(alarm: str, function: str) -> str:
-    """The filter that the alarm counts by, which reads the log of this function, all of it and in JSON."""
+    """The pattern of the filter behind the alarm, which reads the whole log of this function, in JSON."""
     watched = RESOURCES[alarm]["Properties"]
     (counting,) = (
-        it["Properties"]
-        for it in RESOURCES.values()
-        if it["Type"] == "AWS::Logs::MetricFilter"
-        for metric in it["Properties"]["MetricTransformations"]
+        resource["Properties"]
+        for resource in RESOURCES.values()
+        if resource["Type"] == "AWS::Logs::MetricFilter"
+        for metric in resource["Properties"]["MetricTransformations"]
         if (metric["MetricNamespace"], metric["MetricName"]) == (watched["Namespace"], watched["MetricName"])
     )
     logging = DEPLOYED[function]["LoggingConfig"]
@@ -94,20 +91,13 @@ def pattern_behind(alarm: str, function: str) -> str:
 
 
 def pattern_of(function: str) -> str:
-    """The filter by which the function's deployments are taken back."""
+    """The pattern of the filter that rolls the function's deployments back."""
     (alarm,) = DEPLOYED[function]["DeploymentPreference"]["Alarms"]
     return pattern_behind(alarm["Ref"], function)
 
 
-def failing(error: Exception) -> Callable[..., None]:
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    return fail
-
-
 def counted(function: str, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of the lines that raise the function's alarm."""
+    """The lines that raise the function's alarm."""
     pattern = pattern_of(function)
     return [line for line in lines if matches(pattern, line)]
 
@@ -115,17 +105,19 @@ def counted(function: str, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), DENIED, OUT_OF_REACH[0]], ids=repr)
 @pytest.mark.parametrize("function", DEPLOYED)
 @pytest.mark.usefixtures("systems")
-def test_each_failing_call_or_message_is_counted(
+def test_each_failed_call_is_counted(
     function: str, error: Exception, functions: Functions, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BaseClient, "_make_api_call", failing(error))
+    monkeypatch.setattr(BaseClient, "_make_api_call", raising(error))
     if function == "validate_customer":  # it calls nothing
-        monkeypatch.setattr(functions[function], "validate", failing(error))
+        monkeypatch.setattr(functions[function], "validate", raising(error))
     event = sample(f"{function}/{CALLS[function]}")
     with suppress(Exception):  # a handler of messages raises nothing
         runtime.invoke(function, event)
 
-    assert len(counted(function, runtime.log)) == len(event.get("Records", [event]))
+    assert len(counted(function, runtime.log)) == len(event.get("Records", [event])), (
+        f"functions/{function}/app.py must log each error (functions/onboarding/runtime), or CALLS here must call AWS"
+    )
 
 
 @pytest.mark.parametrize("case", OUTCOMES, ids=repr)
@@ -135,7 +127,7 @@ def test_no_expected_error_is_counted(
     function, name, error = case
     owner, _, attribute = name.rpartition(".")
     module = functions[function]
-    monkeypatch.setattr(getattr(module, owner) if owner else module, attribute, failing(error))
+    monkeypatch.setattr(getattr(module, owner) if owner else module, attribute, raising(error))
     with suppress(type(error)):
         runtime.invoke(function, sample(f"{function}/{CALLS[function]}"))
 
@@ -151,11 +143,11 @@ def test_what_kills_a_function_is_counted(function: str) -> None:
 @pytest.mark.parametrize(
     ("error", "is_counted"), [(EmailServiceUnavailable(), 1), (EmailSenderBlocked(), 1), (EmailUndeliverable(), 0)]
 )
-def test_an_email_that_is_held_up_is_counted(
+def test_delayed_email_is_counted(
     error: Exception, is_counted: int, functions: Functions, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An outage of SES is ridden out for hours, in which no execution fails."""
-    monkeypatch.setattr(functions["send_welcome_email"], "send_once", failing(error))
+    """The workflow retries for hours while SES is down, so no execution fails."""
+    monkeypatch.setattr(functions["send_welcome_email"], "send_once", raising(error))
     with suppress(type(error)):
         runtime.invoke("send_welcome_email", sample("send_welcome_email/plain"))
     pattern = pattern_behind("EmailHeldUpAlarm", "send_welcome_email")
