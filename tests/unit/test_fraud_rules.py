@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
-from onboarding.domain.fraud import PUBLIC_PROVIDERS, RULES, Burst, Finding
+from onboarding.adapters.fraud import record
+from onboarding.domain.events import CustomerValidated
+from onboarding.domain.fraud import PUBLIC_PROVIDERS, RULES, Burst, Finding, examine
 from onboarding.domain.models import CustomerData
 from tests.customers import a_customer
+from tests.invocations import an_event
+from tests.unit.systems import make_client
+from tests.unit.table import Table
 
 LONDON = {"street": "12 St James's Square", "city": "London", "postalCode": "SW1Y 4JH", "country": "GB"}
 
@@ -80,3 +85,16 @@ def test_mailbox_can_match_the_name(name: str, mailboxes: list[str]) -> None:
 @pytest.mark.parametrize("local", ["xk29q", "grace.hopper", "12345", "bulk+ada"])
 def test_mailbox_unlike_the_name_is_found(local: str) -> None:
     assert finding("mail_unlike_name", email=f"{local}@example.com") is True
+
+
+def test_first_findings_are_kept(fraud_table: Table) -> None:
+    """Findings of a later time would count the customers in between for this one."""
+    first, repeated = (examine(an_event(CustomerValidated, after=after)) for after in (0, 60))
+
+    kept = [
+        record(findings, dynamodb=make_client("dynamodb"), table_name=fraud_table.name)
+        for findings in (first, repeated)
+    ]
+
+    assert first != repeated
+    assert kept == [first, first]
