@@ -20,7 +20,7 @@ FUNCTION = "get_onboarding"
 CUSTOMER = "0d9f2f0a-3a9e-4f8e-8f43-5f2f1f3c9b10"
 
 Get = Callable[..., dict[str, Any]]
-Hear = Callable[..., dict[str, Any]]
+Track = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
@@ -35,19 +35,19 @@ def get(runtime: Runtime, timelines_table: Table) -> Get:
 
 
 @pytest.fixture
-def hear(runtime: Runtime, timelines_table: Table) -> Hear:
+def track(runtime: Runtime, timelines_table: Table) -> Track:
     """Tracks an event of the customer; returns the invocation."""
 
-    def hear(kind: type[Event], **fields: Any) -> dict[str, Any]:
+    def track(kind: type[Event], **fields: Any) -> dict[str, Any]:
         batch = a_batch(an_envelope(an_event(kind, CUSTOMER, **fields)))
         assert runtime.invoke("track_onboarding", batch) == failures()
         return batch
 
-    return hear
+    return track
 
 
-def test_pending_status_says_when_to_retry(get: Get, hear: Hear) -> None:
-    hear(CustomerRegistered)
+def test_pending_status_says_when_to_retry(get: Get, track: Track) -> None:
+    track(CustomerRegistered)
 
     response = get()
 
@@ -67,8 +67,8 @@ def test_pending_status_says_when_to_retry(get: Get, hear: Hear) -> None:
     }
 
 
-def test_final_status_has_no_retry_after(get: Get, hear: Hear) -> None:
-    hear(WelcomeEmailSent)
+def test_final_status_has_no_retry_after(get: Get, track: Track) -> None:
+    track(WelcomeEmailSent)
 
     response = get()
 
@@ -79,12 +79,12 @@ def test_final_status_has_no_retry_after(get: Get, hear: Hear) -> None:
 
 @pytest.mark.parametrize("known", ["{etag}", "W/{etag}", '"a,b" ,W/{etag},"another"', " * "])
 @pytest.mark.parametrize("header", ["If_None_Match", "if_none_match"])
-def test_known_status_is_a_304(known: str, header: str, get: Get, hear: Hear) -> None:
-    hear(CustomerRegistered)
+def test_known_status_is_a_304(known: str, header: str, get: Get, track: Track) -> None:
+    track(CustomerRegistered)
     etag = get()["headers"]["ETag"]
 
     response = get(**{header: known.format(etag=etag)})
-    hear(CustomerAccountCreated)
+    track(CustomerAccountCreated)
     progress = get(**{header: etag})
 
     assert (response["statusCode"], response["body"]) == (304, "")
@@ -94,15 +94,15 @@ def test_known_status_is_a_304(known: str, header: str, get: Get, hear: Hear) ->
 
 
 @pytest.mark.parametrize("known", ["", '"another"', "W/*", '"a"{unquoted}"b"', "{unquoted}", '"{unquoted}'])
-def test_another_etag_gets_the_status(known: str, get: Get, hear: Hear) -> None:
-    hear(CustomerRegistered)
+def test_another_etag_gets_the_status(known: str, get: Get, track: Track) -> None:
+    track(CustomerRegistered)
     unquoted = get()["headers"]["ETag"].strip('"')
 
     assert get(If_None_Match=known.format(unquoted=unquoted))["statusCode"] == 200
 
 
-def test_unknown_customer_is_a_404_to_retry(get: Get, hear: Hear) -> None:
-    hear(CustomerRegistered)
+def test_unknown_customer_is_a_404_to_retry(get: Get, track: Track) -> None:
+    track(CustomerRegistered)
 
     response = get("grace")
 
@@ -147,8 +147,8 @@ def test_read_is_consistent(get: Get, functions: Functions) -> None:
     assert [params["ConsistentRead"] for params in asked] == [True]
 
 
-def test_answer_holds_nothing_personal(get: Get, hear: Hear) -> None:
-    brought = typed(hear(CustomerRegistered)) | typed(hear(CustomerAccountCreated))
+def test_answer_holds_nothing_personal(get: Get, track: Track) -> None:
+    brought = typed(track(CustomerRegistered)) | typed(track(CustomerAccountCreated))
 
     assert len(brought) >= 4
     assert found(brought, json.dumps(get())) == set()

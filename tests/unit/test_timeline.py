@@ -22,32 +22,36 @@ def entry_of(envelope: dict[str, Any]) -> Entry:
     return entry
 
 
-def heard(kind: type[events.Event], after: float, **fields: object) -> Entry:
+def event_entry(kind: type[events.Event], after: float, **fields: object) -> Entry:
     """The entry for an event so many seconds after the beginning."""
     return entry_of(an_envelope(an_event(kind, CUSTOMER, after, **fields)))
 
 
-def execution(status: str, after: float) -> Entry:
+def execution_entry(status: str, after: float) -> Entry:
     """The entry for a change of the execution."""
     return entry_of(an_execution_change(status, after, CUSTOMER))
 
 
-REGISTERED, VALIDATED = heard(events.CustomerRegistered, 1), heard(events.CustomerValidated, 2)
-INVALID = heard(events.CustomerValidationFailed, 2)
-CREATED = heard(events.CustomerAccountCreated, 3)
-TAKEN = heard(events.CustomerAccountCreationFailed, 3)
-NOT_PROVISIONED = heard(
+REGISTERED, VALIDATED = event_entry(events.CustomerRegistered, 1), event_entry(events.CustomerValidated, 2)
+INVALID = event_entry(events.CustomerValidationFailed, 2)
+CREATED = event_entry(events.CustomerAccountCreated, 3)
+TAKEN = event_entry(events.CustomerAccountCreationFailed, 3)
+NOT_PROVISIONED = event_entry(
     events.CustomerAccountCreationFailed,
     3,
     reason="DOWNSTREAM_FAILED",
     systems=[{"system": "crm", "status": "REFUSED"}],
 )
-SENT = heard(events.WelcomeEmailSent, 4)
-UNDELIVERABLE = heard(events.WelcomeEmailFailed, 4)
-BOUNCED = heard(events.WelcomeEmailFailed, 90, reason="BOUNCED")
-COMPLAINED = heard(events.WelcomeEmailFailed, 90, reason="COMPLAINED")
-CREATED_LATER = heard(events.CustomerAccountCreated, 60)
-STOPPED, REDRIVEN, STOPPED_AGAIN = execution("FAILED", 50), execution("RUNNING", 55), execution("FAILED", 70)
+SENT = event_entry(events.WelcomeEmailSent, 4)
+UNDELIVERABLE = event_entry(events.WelcomeEmailFailed, 4)
+BOUNCED = event_entry(events.WelcomeEmailFailed, 90, reason="BOUNCED")
+COMPLAINED = event_entry(events.WelcomeEmailFailed, 90, reason="COMPLAINED")
+CREATED_LATER = event_entry(events.CustomerAccountCreated, 60)
+STOPPED, REDRIVEN, STOPPED_AGAIN = (
+    execution_entry("FAILED", 50),
+    execution_entry("RUNNING", 55),
+    execution_entry("FAILED", 70),
+)
 
 # The entries of an onboarding in the order of their events, its status and that of its e-mail.
 COURSES: dict[str, tuple[list[Entry], str, str]] = {
@@ -61,8 +65,8 @@ COURSES: dict[str, tuple[list[Entry], str, str]] = {
     "taken": ([REGISTERED, VALIDATED, TAKEN], "REJECTED", "NOT_SENT"),
     "not provisioned": ([REGISTERED, VALIDATED, NOT_PROVISIONED, STOPPED], "FAILED", "NOT_SENT"),
     "failed": ([REGISTERED, VALIDATED, STOPPED], "FAILED", "PENDING"),
-    "timed out": ([REGISTERED, execution("TIMED_OUT", 50)], "FAILED", "PENDING"),
-    "stopped by hand": ([REGISTERED, VALIDATED, CREATED, execution("ABORTED", 50)], "FAILED", "PENDING"),
+    "timed out": ([REGISTERED, execution_entry("TIMED_OUT", 50)], "FAILED", "PENDING"),
+    "stopped by hand": ([REGISTERED, VALIDATED, CREATED, execution_entry("ABORTED", 50)], "FAILED", "PENDING"),
     "redriven": ([REGISTERED, VALIDATED, STOPPED, REDRIVEN], "VALIDATED", "PENDING"),
     "redriven, and continued": ([REGISTERED, VALIDATED, STOPPED, CREATED_LATER], "ACCOUNT_CREATED", "PENDING"),
     "redriven, and failed again": ([REGISTERED, VALIDATED, STOPPED, REDRIVEN, STOPPED_AGAIN], "FAILED", "PENDING"),

@@ -90,15 +90,10 @@ def pattern_behind(alarm: str, function: str) -> str:
     return str(counting["FilterPattern"])
 
 
-def pattern_of(function: str) -> str:
-    """The pattern of the filter that rolls the function's deployments back."""
-    (alarm,) = DEPLOYED[function]["DeploymentPreference"]["Alarms"]
-    return pattern_behind(alarm["Ref"], function)
-
-
 def counted(function: str, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The lines that raise the function's alarm."""
-    pattern = pattern_of(function)
+    """The lines that raise the alarm which rolls the function's deployment back."""
+    (alarm,) = DEPLOYED[function]["DeploymentPreference"]["Alarms"]
+    pattern = pattern_behind(alarm["Ref"], function)
     return [line for line in lines if matches(pattern, line)]
 
 
