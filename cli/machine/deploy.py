@@ -27,8 +27,11 @@ from cli.machine.system_configuration import SystemConfiguration
 STACK_NAME = "customer-onboarding"
 SENDER = "welcome@example.com"
 ARTIFACTS = "artifacts"
-# A file in the emulator's folder, with the digest of what was deployed.
-DIGEST = "deployed"
+# A file in the emulator's folder, with the digests of what was deployed.
+DIGESTS = "deployed.json"
+STATE_MACHINE = "CustomerOnboardingStateMachine"
+# Prefix of the outputs that hold the definition's substitutions.
+SUBSTITUTION = "Substitution"
 SILENT = Console(quiet=True)
 
 
@@ -54,53 +57,101 @@ def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[Syst
 
     Prints its progress, and the template's changes for the emulator.
     """
-    template, changes, digest = _build(console)
+    template, changes, digests = _build(console)
     console.print(_as_table(changes))
     system_configuration.configure(emulator.session, STACK_NAME, systems)
     emulator.session.client("sesv2").create_email_identity(EmailIdentity=SENDER)
     emulator.session.client("s3").create_bucket(Bucket=ARTIFACTS)
     parameters = {"SenderEmail": SENDER} | system_configuration.template_parameters(systems)
-    return _deploy(emulator, console, template, digest, parameters)
+    with _step(console, "sam deploy"):
+        _sam_deploy(emulator, STACK_NAME, template, parameters)
+    stack = EmulatorStack.on(emulator)
+    with _step(console, "warm up"):
+        _warm_up(stack)
+    _remember(emulator, digests)
+    return stack
 
 
 def update(stack: EmulatorStack, console: Console) -> bool:
-    """Deploy the changes and keep the stack's data; returns whether there were any. Raises what `deploy` raises."""
-    template, _, digest = _build(console)
-    record = stack.emulator.folder / DIGEST
-    if record.exists() and record.read_text(encoding="utf-8") == digest:
-        return False
-    _deploy(stack.emulator, console, template, digest, {})
-    return True
+    """Deploy the changes and keep the stack's data; returns whether there were any. Raises what `deploy` raises.
+
+    An edit of the code or of the definition takes a second or two, because it needs no `sam deploy`.
+    """
+    template, _, digests = _build(console)
+    record = stack.emulator.folder / DIGESTS
+    before = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    changed = {part for part, digest in digests.items() if digest != before.get(part)}
+    # A failed update is repeated.
+    _remember(stack.emulator, {part: digest for part, digest in before.items() if part not in changed})
+    if "template" in changed:
+        with _step(console, "sam deploy"):
+            _sam_deploy(stack.emulator, STACK_NAME, template, {})
+        stack = EmulatorStack.on(stack.emulator)
+    # Also after `sam deploy`: to CloudFormation, the code and the definition that it deployed last are no change.
+    if "functions" in changed:
+        with _step(console, "functions"):
+            _update_functions(stack)
+    if "workflow" in changed:
+        with _step(console, "workflow"):
+            _update_workflow(stack, template)
+    if changed & {"template", "functions"}:
+        with _step(console, "warm up"):
+            _warm_up(stack)
+    _remember(stack.emulator, digests)
+    return bool(changed)
 
 
-def _build(console: Console) -> tuple[Template, list[Change], str]:
-    """The template for the emulator, the changes made in it, and the SHA-256 of the whole deployment."""
+def _remember(emulator: Emulator, digests: Mapping[str, str]) -> None:
+    (emulator.folder / DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
+
+
+def _build(console: Console) -> tuple[Template, list[Change], Mapping[str, str]]:
+    """The template for the emulator, the changes made in it, and the SHA-256 of each part of the deployment."""
     with _step(console, "sam build") as step:
         if not build():
             step.append("unchanged")
     template, changes = _patched(BUILT)
-    content = [json.dumps(template).encode(), *(package.read_bytes() for package in sorted(BUILT.glob("*.zip")))]
-    return template, changes, sha256(b"\0".join(content)).hexdigest()
+    machine = template["Resources"][STATE_MACHINE]["Properties"]
+    values = machine["DefinitionSubstitutions"].items()
+    template["Outputs"] |= {f"{SUBSTITUTION}{name}": {"Value": value} for name, value in values}
+    rest = template["Resources"] | {STATE_MACHINE: {name: it for name, it in machine.items() if name != "Definition"}}
+    parts = {
+        "template": json.dumps(template | {"Resources": rest}).encode(),
+        "functions": _package(),
+        "workflow": json.dumps(machine["Definition"]).encode(),
+    }
+    return template, changes, {name: sha256(part).hexdigest() for name, part in parts.items()}
+
+
+def _package() -> bytes:
+    """The zip file that all functions share."""
+    (package,) = BUILT.glob("*.zip")
+    return package.read_bytes()
+
+
+def _update_functions(stack: Stack) -> None:
+    """Publish a version of each function with the code as built, and point the function's alias to it."""
+    functions, package = stack.session.client("lambda"), _package()
+    for _, alias in stack.resources("AWS::Lambda::Alias"):
+        *_, name, alias_name = alias.split(":")
+        version = functions.update_function_code(FunctionName=name, ZipFile=package, Publish=True)["Version"]
+        functions.update_alias(FunctionName=name, Name=alias_name, FunctionVersion=version)
+
+
+def _update_workflow(stack: Stack, template: Template) -> None:
+    """Give the state machine the definition as built; a running execution keeps its own."""
+    definition = json.dumps(template["Resources"][STATE_MACHINE]["Properties"]["Definition"])
+    for name, value in stack.outputs.items():
+        if name.startswith(SUBSTITUTION):
+            definition = definition.replace(f"${{{name.removeprefix(SUBSTITUTION)}}}", json.dumps(value)[1:-1])
+    machine = stack.outputs["StateMachineArn"]
+    stack.session.client("stepfunctions").update_state_machine(stateMachineArn=machine, definition=definition)
 
 
 def _patched(built: Path) -> tuple[Template, list[Change]]:
     """The template built into a folder, patched for the emulator, and the changes made in it."""
     template: Template = yaml.load((built / "template.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
     return template, patch(template, built)
-
-
-def _deploy(
-    emulator: Emulator, console: Console, template: Template, digest: str, parameters: Mapping[str, str]
-) -> EmulatorStack:
-    record = emulator.folder / DIGEST
-    record.unlink(missing_ok=True)  # so that a failed deployment is repeated
-    with _step(console, "sam deploy"):
-        _sam_deploy(emulator, STACK_NAME, template, parameters)
-    stack = EmulatorStack.on(emulator)
-    with _step(console, "warm up"):
-        _warm_up(stack)
-    record.write_text(digest, encoding="utf-8")
-    return stack
 
 
 def deploy_beside(stack: EmulatorStack, name: str, template: Path, parameters: Mapping[str, str]) -> Mapping[str, str]:
