@@ -12,6 +12,9 @@ from cli.machine.environment import forget_aws, no_proxy
 forget_aws()
 os.environ.update(no_proxy())
 
+# Otherwise a failed assertion in these helpers shows no values.
+pytest.register_assert_rewrite("tests.unit.runtime", "tests.deployed.engine.audit")
+
 DEPLOYED = "tests/deployed"
 SUMMARY = "summary"
 

@@ -50,6 +50,9 @@ def test_event_changes_what_it_should(event: type[Event], reason: str | None) ->
     hint = f"change {event.__name__} in functions/onboarding/domain/meanings.py, or here"
     assert moves_status == (event not in NOT_IN_STATUS), f"{hint} in NOT_IN_STATUS"
     assert bool(after.timeline) == (event not in NOT_PUBLIC), f"{hint} in NOT_PUBLIC"
+    if after.status == "REJECTED":
+        shown = [(step.type, step.reason) for step in after.timeline]
+        assert shown == [("CustomerRejected", None)], f"{hint}: the public must not see why"
     assert (facts.with_event(published) != facts) == (event not in NOT_COUNTED), f"{hint} in NOT_COUNTED"
 
 
