@@ -172,6 +172,14 @@ def test_invalid_period_is_refused(query: dict[str, str], field: str, code: str,
     assert [(error["field"], error["code"]) for error in json.loads(response["body"])["errors"]] == [(field, code)]
 
 
+def test_first_week_of_all_is_a_period(runtime: Runtime) -> None:
+    query = {"queryStringParameters": {"to": "0001-01-06"}}
+
+    response = runtime.invoke("get_analytics", sample("get_analytics/period") | query)
+
+    assert json.loads(response["body"])["from"] == "0001-01-01"
+
+
 def test_default_period_is_the_last_seven_days(runtime: Runtime) -> None:
     response = runtime.invoke("get_analytics", sample("get_analytics/last-seven-days"))
 

@@ -168,7 +168,7 @@ def period_in(event: dict[str, Any], today: date) -> tuple[date, date]:
         for name in sorted(query.keys() - {"from", "to"})
     ]
     last = _day(query, "to", errors) or today
-    first = _day(query, "from", errors) or last - timedelta(days=6)
+    first = _day(query, "from", errors) or max(last, date.min + timedelta(days=6)) - timedelta(days=6)
     if not errors and not timedelta(0) <= last - first < timedelta(days=MAX_DAYS):
         message = f"Must be on or after `from`, and at most {MAX_DAYS - 1} days later"
         errors.append({"field": "to", "code": "period_invalid", "message": message})
