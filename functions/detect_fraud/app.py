@@ -27,7 +27,7 @@ def handler(record: SQSRecord) -> None:
     event = bus.read(record.body)
     if event:
         logger.append_keys(customer_id=event.customer_id, correlation_id=event.metadata.correlation_id)
-    if not isinstance(event, CustomerValidated):
+    if not isinstance(event, CustomerValidated) or fraud.has_expired(event.metadata.occurred_at):
         logger.info("Event ignored")
         return
     findings = fraud.record(examine(event), dynamodb=dynamodb, table_name=settings.fraud_table)

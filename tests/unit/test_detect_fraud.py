@@ -6,11 +6,13 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from onboarding.adapters import fraud
 from onboarding.domain.events import CustomerFraudSuspected, CustomerRegistered, CustomerValidated
 from onboarding.domain.fraud import RULES, Burst
 from onboarding.domain.models import CustomerData
@@ -148,6 +150,20 @@ def test_events_that_come_twice_and_shuffled_find_those_who_are_found_in_order(
     expected = in_order(events)
     assert {rule for _, rules in expected.values() for rule in rules} == RULES.keys()
     assert found == expected
+
+
+def test_event_older_than_what_is_kept_is_ignored(
+    runtime: Runtime, published: Published, fraud_table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days, late = timedelta(days=15), validated("late", timedelta(microseconds=1), email="ada@mailinator.com")
+    monkeypatch.setattr(
+        fraud, "datetime", SimpleNamespace(now=lambda _: OCCURRED_AT + days + timedelta(microseconds=1))
+    )
+
+    runtime.invoke(FUNCTION, a_batch(validated("expired", email="ada@mailinator.com"), late))
+
+    assert suspected(published).keys() == {"late"}
+    assert "expired" not in str(fraud_table.items)
 
 
 def test_other_events_are_acknowledged(runtime: Runtime, published: Published, fraud_table: Table) -> None:

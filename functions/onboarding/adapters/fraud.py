@@ -8,7 +8,7 @@ A query reads at most a burst's limit of sightings, however many exist.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from onboarding.domain.events import CustomerFraudSuspected, FraudReason
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 # The longest window of a rule, and 14 days that a message may wait in the dead-letter queue.
 _KEPT = timedelta(days=1) + timedelta(days=14)
 _REGISTRATION = "REGISTRATION"
+
+
+def has_expired(validated_at: datetime) -> bool:
+    """Whether a customer was validated too long ago: then the table has lost some of what it kept, or all of it."""
+    return validated_at + _KEPT < datetime.now(UTC)
 
 
 def record(findings: Findings, *, dynamodb: "DynamoDBClient", table_name: str) -> Findings:
