@@ -65,6 +65,13 @@ def queued(runtime: Runtime) -> Callable[[], list[tuple[str, Any]]]:
     return lambda: [(message.id, json.loads(message.body)) for message in messages]
 
 
+@pytest.fixture
+def dead_letters(runtime: Runtime) -> Callable[[], list[str]]:
+    """The bodies of the messages in the registrations' dead-letter queue."""
+    messages = _queue("RegistrationDeadLetterQueue")
+    return lambda: [message.body for message in messages]
+
+
 def _table(logical_id: str) -> Any:
     """A fixture that makes this table of the template."""
 
@@ -140,7 +147,7 @@ def all_of_aws(request: pytest.FixtureRequest, systems: Systems, crm: Partner) -
     """All that any function calls; the downstream systems are those of the samples."""
     for table in ("idempotency", "customers", "timelines", "fraud", "analytics"):
         request.getfixturevalue(f"{table}_table")
-    for other in ("queued", "executions", "outbox", "published", "commands"):
+    for other in ("queued", "dead_letters", "executions", "outbox", "published", "commands"):
         request.getfixturevalue(other)
     systems.configure(sample("provision_account/http")["system"], by_api_key(crm.url), {"apiKey": API_KEY})
     systems.configure(sample("provision_account/sqs")["system"], QUEUE_SETTINGS)

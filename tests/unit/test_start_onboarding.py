@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -78,11 +79,13 @@ def test_malformed_message_is_refused(message: object) -> None:
         Registration.model_validate_json(message if isinstance(message, str) else json.dumps(message))
 
 
-def test_failing_messages_hold_up_no_others(runtime: Runtime, functions: Functions, executions: list[Any]) -> None:
+def test_failing_messages_hold_up_no_others(
+    runtime: Runtime, functions: Functions, executions: list[Any], dead_letters: Callable[[], list[str]]
+) -> None:
     batch = a_batch("malformed", a_registration(customerId="ada"), a_registration(customerId="grace"))
 
     with failing(functions[FUNCTION].sfn, "StartExecution", OUT_OF_REACH[0]):
-        assert runtime.invoke(FUNCTION, batch) == failures(0, 1)
+        assert runtime.invoke(FUNCTION, batch) == failures(1)
 
     assert [execution.name for execution in executions] == ["grace"]
     assert [(line["level"], line["message_id"], line.get("customer_id")) for line in runtime.log] == [
@@ -91,12 +94,22 @@ def test_failing_messages_hold_up_no_others(runtime: Runtime, functions: Functio
         ("INFO", "message-2", "grace"),
     ]
     assert runtime.metrics == {"OnboardingStarted": 1, "OnboardingNotStarted": 2}
-    assert runtime.invoke(FUNCTION, batch) == failures(0)
+    assert dead_letters() == [batch["Records"][0]["body"]]
+    assert runtime.invoke(FUNCTION, a_batch(a_registration(customerId="ada"))) == failures()
     assert [execution.name for execution in executions] == ["grace", "ada"]
 
 
-@pytest.mark.parametrize("traced", [True, False])
-def test_the_trace_goes_on_in_the_execution(runtime: Runtime, functions: Functions, *, traced: bool) -> None:
+def test_malformed_message_that_stays_is_tried_again(
+    runtime: Runtime, functions: Functions, dead_letters: Callable[[], list[str]]
+) -> None:
+    with failing(functions[FUNCTION].sqs, "SendMessage", OUT_OF_REACH[0]):
+        assert runtime.invoke(FUNCTION, a_batch("malformed")) == failures(0)
+
+    assert dead_letters() == []
+
+
+@pytest.mark.parametrize("trace", ["Root=1-6922e2c2-0f1e2d3c4b5a69788796a5b0;Sampled=1", "x" * 256, "x" * 257, None])
+def test_the_trace_goes_on_in_the_execution(runtime: Runtime, functions: Functions, trace: str | None) -> None:
     batch = sample("start_onboarding/one-registration")
     (record,) = batch["Records"]
     expected: dict[str, Any] = {
@@ -104,10 +117,11 @@ def test_the_trace_goes_on_in_the_execution(runtime: Runtime, functions: Functio
         "name": json.loads(record["body"])["customerId"],
         "input": json.dumps(json.loads(record["body"]), separators=(",", ":"), ensure_ascii=False),
     }
-    if traced:
-        expected["traceHeader"] = "Root=1-6922e2c2-0f1e2d3c4b5a69788796a5b0;Parent=53995c3f42cd8ad8;Sampled=1"
-    else:
-        del record["attributes"]["AWSTraceHeader"]
+    del record["attributes"]["AWSTraceHeader"]
+    if trace:
+        record["attributes"]["AWSTraceHeader"] = trace
+        if len(trace) <= 256:  # Step Functions refuses a longer one
+            expected["traceHeader"] = trace
 
     with Stubber(functions[FUNCTION].sfn) as sfn:
         sfn.add_response("start_execution", {"executionArn": "arn", "startDate": 0}, expected)

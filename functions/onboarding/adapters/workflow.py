@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from onboarding.domain.registration import Registration
 
 
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+_LONGEST_TRACE_HEADER = 256
+
+
 def start_execution(
     registration: Registration, *, trace_header: str | None, sfn: SFNClient, state_machine_arn: str
 ) -> bool:
@@ -21,7 +25,7 @@ def start_execution(
         botocore.exceptions.ClientError: Step Functions refused.
     """
     execution_input = registration.model_dump_json(by_alias=True, exclude_none=True)
-    trace = {"traceHeader": trace_header} if trace_header else {}
+    trace = {"traceHeader": trace_header} if trace_header and len(trace_header) <= _LONGEST_TRACE_HEADER else {}
     try:
         sfn.start_execution(
             stateMachineArn=state_machine_arn, name=registration.customer_id, input=execution_input, **trace
