@@ -44,18 +44,17 @@ class Way:
             name = self.turns.get(name, state.get("Next", state.get("Default")))
 
 
-PROVISIONED = {"DecideOnProvisioning": "ActivateAccount"}
 WAYS = (
-    Way("onboarded", PROVISIONED),
-    Way("onboarded, 3 downstream systems", PROVISIONED, ("ProvisionAccount",) * 3),
-    Way("onboarded, 5 retries of the e-mail", PROVISIONED, ("SendWelcomeEmail",) * 5),
-    Way("onboarded, e-mail undeliverable", PROVISIONED | {"SendWelcomeEmail": "PublishWelcomeEmailFailed"}),
+    Way("onboarded", {}),
+    Way("onboarded, 3 downstream systems", {}, ("ProvisionAccount",) * 3),
+    Way("onboarded, 5 retries of the e-mail", {}, ("SendWelcomeEmail",) * 5),
+    Way("onboarded, e-mail undeliverable", {"SendWelcomeEmail": "PublishWelcomeEmailFailed"}),
     Way("rejected, invalid", {"ValidateCustomer": "PublishCustomerValidationFailed"}),
     Way("rejected, e-mail taken", {"CreateAccount": "PublishCustomerAccountCreationFailed"}),
     Way(
         "compensated, 1 of 3 systems refuses",
-        {"DecideOnProvisioning": "DeprovisionAccounts"},
-        ("ProvisionAccount", "DeprovisionAccount") * 3 + ("NotProvisioned",),
+        {"ProvisionAccounts": "DeprovisionAccounts"},
+        ("ProvisionAccount", "DeprovisionAccount") * 3,
     ),
 )
 

@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters.downstream import Systems
-from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable
+from onboarding.domain.errors import DownstreamUnavailable
 from onboarding.domain.tasks import SystemTask
 from onboarding.runtime import aws, environment, failures
 
@@ -21,7 +21,7 @@ systems = Systems(settings.downstream_prefix, aws.client)
 
 
 @logger.inject_lambda_context(clear_state=True)
-@failures.logged(logger, DownstreamRefused, DownstreamUnavailable)
+@failures.logged(logger, DownstreamUnavailable)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return `{system, status: DEPROVISIONED}`, also if there was no account."""
     task = SystemTask.model_validate(event)

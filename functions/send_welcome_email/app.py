@@ -35,7 +35,7 @@ SENDER = mail.Sender(
 logger = Logger(use_rfc3339=True, utc=True)
 ses = aws.client("sesv2", once=True)
 records = DynamoDBPersistenceLayer(table_name=settings.idempotency_table, boto3_client=aws.client("dynamodb"))
-# Longer than an execution can run (12 hours) and then be redriven (14 days).
+# Longer than an execution can run (three days) and then be redriven (14 days).
 once_per_customer = IdempotencyConfig(
     event_key_jmespath="customer_id", expires_after_seconds=30 * 24 * 60 * 60, hash_function="sha256"
 )

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from io import BytesIO
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -58,8 +59,8 @@ def recorded() -> Iterator[list[Call]]:
 
 @contextmanager
 def stack() -> Iterator[None]:
-    """The stack, new and empty; its downstream systems are configured, and answer each HTTP request 200."""
-    answer = lambda *_, **__: urllib3.HTTPResponse(b"{}", status=200)  # noqa: E731
+    """The stack, new and empty; its downstream systems are configured, and answer each HTTP request 204."""
+    answer = lambda *_, **__: urllib3.HTTPResponse(BytesIO(), status=204, preload_content=False)  # noqa: E731
     environment = patch.dict(os.environ, functions.RUNTIME_ENVIRONMENT)
     with mock_aws(), environment, patch.object(urllib3.PoolManager, "urlopen", answer):
         for logical_id, table in template.resources("AWS::DynamoDB::Table").items():

@@ -16,7 +16,7 @@ from tests.in_process.functions import modules
 from tests.in_process.template import name_of
 from tests.invocations import sample
 from tests.unit.deployment import ACCOUNT, REFERENCES, REGION, Functions
-from tests.unit.partner import Partner
+from tests.unit.partner import Answer, Partner
 from tests.unit.runtime import Runtime
 from tests.unit.systems import API_KEY, QUEUE_SETTINGS, Systems, by_api_key, make_client
 from tests.unit.table import Table
@@ -149,5 +149,6 @@ def all_of_aws(request: pytest.FixtureRequest, systems: Systems, crm: Partner) -
         request.getfixturevalue(f"{table}_table")
     for other in ("queued", "dead_letters", "executions", "outbox", "published", "commands"):
         request.getfixturevalue(other)
+    crm.answers = [Answer(204)]
     systems.configure(sample("provision_account/http")["system"], by_api_key(crm.url), {"apiKey": API_KEY})
     systems.configure(sample("provision_account/sqs")["system"], QUEUE_SETTINGS)

@@ -30,10 +30,12 @@ DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "Not
 
 
 @contextmanager
-def refusing(client: Any, method: str, code: str, message: str = "", **fields: Any) -> Iterator[None]:
+def refusing(
+    client: Any, method: str, code: str, message: str = "", status: int = 400, **fields: Any
+) -> Iterator[None]:
     """AWS refuses the one call that the client makes with this error code."""
     with Stubber(client) as stubber:
-        stubber.add_client_error(method, code, message, modeled_fields=fields)
+        stubber.add_client_error(method, code, message, status, modeled_fields=fields)
         yield
         stubber.assert_no_pending_responses()
 

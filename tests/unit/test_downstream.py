@@ -6,17 +6,21 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from onboarding.adapters import downstream
 from onboarding.adapters.downstream.http import HttpSystem
+from onboarding.domain.errors import DownstreamUnavailable
 from onboarding.runtime import aws
 from tests.unit.deployment import REGION
+from tests.unit.faults import OUT_OF_REACH, failing, refusing
 from tests.unit.systems import API_KEY, PREFIX, Systems, by_api_key, make_client
 
 SETTINGS = by_api_key("https://crm.example.com")
@@ -63,6 +67,43 @@ def test_credentials_are_fetched_when_needed_and_cached(connect: Connect, system
     assert system._credentials() == {"apiKey": API_KEY}
     assert system._credentials(fresh=True) == {"apiKey": "n3w-k3y"}
     assert system._credentials() == {"apiKey": "n3w-k3y"}
+
+
+def test_throttled_settings_are_served_stale(
+    connect: Connect, systems: Systems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    systems.configure("crm", SETTINGS)
+    connect("crm")
+    times = (time.time() + number * downstream.CACHE_SECONDS for number in count(1))
+    monkeypatch.setattr(downstream, "time", SimpleNamespace(time=lambda: next(times)))
+
+    with refusing(make_client("ssm"), "get_parameter", "ThrottlingException", Message="Rate exceeded"):
+        assert connect("crm")._settings.url == SETTINGS["url"]
+    with (
+        refusing(make_client("ssm"), "get_parameter", "AccessDeniedException", Message="No"),
+        pytest.raises(ClientError, match="AccessDenied"),
+    ):
+        connect("crm")
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_secret_out_of_reach_is_an_outage(connect: Connect, systems: Systems, *, fresh: bool) -> None:
+    systems.configure("crm", SETTINGS, {"apiKey": API_KEY})
+    system = connect("crm")
+    if fresh:  # the cached one was just refused
+        system._credentials()
+    (lost, *_) = OUT_OF_REACH
+
+    with (
+        failing(make_client("secretsmanager"), "GetSecretValue", lost),
+        pytest.raises(DownstreamUnavailable, match=f"^{type(lost).__name__}$"),
+    ):
+        system._credentials(fresh=fresh)
+    with (
+        refusing(make_client("secretsmanager"), "get_secret_value", "InternalServiceError", status=500),
+        pytest.raises(DownstreamUnavailable, match=r"^InternalServiceError$"),
+    ):
+        system._credentials(fresh=fresh)
 
 
 def test_systems_of_one_kind_share_a_client(connect: Connect, systems: Systems) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from onboarding.adapters.downstream import UnknownKind
-from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable
+from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable, UnexpectedAnswer
 from tests.invocations import a_deprovision_task, a_provision_task
 from tests.unit.partner import Answer, Partner
 from tests.unit.personal_data import found
@@ -41,6 +42,7 @@ def test_system_may_take_an_api_key(
     function: str, invoke: Invoke, runtime: Runtime, systems: Systems, crm: Partner
 ) -> None:
     systems.configure("crm", by_api_key(crm.url), KEY)
+    crm.answers = [Answer(204)]
 
     assert invoke(customerId="ada", correlationId="request") == {"system": "crm", "status": DONE[function]}
 
@@ -61,9 +63,18 @@ def test_system_may_be_behind_a_queue(
     assert json.loads(command.body)["customerId"] == "ada"
 
 
-@pytest.mark.parametrize(("status", "error"), [(422, DownstreamRefused), (503, DownstreamUnavailable)])
-def test_workflow_gets_only_the_status_of_an_answer(
-    status: int, error: type[Exception], invoke: Invoke, systems: Systems, crm: Partner
+@pytest.mark.parametrize(
+    ("status", "error", "level"),
+    [(503, DownstreamUnavailable, "INFO"), (418, UnexpectedAnswer, "ERROR")],
+)
+def test_workflow_gets_only_the_status_of_an_answer(  # noqa: PLR0913, PLR0917
+    status: int,
+    error: type[Exception],
+    level: str,
+    invoke: Invoke,
+    runtime: Runtime,
+    systems: Systems,
+    crm: Partner,
 ) -> None:
     systems.configure("crm", by_api_key(crm.url), KEY)
     crm.answers = [Answer(status, body=f"Nothing with {API_KEY}")]
@@ -72,13 +83,25 @@ def test_workflow_gets_only_the_status_of_an_answer(
         invoke()
 
     assert type(raised.value) is error
+    assert runtime.log[-1]["level"] == level
+
+
+def test_only_a_creation_is_refused(function: str, invoke: Invoke, systems: Systems, crm: Partner) -> None:
+    systems.configure("crm", by_api_key(crm.url), KEY)
+    crm.answers = [Answer(422, {"Content-Type": "application/problem+json"}, f"Nothing with {API_KEY}")]
+    refusal = re.escape('{"system": "crm", "answer": "HTTP 422"}'), DownstreamRefused
+
+    message, error = refusal if function == "provision_account" else ("HTTP 422", UnexpectedAnswer)
+    with pytest.raises(error, match=f"^{message}$"):
+        invoke()
 
 
 def test_key_is_cached_until_it_is_refused(invoke: Invoke, systems: Systems, crm: Partner) -> None:
     systems.configure("crm", by_api_key(crm.url), KEY)
+    crm.answers = [Answer(204)]
     invoke()
     systems.rotate("crm", {"apiKey": "n3w-k3y"})
-    crm.answers = [Answer(), Answer(401), Answer()]
+    crm.answers = [Answer(204), Answer(401), Answer(204)]
 
     invoke()
     invoke()

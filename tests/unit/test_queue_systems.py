@@ -30,7 +30,7 @@ def client(runtime: Runtime) -> Any:
 @pytest.fixture
 def ledger(client: Any) -> Adapter:
     # No credentials and no cache of tokens: the function's role gives access.
-    return sqs.adapter(QUEUE_SETTINGS, None, None, client)
+    return sqs.adapter("ledger", QUEUE_SETTINGS, None, None, client)
 
 
 def provision(system: Adapter, customer_id: str = "ada") -> None:
@@ -91,6 +91,6 @@ def test_command_ends_before_the_timeout(client: Any) -> None:
 @pytest.mark.parametrize("url", [None, "https://sqs.us-east-1.amazonaws.com/123456789012/ledger", "ledger.fifo"])
 def test_malformed_settings_name_only_the_field(url: str | None, client: Any) -> None:
     with pytest.raises(ValidationError, match="queueUrl") as raised:
-        sqs.adapter({"kind": "sqs", "queueUrl": url}, None, None, client)
+        sqs.adapter("ledger", {"kind": "sqs", "queueUrl": url}, None, None, client)
 
     assert "ledger" not in str(raised.value)

@@ -186,6 +186,6 @@ def test_a_record_outlives_every_redrive_of_the_execution(
 
     (record,) = idempotency_table.items.values()
 
-    redrivable_days, longest_execution_days = 14, 0.5
+    redrivable_days, longest_execution_days = 14, 3
     lives = int(record["expiration"]["N"]) - int(record["in_progress_expiration"]["N"]) / 1000
     assert lives > (redrivable_days + longest_execution_days) * 24 * 60 * 60

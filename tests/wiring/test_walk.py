@@ -9,15 +9,17 @@ from tests.wiring.rules import errors, publications, retries, saga, tasks  # noq
 from tests.wiring.rules.registry import RULES
 
 BREAKS = [
-    ("Items of an unknown variable", "DeprovisionAccounts/Items", "{% [$provisioned.system] %}"),
+    ("Items of an unknown variable", "DeprovisionAccounts/Items", "{% [$systems.system] %}"),
     ("an unknown variable in a text", "CancelAccount/Arguments/Payload/correlationId", "{% '' & $correlation %}"),
     ("a variable of the other path", "CancelAccount/Arguments/Payload/customerId", "{% $messageId %}"),
     ("a result that is missing", "CreateAccount/Arguments/Payload/customerId", "{% '' & $states.result.x %}"),
     ("an operator of a later JSONata", "ValidateCustomer/Assign/customer", "{% $registered ?? {} %}"),
     ("a misspelt key of an answer", "CreateAccount/Assign/accountId", "{% $states.result.Payload.acountId %}"),
-    ("a condition that always holds", "DecideOnProvisioning/Choices/0/Condition", "{% true %}"),
-    ("a system that stays provisioned", "DecideOnProvisioning/Default", "CancelAccount"),
-    ("an account that stays pending", "DecideOnProvisioning/Choices/0/Next", "PublishCustomerAccountCreated"),
+    ("a refusal that is ignored", "ProvisionAccounts/Catch/0/Next", "ActivateAccount"),
+    ("an outage that is compensated", "ProvisionAccounts/Catch/0/ErrorEquals", ["States.ALL"]),
+    ("a system that stays provisioned", "ProvisionAccounts/Catch/0/Next", "CancelAccount"),
+    ("the refusing system alone is compensated", "DeprovisionAccounts/Items", "{% [$refusedBy] %}"),
+    ("an account that stays pending", "ProvisionAccounts/Next", "PublishCustomerAccountCreated"),
     ("another table's key", "ActivateAccount/Arguments/Key", {"id": {"S": "{% $customerId %}"}}),
 ]
 

@@ -7,10 +7,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
-from onboarding.domain.errors import CustomerInvalid
+from onboarding.domain.errors import CustomerInvalid, DownstreamRefused
 from onboarding.domain.models import CustomerData
 from onboarding.domain.registration import Registration
 from tests.in_process import functions
@@ -177,10 +177,15 @@ class _Walker:
         result = self._result(done)
         for catcher in state.get("Catch", []):
             for error in catcher["ErrorEquals"]:
-                caught = states | {"errorOutput": {"Error": error, "Cause": _cause(error)}}
-                failed = replace(way, visits=(*way.visits, replace(visit, error=error)))
-                self._go(catcher, catcher["Next"], failed, caught, default=caught["errorOutput"])
+                self._catch(catcher, way, states, (replace(visit, error=error),))
         self._go_on(state, done, states | {"result": result})
+
+    def _catch(self, catcher: State, way: Way, states: dict[str, Any], visits: tuple[Visit, ...]) -> None:
+        """Go on from the last of these visits, which failed."""
+        failed = visits[-1]
+        caught = states | {"errorOutput": {"Error": failed.error, "Cause": _cause(failed)}}
+        way = replace(way, visits=(*way.visits, *visits))
+        self._go(catcher, catcher["Next"], way, caught, default=caught["errorOutput"])
 
     def _result(self, way: Way) -> Any:
         visit = way.visits[-1]
@@ -202,9 +207,20 @@ class _Walker:
         if not isinstance(items, list):
             raise EvaluationFailed("Items is not an array")
         for iterations in product(*(self._iteration(state["ItemProcessor"], way, item) for item in items)):
+            self._fail(state, way, states, iterations)
             results = [end.output for end in iterations]
             visits = [visit for end in iterations for visit in end.visits[len(way.visits) :]]
             self._go_on(state, replace(way, visits=(*way.visits, *visits)), states | {"result": results})
+
+    def _fail(self, state: State, way: Way, states: dict[str, Any], iterations: tuple[End, ...]) -> None:
+        """Each iteration in turn fails at its last task, once all others are done; what is retried is not caught."""
+        for failing in iterations:
+            others = [end.visits[len(way.visits) :] for end in iterations if end is not failing]
+            *before, last = failing.visits[len(way.visits) :]
+            for catcher in state.get("Catch", []):
+                for error in catcher["ErrorEquals"]:
+                    visits = (*chain.from_iterable(others), *before, replace(last, error=error))
+                    self._catch(catcher, way, states, visits)
 
     def _iteration(self, machine: Machine, way: Way, item: Any) -> list[End]:
         """The ends of an iteration, one for each output and each error that a function raises; AWS's are all alike."""
@@ -251,10 +267,14 @@ def calls_of(visits: tuple[Visit, ...]) -> tuple[Made, ...]:
     )
 
 
-def _cause(error: str) -> str:
-    """The Cause that Lambda gives a function's error; of AWS's own errors it is plain text."""
+def _cause(failed: Visit) -> str:
+    """The Cause that Lambda gives a function's error; of AWS's own errors it is a mere text."""
+    error = str(failed.error)
     if "." in error:
         return f"{error} happened"
-    field_error = {"field": "email", "code": "email_invalid", "message": "Must be valid"}
-    message = str(CustomerInvalid([field_error])) if error == CustomerInvalid.__name__ else ""  # type: ignore[list-item]
+    message = ""
+    if error == CustomerInvalid.__name__:
+        message = str(CustomerInvalid([{"field": "email", "code": "email_invalid", "message": "Must be valid"}]))
+    elif error == DownstreamRefused.__name__:
+        message = str(DownstreamRefused(failed.arguments["Payload"]["system"], "HTTP 422"))
     return json.dumps({"errorMessage": message, "errorType": error, "stackTrace": []})

@@ -50,8 +50,21 @@ class EmailSenderBlocked(Exception):
 
 
 class DownstreamRefused(Exception):
-    """A downstream system refuses this account for good. The message is its answer."""
+    """A downstream system refuses this account for good.
+
+    The message is JSON, `{"system", "answer"}`, so that the state machine can read the system out of the error's Cause.
+    """
+
+    def __init__(self, system: str, answer: str) -> None:
+        super().__init__(json.dumps({"system": system, "answer": answer}))
 
 
 class DownstreamUnavailable(Exception):
     """A downstream system is unreachable, failing or throttling: retry later. The message is its answer."""
+
+
+class UnexpectedAnswer(Exception):
+    """A downstream system breaks its contract or rejects our credentials: an operator must fix it.
+
+    The message is its answer. It is no refusal of the customer, so nothing is compensated.
+    """

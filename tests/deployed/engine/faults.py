@@ -4,6 +4,7 @@ A plan is an item of the table FAULTS_TABLE, `{pk: "{customerId}/{task}", plan: 
 `{customerId}/{task}/{system}`; each call takes the first fault that is left, and none once they are used up.
 """
 
+import json
 import os
 import time
 from importlib import import_module
@@ -26,10 +27,10 @@ def handler(event: dict[str, Any], context: Any) -> object:
     """
     match _next_fault(event).split():
         case ["raise", name]:
-            raise type(name, (Exception,), {})("planned")
+            raise _error(name, event)
         case ["work,", "then", "raise", name]:
             real_handler(event, context)
-            raise type(name, (Exception,), {})("planned")
+            raise _error(name, event)
         case ["hang"]:
             time.sleep(60)
         case ["exit"]:
@@ -43,6 +44,13 @@ def handler(event: dict[str, Any], context: Any) -> object:
         case ["work", "twice"]:
             real_handler(event, context)
     return real_handler(event, context)
+
+
+def _error(name: str, event: dict[str, Any]) -> Exception:
+    """An error of that name; its message is what the workflow reads out of a DownstreamRefused."""
+    message = json.dumps({"system": event.get("system"), "answer": "planned"})
+    error: Exception = type(name, (Exception,), {})(message)
+    return error
 
 
 def _exit_after(name: str) -> None:

@@ -26,7 +26,7 @@ NATIVE_ERRORS = {
         "DynamoDB.ConditionalCheckFailedException",
     ),
 }
-FOR_GOOD = 50  # times: more than any task is tried
+FOR_GOOD = 80  # times: more than any task is tried
 
 # The expected errors and the ways that they lead to; all others fail the execution at the task.
 EXPECTED: dict[tuple[str, str], Way] = {
@@ -34,8 +34,6 @@ EXPECTED: dict[tuple[str, str], Way] = {
     ("CreateAccount", "EmailAlreadyRegistered"): TAKEN,
     ("SendWelcomeEmail", "EmailUndeliverable"): WITHOUT_EMAIL,
     ("ProvisionAccount", "DownstreamRefused"): COMPENSATED,
-    ("ProvisionAccount", "DownstreamUnavailable"): COMPENSATED,
-    **{("ProvisionAccount", error): COMPENSATED for error in TRANSIENT[INVOKE]},
 }
 
 

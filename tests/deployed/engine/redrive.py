@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from itertools import pairwise
@@ -54,22 +55,26 @@ def where_it_failed(definition: Mapping[str, Any], history: Iterable[Mapping[str
     results, errors = _answers(history)
     for left, following in pairwise(entered):
         name, state = left["name"], states[left["name"]]
-        given = {"input": json.loads(left["input"]), "result": results.get(name), "errorOutput": errors.get(name)}
-        if state["Type"] == "Map":
-            given["result"] = json.loads(exits[name]["output"])
+        given = {"input": json.loads(left["input"]), "result": results.get(name)}
         leaving = next(
             (catcher for catcher in state.get("Catch", []) if catcher["Next"] == following["name"]),
             state,
         )
+        if leaving is not state:
+            # A Map's iterations fail with more than what is caught.
+            caught = [error for error in errors[name] if error["Error"] in leaving["ErrorEquals"]]
+            given["errorOutput"] = caught[-1]
+        elif state["Type"] == "Map":
+            given["result"] = json.loads(exits[name]["output"])
         variables |= evaluate(leaving.get("Assign", {}), given, variables)
     last = entered[-1]
     return {"state": last["name"], "input": json.loads(last["input"]), "variables": variables}
 
 
-def _answers(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The last result and the last error of each state's task."""
+def _answers(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    """The last result and all errors of each state's tasks."""
     results: dict[str, Any] = {}
-    errors: dict[str, Any] = {}
+    errors: dict[str, list[dict[str, Any]]] = defaultdict(list)
     name = ""
     for event in history:
         if "stateEnteredEventDetails" in event:
@@ -78,7 +83,7 @@ def _answers(history: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], dict
             results[name] = json.loads(event["taskSucceededEventDetails"]["output"])
         elif "taskFailedEventDetails" in event:
             failed = event["taskFailedEventDetails"]
-            errors[name] = {"Error": failed["error"], "Cause": failed["cause"]}
+            errors[name].append({"Error": failed["error"], "Cause": failed["cause"]})
     return results, errors
 
 

@@ -3,8 +3,8 @@
 A downstream system is configured, not coded: its settings are a parameter and its credentials a secret, both named
 `{prefix}{system}`. Its `kind` names the module beside this one that speaks its protocol. A new kind is a new module
 with two functions. `client(make_client)` returns what its calls share, such as a client of an AWS service.
-`adapter(settings, credentials, remaining, client)` returns an `Adapter`: `settings` is the system's document,
-`credentials(fresh=False)` returns its secret, `remaining()` the seconds left.
+`adapter(system, settings, credentials, remaining, client)` returns an `Adapter`: `system` is the system's name,
+`settings` its document, `credentials(fresh=False)` returns its secret, `remaining()` the seconds left.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import json
 import pkgutil
 import time
 from functools import partial
+from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 from pydantic import ConfigDict
 
+from onboarding.domain.errors import DownstreamUnavailable
 from onboarding.domain.models import Message
 
 if TYPE_CHECKING:
@@ -35,16 +38,17 @@ class Adapter(Protocol):
         """Create the account.
 
         Raises:
-            DownstreamRefused: the system refuses it for good.
+            DownstreamRefused: the system refuses this customer for good.
             DownstreamUnavailable: the system is unreachable, failing or throttling.
+            UnexpectedAnswer: the system breaks its contract or rejects our credentials.
         """
 
     def deprovision(self, customer_id: str) -> None:
         """Delete the account; succeeds if there is none.
 
         Raises:
-            DownstreamRefused: the system refuses to delete it.
             DownstreamUnavailable: the system is unreachable, failing or throttling.
+            UnexpectedAnswer: the system breaks its contract or rejects our credentials.
         """
 
 
@@ -86,7 +90,8 @@ class Systems:
             UnknownKind: the settings' kind has no adapter.
             pydantic.ValidationError: the settings lack what the adapter needs.
             json.JSONDecodeError: the settings are not JSON.
-            botocore.exceptions.ClientError, ConnectionError, HTTPClientError: the settings are missing or unreachable.
+            DownstreamUnavailable: the settings are unreachable for now, and none are cached.
+            botocore.exceptions.ClientError: the settings are missing, or not ours to read.
         """
         name = f"{self._prefix}{system}"
         settings = self._settings(name)
@@ -96,7 +101,8 @@ class Systems:
         module = import_module(f"{__name__}.{kind}")
         if kind not in self._clients:
             self._clients[kind] = module.client(self._make_client)
-        adapter: Adapter = module.adapter(settings, partial(self._credentials, name), remaining, self._clients[kind])
+        credentials = partial(self._credentials, name)
+        adapter: Adapter = module.adapter(system, settings, credentials, remaining, self._clients[kind])
         return adapter
 
     def _secret(self, name: str) -> Any:  # noqa: ANN401 - text or bytes
@@ -105,7 +111,7 @@ class Systems:
 
 
 class Documents:
-    """JSON documents by name, cached for CACHE_SECONDS.
+    """JSON documents by name, cached for CACHE_SECONDS; for longer while AWS throttles or is unreachable.
 
     The wall clock counts, because it goes on while Lambda has the function frozen.
     """
@@ -118,6 +124,20 @@ class Documents:
         """Return the document; `fresh` fetches it even if it is cached."""
         document, until = self._cached.get(name, (None, 0.0))
         if fresh or time.time() >= until:
-            document = json.loads(self._fetch(name))
+            try:
+                document = json.loads(self._fetch(name))
+            except (ClientError, ConnectionError, HTTPClientError) as error:
+                if not _is_transient(error):
+                    raise
+                if fresh or document is None:
+                    raise DownstreamUnavailable(type(error).__name__) from None
             self._cached[name] = document, time.time() + CACHE_SECONDS
         return document
+
+
+def _is_transient(error: ClientError | ConnectionError | HTTPClientError) -> bool:
+    """Whether AWS throttles, fails or is unreachable, other than refusing what was asked."""
+    if not isinstance(error, ClientError):
+        return True
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return error.response["Error"]["Code"] == "ThrottlingException" or status >= HTTPStatus.INTERNAL_SERVER_ERROR

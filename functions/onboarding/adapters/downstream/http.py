@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from http import HTTPMethod, HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from urllib.parse import quote_plus, urlencode
 
 import urllib3
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
-from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable
+from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable, UnexpectedAnswer
 from onboarding.domain.models import Message
 
 if TYPE_CHECKING:
@@ -20,15 +20,36 @@ if TYPE_CHECKING:
 
     Credentials = Callable[..., Mapping[str, str]]
 
-# Plain HTTP is for this machine only.
-URL = r"^(https://|http://(127\.0\.0\.1|localhost)[:/])\S+[^/]$"
-# Statuses below 500 that a retry may change; 401 only after the credentials were fetched again.
-TRANSIENT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
-GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+# What a creation may be refused with, by itself or only in a problem document, which no proxy or router answers.
+REFUSED = {HTTPStatus.GONE}
+REFUSED_BY_PROBLEM = {HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
+# Statuses below 500 that a retry may change.
+TRANSIENT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+# Amazon API Gateway answers 403 to an unknown key.
+UNAUTHENTICATED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 # The authorization server's answer to an unknown client (RFC 6749, 5.2).
 UNKNOWN_CLIENT = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}
+# The values of Retry-After, in seconds, that are waited for inside the function. The workflow's retries wait longer.
+SHORT_WAITS = {"1", "2"}
+MAX_ANSWER_BYTES = 64 * 1024
 # A header accepts only this; http.client's error on anything else would show the credentials.
 HeaderValue = Annotated[str, Field(pattern=r"^[!-~]+$")]
+
+
+def _url(value: str) -> str:
+    """Refuse a URL that isn't https, other than on this machine, or that could hide its host behind credentials."""
+    try:
+        url = urllib3.util.parse_url(value)  # as it is read for the request itself
+    except urllib3.exceptions.LocationParseError:
+        raise ValueError("is not a URL") from None
+    if url.scheme != "https" and (url.scheme, url.host) not in {("http", "127.0.0.1"), ("http", "localhost")}:
+        raise ValueError("must be https, other than on this machine")
+    if not url.host or url.auth or url.query or url.fragment or value.endswith("/"):
+        raise ValueError("must have a host, and no credentials, query, fragment or trailing slash")
+    return value
+
+
+Url = Annotated[str, Field(pattern=r"^\S+$"), AfterValidator(_url)]
 
 
 class Client:
@@ -59,7 +80,7 @@ class ClientCredentials(Message):
     """OAuth 2 client credentials (RFC 6749, 4.4); the secret is `{"clientId", "clientSecret"}`."""
 
     type: Literal["oauth2"]
-    token_url: Annotated[str, Field(pattern=URL)]
+    token_url: Url
     scope: str | None = None
 
 
@@ -81,19 +102,38 @@ class HttpSettings(Message):
     """Settings of a system of this kind: its base URL, its time-outs, how to authenticate."""
 
     kind: Literal["http"]
-    url: Annotated[str, Field(pattern=URL)]
+    url: Url
     # The settings and the secret, at 9 s each, and a token and the account, at 8 s each, fit the functions' 35 s.
     connect_timeout_seconds: Annotated[float, Field(gt=0, le=2)] = 2
     read_timeout_seconds: Annotated[float, Field(gt=0, le=6)] = 5
     authentication: Annotated[ApiKey | ClientCredentials, Field(discriminator="type")]
 
 
+class Answer(NamedTuple):
+    """An answer: its status, its headers, and the first MAX_ANSWER_BYTES of its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether it is a problem document: an answer of the system itself (RFC 9457)."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "application/problem+json"
+
+
 class HttpSystem:
     """A downstream system with an HTTP API."""
 
     def __init__(
-        self, settings: HttpSettings, credentials: Credentials, remaining: Callable[[], float], client: Client
+        self,
+        system: str,
+        settings: HttpSettings,
+        credentials: Credentials,
+        remaining: Callable[[], float],
+        client: Client,
     ) -> None:
+        self._system = system
         self._client = client
         self._settings = settings
         self._credentials = credentials
@@ -103,19 +143,27 @@ class HttpSystem:
     def provision(self, customer_id: str, account: Account) -> None:
         """PUT the account."""
         body = account.model_dump(mode="json", by_alias=True, exclude_none=True)
-        status = self._call(HTTPMethod.PUT, customer_id, "provision", body)
-        if not _is_success(status):
-            raise DownstreamRefused(f"HTTP {status}")
+        answer = self._call(HTTPMethod.PUT, customer_id, "provision", body)
+        if answer.status in REFUSED or (answer.status in REFUSED_BY_PROBLEM and answer.is_problem):
+            raise DownstreamRefused(self._system, f"HTTP {answer.status}")
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise UnexpectedAnswer(f"HTTP {answer.status}")
 
     def deprovision(self, customer_id: str) -> None:
-        """DELETE the account."""
-        status = self._call(HTTPMethod.DELETE, customer_id, "deprovision", None)
-        if not _is_success(status) and status not in GONE:
-            raise DownstreamRefused(f"HTTP {status}")
+        """DELETE the account. A 404 counts only as a problem document: a router's has left no tombstone."""
+        answer = self._call(HTTPMethod.DELETE, customer_id, "deprovision", None)
+        is_gone = answer.status == HTTPStatus.NOT_FOUND and answer.is_problem
+        if answer.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.GONE} and not is_gone:
+            raise UnexpectedAnswer(f"HTTP {answer.status}")
 
-    def _call(self, method: str, customer_id: str, action: str, body: object) -> int:
-        """Return the status of the last answer; raise what a retry may change."""
-        renewed = fresh = False
+    def _call(self, method: str, customer_id: str, action: str, body: object) -> Answer:
+        """Return the answer, other than one that a retry may change.
+
+        The credentials are fetched again once, since they may have been rotated, and a short Retry-After is waited for
+        once.
+        """
+        may_renew = may_wait = True
+        fresh = False
         while True:
             answer = self._send(
                 method,
@@ -123,27 +171,17 @@ class HttpSystem:
                 headers=self._authentication(fresh=fresh) | {"Idempotency-Key": f"{customer_id}:{action}"},
                 json=body,
             )
-            # The credentials may have been rotated.
-            fresh = answer.status == HTTPStatus.UNAUTHORIZED and not renewed and self._has_time()
-            renewed |= fresh
-            if not fresh and not self._waited_out(answer):
+            pause = answer.headers.get("Retry-After", "")
+            if answer.status in UNAUTHENTICATED and may_renew and self._has_time():
+                may_renew, fresh = False, True
+            elif _is_transient(answer.status) and may_wait and pause in SHORT_WAITS and self._has_time(int(pause)):
+                may_wait = fresh = False
+                time.sleep(int(pause))
+            else:
                 break
-        if answer.status in TRANSIENT or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if _is_transient(answer.status):
             raise DownstreamUnavailable(f"HTTP {answer.status}")
-        return answer.status
-
-    def _waited_out(self, answer: urllib3.BaseHTTPResponse) -> bool:
-        """Wait as long as a 429 or 503 asks for, if the time left allows it and one more attempt."""
-        if answer.status not in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-            return False
-        try:
-            seconds = urllib3.Retry().get_retry_after(answer)
-        except urllib3.exceptions.InvalidHeader:
-            return False
-        if not seconds or not self._has_time(seconds):
-            return False
-        time.sleep(seconds)
-        return True
+        return answer
 
     def _has_time(self, seconds: float = 0) -> bool:
         """Whether one more attempt, with its token, fits the time left after that many seconds."""
@@ -174,10 +212,12 @@ class HttpSystem:
             )
             if answer.status in UNKNOWN_CLIENT and not fresh and self._has_time():
                 return self._token(oauth, fresh=True)
-            if answer.status != HTTPStatus.OK:
+            if _is_transient(answer.status):
                 raise DownstreamUnavailable(f"token: HTTP {answer.status}")
+            if answer.status != HTTPStatus.OK:
+                raise UnexpectedAnswer(f"token: HTTP {answer.status}")
             try:
-                grant = Grant.model_validate_json(answer.data)
+                grant = Grant.model_validate_json(answer.body)
             except ValidationError:
                 raise DownstreamUnavailable("token: malformed") from None
             # A token that expires on its way would be refused; one without a lifetime is used once.
@@ -185,12 +225,33 @@ class HttpSystem:
             self._client.tokens[key] = token, time.monotonic() + grant.expires_in - 30
         return token
 
-    def _send(self, method: str, url: str, **request: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401 - urllib3's own
+    def _send(self, method: str, url: str, **request: Any) -> Answer:  # noqa: ANN401 - urllib3's own
         try:
-            return self._client.pool.request(method, url, timeout=self._timeout, redirect=False, **request)
+            response = self._client.pool.request(
+                method,
+                url,
+                timeout=self._timeout,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+                **request,
+            )
+            return Answer(response.status, response.headers, self._body(response))
         except urllib3.exceptions.HTTPError as error:
             # Its message adds only the URL.
             raise DownstreamUnavailable(type(error).__name__) from None
+
+    def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """Read the body, and no longer than the read time-out in all; of a longer one, only its beginning."""
+        until = time.monotonic() + self._settings.read_timeout_seconds
+        body = b""
+        while part := response.read1(MAX_ANSWER_BYTES - len(body)):
+            body += part
+            if len(body) == MAX_ANSWER_BYTES or time.monotonic() > until:
+                response.close()  # the connection can't be used again
+                return body
+        response.release_conn()
+        return body
 
 
 def client(_make_client: object) -> Client:
@@ -199,11 +260,15 @@ def client(_make_client: object) -> Client:
 
 
 def adapter(
-    settings: Mapping[str, Any], credentials: Credentials, remaining: Callable[[], float], client: Client
+    system: str,
+    settings: Mapping[str, Any],
+    credentials: Credentials,
+    remaining: Callable[[], float],
+    client: Client,
 ) -> HttpSystem:
     """Return the adapter of a system with these settings."""
-    return HttpSystem(HttpSettings.model_validate(settings), credentials, remaining, client)
+    return HttpSystem(system, HttpSettings.model_validate(settings), credentials, remaining, client)
 
 
-def _is_success(status: int) -> bool:
-    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+def _is_transient(status: int) -> bool:
+    return status in TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR

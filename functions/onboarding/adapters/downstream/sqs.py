@@ -65,6 +65,8 @@ def client(make_client: Callable[[str], SQSClient]) -> SQSClient:
     return make_client("sqs")
 
 
-def adapter(settings: Mapping[str, Any], _credentials: object, _remaining: object, sqs: SQSClient) -> QueueSystem:
+def adapter(
+    _system: str, settings: Mapping[str, Any], _credentials: object, _remaining: object, sqs: SQSClient
+) -> QueueSystem:
     """Return the adapter of a system with these settings; the function's role is its authentication."""
     return QueueSystem(QueueSettings.model_validate(settings), sqs)
