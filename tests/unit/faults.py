@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from botocore.exceptions import (
@@ -41,9 +41,11 @@ def refusing(
 
 
 @contextmanager
-def failing(client: Any, operation: str, error: BaseException) -> Iterator[None]:
-    """The next call of the operation, which must come, raises the error and doesn't reach AWS."""
-    with during(client, operation, raising(error)):
+def failing(client: Any, operation: str, *errors: BaseException) -> Iterator[None]:
+    """The next calls of the operation, which must come, raise the errors and don't reach AWS."""
+    with ExitStack() as stack:
+        for error in reversed(errors):
+            stack.enter_context(during(client, operation, raising(error)))
         yield
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from onboarding.domain.errors import AccountCancelled
 from tests.customers import a_customer
 from tests.invocations import a_customer_task
 from tests.unit.deployment import Functions
@@ -57,7 +58,9 @@ def test_cancelled_account_is_not_created_again(task: dict[str, Any], runtime: R
     runtime.invoke(FUNCTION, task)
     before = customers_table.items
 
-    runtime.invoke("create_account", task)  # a late try
+    with pytest.raises(AccountCancelled):
+        runtime.invoke("create_account", task)  # a late try
+    assert runtime.log[-1]["level"] == "ERROR"
 
     assert customers_table.items == before
 
@@ -95,7 +98,7 @@ def assert_not_cancelled(task: dict[str, Any], runtime: Runtime, customers_table
     ("code", "fields"),
     [
         ("ThrottlingException", {}),
-        ("TransactionCanceledException", {"CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}]}),
+        ("TransactionCanceledException", {"CancellationReasons": [{"Code": "ThrottlingError"}, {"Code": "None"}]}),
     ],
 )
 def test_refusal_fails_and_a_retry_cancels(  # noqa: PLR0913, PLR0917 - the task's world

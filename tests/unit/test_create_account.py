@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from onboarding.domain.errors import EmailAlreadyRegistered
+from onboarding.adapters import accounts
+from onboarding.domain.errors import EmailAlreadyRegistered, EmailClaimPending
 from tests.customers import a_customer
 from tests.invocations import a_customer_task
 from tests.unit.deployment import Functions
-from tests.unit.faults import OUT_OF_REACH, losing_the_answer, refusing
+from tests.unit.faults import OUT_OF_REACH, failing, losing_the_answer, refusing
 from tests.unit.runtime import Runtime
 from tests.unit.table import Table
 
@@ -60,27 +62,58 @@ def test_a_customer_gets_one_account_however_often_it_is_created(runtime: Runtim
     assert customers_table.items == after_first
 
 
-def test_an_address_belongs_to_one_customer(runtime: Runtime, customers_table: Table) -> None:
+@pytest.mark.parametrize(("holder", "error"), [("ACTIVE", EmailAlreadyRegistered), ("PENDING", EmailClaimPending)])
+def test_an_address_belongs_to_one_customer(
+    holder: str, error: type[Exception], runtime: Runtime, functions: Functions, customers_table: Table
+) -> None:
     runtime.invoke(FUNCTION, a_customer_task(customerId="ada", customerData=a_customer(email="ada@example.com")))
+    item = customers_table.items["CUSTOMER#ada"] | {"status": {"S": holder}}
+    functions[FUNCTION].dynamodb.put_item(TableName=customers_table.name, Item=item)
     before = customers_table.items
 
     for _ in range(2):
-        with pytest.raises(EmailAlreadyRegistered) as raised:
+        with pytest.raises(error) as raised:
             runtime.invoke(
                 FUNCTION, a_customer_task(customerId="eve", customerData=a_customer(email="ａDA@Example.com"))
             )
         assert str(raised.value) == ""
 
     assert customers_table.items == before
+    assert {line["level"] for line in runtime.log} == {"INFO"}
+
+
+def test_claim_of_a_missing_account_is_pending(runtime: Runtime, functions: Functions, customers_table: Table) -> None:
+    claim = {"pk": {"S": "EMAIL#ada@example.com"}, "customerId": {"S": "erased-just-now"}}
+    functions[FUNCTION].dynamodb.put_item(TableName=customers_table.name, Item=claim)
+
+    with pytest.raises(EmailClaimPending):
+        runtime.invoke(FUNCTION, a_customer_task(customerData=a_customer(email="ada@example.com")))
+
+
+def test_transaction_in_conflict_is_repeated(
+    runtime: Runtime, functions: Functions, customers_table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "time", SimpleNamespace(sleep=lambda _: None))
+    dynamodb, reasons = functions[FUNCTION].dynamodb, [{"Code": "TransactionConflict"}, {"Code": "None"}]
+    conflicts = [
+        dynamodb.exceptions.TransactionCanceledException(
+            {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}, "TransactWriteItems"
+        )
+        for _ in range(2)
+    ]
+
+    with failing(dynamodb, "TransactWriteItems", *conflicts):
+        created = runtime.invoke(FUNCTION, a_customer_task(customerId="ada"))
+
+    assert customers_table.items["CUSTOMER#ada"]["accountId"] == {"S": created["accountId"]}
 
 
 @pytest.mark.parametrize(
     ("code", "reasons"),
     [
         ("ThrottlingException", []),
-        ("TransactionCanceledException", ["TransactionConflict", "None"]),
-        ("TransactionCanceledException", ["None", "TransactionConflict"]),
         ("TransactionCanceledException", ["None", "ProvisionedThroughputExceeded"]),
+        ("TransactionCanceledException", ["TransactionConflict", "ThrottlingError"]),
     ],
 )
 def test_refusal_fails_and_a_retry_creates_the_account(

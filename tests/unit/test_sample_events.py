@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from onboarding.domain.errors import CustomerInvalid
+from onboarding.domain.errors import CustomerInvalid, EmailClaimPending
 from onboarding.domain.events import SOURCE
 from tests.invocations import SAMPLES, sample
 from tests.unit.deployment import Functions
@@ -24,6 +24,7 @@ NAMES = sorted(path.relative_to(SAMPLES).with_suffix("").as_posix() for path in 
 # What is invoked first: a function and its event.
 ONBOARDED = ("track_onboarding", sample("track_onboarding/onboarded-in-any-order-and-twice"))
 BEFORE = {
+    "create_account/waiting-for-address": ("create_account", sample("create_account/plain")),
     "cancel_account/plain": ("create_account", sample("cancel_account/plain")),
     "get_onboarding/plain": ONBOARDED,
     "get_onboarding/if-none-match": ONBOARDED,
@@ -51,6 +52,7 @@ OUTCOMES: dict[str, Any] = {
     "get_onboarding/if-none-match": (304,),
     "get_onboarding/malformed-customer-id": (404,),
     "get_analytics/invalid-period": (400, "until extra_forbidden", "to date_invalid", "from date_invalid"),
+    "create_account/waiting-for-address": EmailClaimPending,
     "validate_customer/one-rule-broken": CustomerInvalid,
     "validate_customer/every-rule-broken": CustomerInvalid,
     "track_onboarding/batch-with-malformed-message": [1],

@@ -17,6 +17,7 @@ from onboarding.domain.errors import (
     DownstreamRefused,
     DownstreamUnavailable,
     EmailAlreadyRegistered,
+    EmailClaimPending,
     EmailSenderBlocked,
     EmailServiceUnavailable,
     EmailUndeliverable,
@@ -47,6 +48,7 @@ CALLS = dict.fromkeys(DEPLOYED, "plain") | {
 # A function, the name in its module that raises, and an error: an outcome, or one that is retried.
 OUTCOMES = [
     ("validate_customer", "validate", CustomerInvalid([])),
+    ("create_account", "create_account", EmailClaimPending()),
     ("create_account", "create_account", EmailAlreadyRegistered()),
     ("provision_account", "systems.connect", DownstreamRefused("crm", "HTTP 422")),
     ("provision_account", "systems.connect", DownstreamUnavailable()),

@@ -98,7 +98,7 @@ def _calls() -> dict[str, list[aws.Call] | None]:
         for function in sorted(functions.modules(), key=list(functions.COMPENSATIONS.values()).count):  # after the rest
             found[function] = None
             with aws.recorded() as calls:
-                for path in [*(invocations.SAMPLES / function).glob("*.json")] * 2:
+                for path in sorted((invocations.SAMPLES / function).glob("*.json")) * 2:
                     with suppress(Exception):  # what was called before a bad sample was refused counts
                         functions.invoke(function, json.loads(path.read_text(encoding="utf-8")))
                         found[function] = calls

@@ -6,13 +6,14 @@ claim on an e-mail address. One transaction writes both, which makes the address
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from onboarding.domain.errors import EmailAlreadyRegistered
+from onboarding.domain.errors import AccountCancelled, EmailAlreadyRegistered, EmailClaimPending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from onboarding.domain.models import CustomerData
 
 _KEY = "pk"
+_ATTEMPTS = 4
+_CONDITION_FAILED = "ConditionalCheckFailed"
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,10 @@ def create_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
     A repeated call changes nothing and returns the same accountId.
 
     Raises:
-        EmailAlreadyRegistered: another customer has the e-mail address.
-        botocore.exceptions.ClientError: DynamoDB throttled, or another transaction was in conflict.
+        EmailAlreadyRegistered: another customer with an active account has the e-mail address.
+        EmailClaimPending: another customer, whose account is pending, claims the e-mail address.
+        AccountCancelled: the customer's account was cancelled.
+        botocore.exceptions.ClientError: DynamoDB refused.
     """
     account_id = str(uuid4())
     account = {
@@ -58,14 +63,20 @@ def create_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
     }
     email = {_KEY: f"EMAIL#{email_key(customer.email)}", "customerId": customer_id}
     try:
-        dynamodb.transact_write_items(TransactItems=[_put_once(account, table_name), _put_once(email, table_name)])
+        _transact([_put_once(account, table_name), _put_once(email, table_name)], dynamodb)
     except dynamodb.exceptions.TransactionCanceledException as error:
         account_refused, email_refused = error.response["CancellationReasons"]
-        if account_refused["Code"] == "ConditionalCheckFailed":  # an earlier call created it
+        if account_refused["Code"] == _CONDITION_FAILED:  # an earlier call created it
             existing: Mapping[str, Any] = account_refused["Item"]
+            if existing["status"]["S"] == "CANCELLED":
+                raise AccountCancelled from None
             return str(existing["accountId"]["S"])
-        if email_refused["Code"] == "ConditionalCheckFailed":
-            raise EmailAlreadyRegistered from None
+        if email_refused["Code"] == _CONDITION_FAILED:
+            claim: Mapping[str, Any] = email_refused["Item"]
+            holder = find(claim["customerId"]["S"], dynamodb=dynamodb, table_name=table_name)
+            if holder and holder.status == "ACTIVE":
+                raise EmailAlreadyRegistered from None
+            raise EmailClaimPending from None
         raise
     return account_id
 
@@ -97,7 +108,7 @@ def cancel_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
         }
     }
     try:
-        dynamodb.transact_write_items(TransactItems=[cancel, free])
+        _transact([cancel, free], dynamodb)
     except dynamodb.exceptions.TransactionCanceledException as error:
         refused: Mapping[str, Any] = error.response["CancellationReasons"][0]
         if refused.get("Item", {}).get("status") != {"S": "CANCELLED"}:  # an earlier call cancelled it
@@ -132,6 +143,20 @@ def erase(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> int
         pass  # the address was freed, and may be another customer's by now
     dynamodb.delete_item(TableName=table_name, Key={_KEY: {"S": f"CUSTOMER#{customer_id}"}})
     return erased
+
+
+def _transact(items: list[TransactWriteItemTypeDef], dynamodb: DynamoDBClient) -> None:
+    """Write in one transaction; try again where only another transaction was in the way."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            dynamodb.transact_write_items(TransactItems=items)
+        except dynamodb.exceptions.TransactionCanceledException as error:
+            codes = {reason["Code"] for reason in error.response["CancellationReasons"]}
+            if attempt == _ATTEMPTS or not codes <= {"None", "TransactionConflict"}:
+                raise
+            time.sleep(attempt * 0.05)
+        else:
+            return
 
 
 def _put_once(item: dict[str, Any], table_name: str) -> TransactWriteItemTypeDef:

@@ -31,7 +31,15 @@ class CustomerInvalid(Exception):
 
 
 class EmailAlreadyRegistered(Exception):
-    """The e-mail address belongs to another customer."""
+    """The e-mail address belongs to another customer, whose account is active."""
+
+
+class EmailClaimPending(Exception):
+    """Another customer claims the e-mail address, and has no active account yet: retry later."""
+
+
+class AccountCancelled(Exception):
+    """The customer's account was cancelled, so it can't be created again. Only a new registration helps."""
 
 
 class EmailUndeliverable(Exception):

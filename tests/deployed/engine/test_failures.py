@@ -136,9 +136,16 @@ def test_each_task_fails_in_each_way(matrix: Matrix, record_property: Callable[[
 
 
 def _give_to_another(email: str, auditor: Auditor) -> None:
-    """Have another customer hold the e-mail address."""
-    customer = CustomerData.model_validate(a_customer(email=email))
-    create_account(str(uuid4()), customer, dynamodb=auditor.dynamodb, table_name=auditor.table)
+    """Have another customer, whose account is active, hold the e-mail address."""
+    customer, customer_id = CustomerData.model_validate(a_customer(email=email)), str(uuid4())
+    create_account(customer_id, customer, dynamodb=auditor.dynamodb, table_name=auditor.table)
+    auditor.dynamodb.update_item(
+        TableName=auditor.table,
+        Key={"pk": {"S": f"CUSTOMER#{customer_id}"}},
+        UpdateExpression="SET #status = :active",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={":active": {"S": "ACTIVE"}},
+    )
 
 
 def _parameters(item: pytest.Item) -> Mapping[str, Any]:

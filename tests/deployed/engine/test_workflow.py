@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+from uuid import uuid4
+
+from onboarding.adapters.accounts import cancel_account, create_account
+from onboarding.domain.models import CustomerData
 from tests.customers import a_customer
-from tests.deployed.engine.audit import Auditor
+from tests.deployed.definition import TASKS
+from tests.deployed.engine.audit import Auditor, assert_it_can_be_redriven
 from tests.deployed.engine.conftest import FailingWorkflow
 from tests.deployed.engine.world import ONBOARDED as TO_THE_END
 
@@ -58,6 +64,21 @@ def test_taken_address_is_rejected(workflow: FailingWorkflow) -> None:
 
     assert onboarding.states == [*ONBOARDED[:4], "PublishCustomerAccountCreationFailed", "Rejected"]
     assert onboarding.events[-1][1]["reason"] == "EMAIL_TAKEN"
+
+
+def test_pending_address_is_waited_for(workflow: FailingWorkflow, auditor: Auditor) -> None:
+    first, claimed = str(uuid4()), a_customer()
+    table: dict[str, Any] = {"dynamodb": auditor.dynamodb, "table_name": auditor.table}
+    create_account(first, CustomerData.model_validate(claimed), **table)
+
+    second = workflow.start(claimed)
+    waited = workflow.onboardings.ended(second, workflow.machine)
+    cancel_account(first, CustomerData.model_validate(claimed), **table)
+    workflow.redrive(second, workflow.machine)
+
+    assert_it_can_be_redriven(waited, "CreateAccount", "EmailClaimPending")
+    assert waited.tries["CreateAccount"] == TASKS["CreateAccount"].tries("EmailClaimPending")
+    assert workflow.onboardings.ended(second, workflow.resuming).output["status"] == "ONBOARDED"
 
 
 def test_undeliverable_mail_leaves_the_customer_onboarded(workflow: FailingWorkflow) -> None:

@@ -26,6 +26,7 @@ TASK_SECONDS = 5 * 60
 DOWNSTREAM_SECONDS = 4 * 60 * 60
 RIDDEN_OUT_BY = {"ProvisionAccount": DOWNSTREAM_SECONDS, "DeprovisionAccount": DOWNSTREAM_SECONDS}
 RIDDEN_OUT = {
+    ("CreateAccount", "EmailClaimPending"): 12 * 60 * 60,
     ("ProvisionAccount", "DownstreamUnavailable"): DOWNSTREAM_SECONDS,
     ("DeprovisionAccount", "DownstreamUnavailable"): DOWNSTREAM_SECONDS,
     ("SendWelcomeEmail", "EmailServiceUnavailable"): 6 * 60 * 60,
