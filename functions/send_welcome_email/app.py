@@ -8,7 +8,10 @@ from aws_lambda_powertools.utilities.idempotency import (
     IdempotencyConfig,
     idempotent_function,
 )
-from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyPersistenceLayerError,
+)
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters import mail
@@ -50,14 +53,22 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     once_per_customer.register_lambda_context(context)
     task = WelcomeEmailTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
-    message_id: str = send_once(task=task)
+    sent: list[str] = []
+    try:
+        message_id: str = send_once(task=task, sent=sent)
+    except IdempotencyPersistenceLayerError:
+        if not sent:
+            raise
+        logger.exception("Welcome e-mail sent, but not recorded")  # to fail now would send it again
+        message_id = sent[0]
     logger.info("Welcome e-mail sent", message_id=message_id)
     return {"messageId": message_id}
 
 
-def send(task: WelcomeEmailTask) -> str:
-    """Send the e-mail and return SES's message id."""
-    return mail.send(task, SENDER, ses=ses)
+def send(task: WelcomeEmailTask, sent: list[str]) -> str:
+    """Send the e-mail; add SES's message id to `sent`, and return it."""
+    sent.append(mail.send(task, SENDER, ses=ses))
+    return sent[0]
 
 
 send_once = idempotent_function(

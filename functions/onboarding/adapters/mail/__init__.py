@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from onboarding.domain.tasks import WelcomeEmailTask
 
-# SES's errors that mean this e-mail can never be sent, and those that mean this sender may not send now. All others
-# (throttled, failing) are temporary. https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
-_UNDELIVERABLE = {"MessageRejected", "BadRequestException"}
+# SES's errors about one e-mail, which may yet be about its sender, and those about the sender. All others (throttled,
+# failing) are temporary. https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
+_REJECTED = {"MessageRejected", "BadRequestException"}
 _SENDER_BLOCKED = {
     "AccessDeniedException",
     "AccountSuspendedException",
@@ -28,9 +28,11 @@ _SENDER_BLOCKED = {
     "NotFoundException",
     "SendingPausedException",
 }
-# A MessageRejected with these words is about the sender, or about the sandbox, where recipients must be verified.
-# https://repost.aws/knowledge-center/ses-554-400-message-rejected-error
-_NOT_VERIFIED = "not verified"
+# A rejection with one of these is about the recipient: the form of the sender's address is the same for everybody. Any
+# other may be about the sender, the configuration set or the sandbox ("Email address is not verified", "Missing final
+# '@domain'", "… is paused").
+# https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html
+_ABOUT_RECIPIENT = ("blacklisted", "illegal address", "contains control or whitespace", "contains illegal character")
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,11 @@ def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
         )
     except ClientError as error:
         # SES's message may quote the recipient's address, so only the code is passed on, and no chained exception.
-        code, words = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code in _SENDER_BLOCKED or _NOT_VERIFIED in words:
-            raise EmailSenderBlocked(code) from None
-        if code in _UNDELIVERABLE:
+        code, words = error.response["Error"]["Code"], error.response["Error"].get("Message", "").lower()
+        if code in _REJECTED and any(phrase in words for phrase in _ABOUT_RECIPIENT):
             raise EmailUndeliverable(code) from None
+        if code in _REJECTED | _SENDER_BLOCKED:
+            raise EmailSenderBlocked(code) from None
         raise EmailServiceUnavailable(code) from None
     except (ConnectionError, HTTPClientError) as error:
         raise EmailServiceUnavailable(type(error).__name__) from None
