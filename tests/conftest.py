@@ -1,7 +1,5 @@
 """How all tests run: their environment, which of them share a worker, and the summary at the end."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

@@ -1,7 +1,5 @@
 """Valid customers for tests, each with another e-mail address."""
 
-from __future__ import annotations
-
 from typing import Any
 from uuid import uuid4
 

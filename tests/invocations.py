@@ -1,7 +1,5 @@
 """What AWS invokes the functions with: the samples in events/, or samples with other contents."""
 
-from __future__ import annotations
-
 import json
 from base64 import b64encode
 from copy import deepcopy

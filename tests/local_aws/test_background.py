@@ -1,7 +1,5 @@
 """`make up` and `make down`, which check the emulator rather than trust the state file."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """`onboarding`: its output, its exit status, and requests that the emulator doesn't support."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from datetime import UTC, datetime

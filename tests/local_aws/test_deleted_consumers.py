@@ -1,7 +1,5 @@
 """The template is valid and builds without its consumers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from cli import PROJECT

@@ -1,7 +1,5 @@
 """The emulator starts on a free port and leaves nothing behind."""
 
-from __future__ import annotations
-
 import io
 import os
 import signal

@@ -1,7 +1,5 @@
 """A partner keeps the contract, and fails as planned."""
 
-from __future__ import annotations
-
 import fcntl
 import io
 import json

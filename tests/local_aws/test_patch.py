@@ -1,7 +1,5 @@
 """The built template's changes for the emulator."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

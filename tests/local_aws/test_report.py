@@ -1,7 +1,5 @@
 """The report: the API's numbers as a table and a chart."""
 
-from __future__ import annotations
-
 import io
 from datetime import date
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Forked Lambda workers behave as they would on AWS."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """The functions in their runtime, on a fake of AWS that is empty when a test starts."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from typing import Any

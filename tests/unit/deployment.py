@@ -1,7 +1,5 @@
 """The functions as the template deploys them, and what they know of the stack."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any

@@ -1,7 +1,5 @@
 """How AWS fails, and what can happen during a call."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any

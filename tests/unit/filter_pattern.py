@@ -3,8 +3,6 @@
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/matching-terms-json-log-events.html
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

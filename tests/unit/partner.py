@@ -1,7 +1,5 @@
 """A downstream system on this machine that sends the answers a test wants, and keeps the requests."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

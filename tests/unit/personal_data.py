@@ -1,7 +1,5 @@
 """What a customer typed, and whether it is in a text."""
 
-from __future__ import annotations
-
 import json
 from base64 import b64decode
 from collections.abc import Iterable, Iterator

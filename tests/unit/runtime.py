@@ -1,7 +1,5 @@
 """Lambda's part: it invokes a function, and logs what that prints and raises."""
 
-from __future__ import annotations
-
 import json
 import traceback
 from collections.abc import Iterator

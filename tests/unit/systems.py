@@ -1,7 +1,5 @@
 """Downstream systems as an operator configures them: settings in Parameter Store, credentials in Secrets Manager."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

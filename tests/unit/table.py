@@ -1,7 +1,5 @@
 """A DynamoDB table of the template."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tests.unit.deployment import REFERENCES, RESOURCES

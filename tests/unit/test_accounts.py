@@ -1,7 +1,5 @@
 """The form in which an e-mail address is unique."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The analytics: exact even if events come twice, in any order or at once."""
 
-from __future__ import annotations
-
 import json
 import math
 import random

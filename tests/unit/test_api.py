@@ -1,7 +1,5 @@
 """What the API accepts, and how it refuses the rest."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """The functions' clients of AWS: their time-outs, attempts and trace."""
 
-from __future__ import annotations
-
 from types import ModuleType
 from typing import Any
 

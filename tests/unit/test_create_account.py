@@ -1,7 +1,5 @@
 """The function of the task CreateAccount."""
 
-from __future__ import annotations
-
 import re
 from types import SimpleNamespace
 from typing import Any

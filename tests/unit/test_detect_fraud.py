@@ -1,7 +1,5 @@
 """The function that detects fraud: who is suspected, whatever order the events come in."""
 
-from __future__ import annotations
-
 import random
 from collections import deque
 from collections.abc import Callable, Iterable

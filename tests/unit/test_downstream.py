@@ -1,7 +1,5 @@
 """How the functions of the downstream systems find a system's settings, credentials and adapter."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A function's settings, from its environment."""
 
-from __future__ import annotations
-
 import pytest
 from pydantic import ValidationError
 

@@ -1,7 +1,5 @@
 """The rules of fraud detection one by one, and the findings that are kept."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The function behind GET /api/customers/{customerId}/onboarding."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

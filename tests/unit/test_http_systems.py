@@ -1,7 +1,5 @@
 """Downstream systems of kind http: what they are asked, and what their answers mean."""
 
-from __future__ import annotations
-
 import json
 import logging
 from base64 import b64encode

@@ -1,7 +1,5 @@
 """The log of an unexpected error. For each sample's lines see test_sample_events.py."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """How the command `logs` shows a line of a function's log."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

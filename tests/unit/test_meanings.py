@@ -1,7 +1,5 @@
 """Each event changes the status, the public timeline and the analytics, or is listed as one that doesn't."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, get_args
 

@@ -1,7 +1,5 @@
 """Texts, identifiers and messages: their limits, and what an error says."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime

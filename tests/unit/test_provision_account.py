@@ -1,7 +1,5 @@
 """The functions of the tasks ProvisionAccount and DeprovisionAccount."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterator

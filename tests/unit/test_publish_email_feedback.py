@@ -1,7 +1,5 @@
 """The function that publishes the bounces and complaints that SES reports."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable

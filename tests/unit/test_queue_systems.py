@@ -1,7 +1,5 @@
 """Downstream systems of kind sqs: the commands in their queues."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

@@ -5,8 +5,6 @@ redriven two weeks later: all of them meet the newest code. tests/releases/ has 
 and in results.json what its definition reads from a task's result. Its files never change.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

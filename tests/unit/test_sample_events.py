@@ -3,8 +3,6 @@
 OUTCOMES needs no line for a sample that succeeds, or for one named `malformed`, a task that lacks some of its fields.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from contextlib import suppress

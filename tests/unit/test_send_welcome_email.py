@@ -1,7 +1,5 @@
 """The function of the task SendWelcomeEmail."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The function between the queue and the workflow."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

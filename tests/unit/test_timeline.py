@@ -1,7 +1,5 @@
 """The status and the timeline that events make, in any order and with gaps."""
 
-from __future__ import annotations
-
 import json
 from itertools import permutations
 from typing import Any

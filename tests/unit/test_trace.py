@@ -1,7 +1,5 @@
 """The timeline of an execution, from a full history of Step Functions: the emulator leaves out parts of it."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """The function that keeps the timelines."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -3,8 +3,6 @@
 The alarm counts lines of the function's log, so these tests apply the template's own filter to the log.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Any
 

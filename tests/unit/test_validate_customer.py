@@ -1,7 +1,5 @@
 """The function of the task ValidateCustomer."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

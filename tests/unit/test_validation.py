@@ -1,7 +1,5 @@
 """The business rules, and the normalised form of a valid customer."""
 
-from __future__ import annotations
-
 import json
 from contextlib import suppress
 from typing import Any

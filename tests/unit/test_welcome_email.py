@@ -1,7 +1,5 @@
 """The welcome e-mail as a customer reads it."""
 
-from __future__ import annotations
-
 import re
 from html import unescape
 

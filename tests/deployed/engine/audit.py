@@ -1,7 +1,5 @@
 """Reads the whole truth about a customer from where it is: the table, the partners' own books, the bus, the outbox."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from threading import Lock

@@ -1,7 +1,5 @@
 """Every task of the definition, failing in every way in which it can, and what is to become of the customer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ all its iterations again, where AWS runs those that failed: more is repeated her
 https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
 """
 
-from __future__ import annotations
-
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """Every task fails in every way, and what is left is read from everywhere."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor

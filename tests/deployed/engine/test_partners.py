@@ -4,8 +4,6 @@ The failure matrix has the errors of each task. What is left is what a partner's
 partner is asked, and what partners keep of work whose answer was lost.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

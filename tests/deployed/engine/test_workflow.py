@@ -1,7 +1,5 @@
 """Each branch and each retry of the workflow, on the engine, with the real handlers."""
 
-from __future__ import annotations
-
 from typing import Any
 from uuid import uuid4
 
