@@ -90,8 +90,8 @@ def pattern_behind(alarm: str, function: str) -> str:
 
 
 def counted(function: str, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The lines that raise the alarm which rolls the function's deployment back."""
-    (alarm,) = DEPLOYED[function]["DeploymentPreference"]["Alarms"]
+    """The lines that raise the alarm on unexpected errors, the first that rolls the function's deployment back."""
+    alarm, *_ = DEPLOYED[function].get("DeploymentPreference", {}).get("Alarms", [])
     pattern = pattern_behind(alarm["Ref"], function)
     return [line for line in lines if matches(pattern, line)]
 
