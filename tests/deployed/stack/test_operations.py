@@ -11,38 +11,43 @@ import pytest
 
 from cli import NotPossible
 from cli.__main__ import commands as onboarding
+from cli.aws.executions import execution_arn
 from cli.aws.stack import Stack
 from cli.downstream.partner import Fault, FaultKind, Partner
+from cli.machine.polling import back_off
 from cli.operate import customers, dead_letters, execution
 from cli.operate.trace import Visit, trace
 from tests.customers import a_customer
-from tests.deployed.onboardings import Onboardings
+from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
 REFUSED = Fault(FaultKind.REFUSE)
-NOT_DELETED = Fault(FaultKind.REFUSE, methods=frozenset({"DELETE"}))
+UNAVAILABLE = Fault(FaultKind.UNAVAILABLE, times=1000)
 DESCRIBE = "cli.operate.execution.describe"
-
-
-def failed(onboardings: Onboardings, partners: Mapping[str, Partner], error: str, **faults: Fault) -> dict[str, Any]:
-    """A customer, registered under `customerId`, whose onboarding failed with this error."""
-    customer = a_customer()
-    for partner, fault in faults.items():
-        partners[partner].plan(customer["email"], fault)
-    customer_id = onboardings.register(customer)
-    assert onboardings.await_end(customer_id)["error"] == error
-    return {"customerId": customer_id, **customer}
 
 
 @pytest.fixture
 def undone(onboardings: Onboardings, partners: Mapping[str, Partner]) -> str:
     """A customer whose account one partner refused, so that it was undone in all systems."""
-    return str(failed(onboardings, partners, execution.NOT_PROVISIONED, crm=REFUSED)["customerId"])
+    customer = a_customer()
+    partners["crm"].plan(customer["email"], REFUSED)
+    customer_id = onboardings.register(customer)
+    assert onboardings.await_end(customer_id)["error"] == execution.NOT_PROVISIONED
+    return customer_id
 
 
 @pytest.fixture
 def stranded(onboardings: Onboardings, partners: Mapping[str, Partner]) -> dict[str, Any]:
-    """A customer whose account one partner refused and another would not delete."""
-    return failed(onboardings, partners, "DownstreamRefused", crm=REFUSED, billing=NOT_DELETED)
+    """A customer, registered under `customerId`, whose execution was stopped while one partner was unavailable."""
+    customer = a_customer()
+    partners["crm"].plan(customer["email"], UNAVAILABLE)
+    customer_id = onboardings.register(customer)
+    for _ in back_off(PATIENCE_SECONDS):
+        if partners["crm"].answers(customer_id) and customer_id in partners["billing"].accounts():
+            break
+    arn = execution_arn(onboardings.stack.outputs["StateMachineArn"], customer_id)
+    onboardings.sfn.stop_execution(executionArn=arn, error="Stopped", cause="by hand")
+    partners["crm"].plan(customer["email"])
+    return {"customerId": customer_id, **customer}
 
 
 def run(stack: Stack, *arguments: str) -> None:
@@ -100,8 +105,12 @@ def test_trace_shows_failed_tries(
     assert [error["field"] for error in json.loads(validated.tries[0].message)] == ["phone"]
     failed = trace(stack, stranded["customerId"])
     *_, last, end = failed.visits
-    assert (failed.outcome, last.state, errors(last)) == ("DownstreamRefused", "DeprovisionAccounts", [failed.outcome])
-    assert (end.state, end.result.partition(":")[0]) == ("FAILED", "DownstreamRefused")
+    assert (failed.outcome, last.state, set(errors(last))) == (
+        "Stopped",
+        "ProvisionAccounts",
+        {"DownstreamUnavailable"},
+    )
+    assert (end.state, end.result.partition(":")[0]) == ("ABORTED", "Stopped")
 
 
 def test_execution_started_by_hand_is_shown(stack: Stack, onboardings: Onboardings) -> None:
@@ -126,7 +135,7 @@ def test_redrive_lists_what_failed(
     (stranded_line,) = (line for line in lines if stranded["customerId"] in line)
     assert "DownstreamFailed" in undone_line
     assert "compensated:" in undone_line
-    assert "DownstreamRefused" in stranded_line
+    assert "Stopped" in stranded_line
     assert list(execution.failures(stack, datetime.now(UTC) + timedelta(hours=1))) == []
 
 
