@@ -18,7 +18,7 @@ from schemathesis import Case
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from cli import PROJECT
-from cli.downstream.partner import ApiKeys, ClientCredentials, Fault, FaultKind, Partner, authentication
+from cli.downstream.partner import ApiKeys, Fault, FaultKind, Partner
 from cli.machine.polling import back_off
 from cli.machine.supervised_process import LOCK
 from tests.customers import a_customer
@@ -64,118 +64,42 @@ def test_every_answer_is_in_the_contract(case: Case[Any]) -> None:
         case.call_and_validate(base_url=partner.url, excluded_checks=LOOSER_THAN_THE_CONTRACT, timeout=SECONDS)
 
 
-class TestAccounts:
-    def test_concurrent_requests_create_one_account(self, client: Client) -> None:
-        with ThreadPoolExecutor(8) as pool:
-            statuses = list(pool.map(lambda _: client.create(), range(8)))
+def test_deleted_account_stays_deleted(client: Client) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda _: client.create(), range(8)))
 
-        assert sorted(statuses) == [200] * 7 + [201]
-        assert client.partner.accounts() == client.get("/accounts").json() == {"ada": ACCOUNT}
+    assert sorted(statuses) == [200] * 7 + [201]
+    assert client.partner.accounts() == client.get("/accounts").json() == {"ada": ACCOUNT}
+    assert client.create(lastName="Byron") == 422  # another request with the same key
+    assert client.create(key="another") == 409
+    assert [client.remove(), client.remove(), client.remove("grace")] == [204, 204, 204]
+    assert [client.create(), client.create(key="another"), client.create("grace")] == [410, 410, 410]
+    assert (client.partner.accounts(), client.partner.tombstones()) == ({}, {"ada", "grace"})
 
-    def test_key_is_for_one_request(self, client: Client) -> None:
+
+@pytest.mark.parametrize("kind", ["reset", "reset-after", "hang", "hang-after"])
+def test_answer_is_lost_before_or_after_the_work(kind: str, client: Client) -> None:
+    client.partner.plan("ada", Fault(FaultKind(kind)))
+    client.timeout = IMPATIENT if "hang" in kind else SECONDS
+
+    with pytest.raises(httpx.ReadTimeout if "hang" in kind else httpx.ReadError) as lost:
         client.create()
 
-        assert client.create(lastName="Byron") == 422
-        assert client.create("grace") == 422
-        assert client.create(key="another") == 409
-        assert client.partner.accounts() == {"ada": ACCOUNT}
-
-    def test_deleted_account_stays_deleted(self, client: Client) -> None:
-        client.create()
-
-        assert [client.remove(), client.remove(), client.remove("grace")] == [204, 204, 204]
-
-        assert [client.create(), client.create(key="another"), client.create("grace")] == [410, 410, 410]
-        assert (client.partner.accounts(), client.partner.tombstones()) == ({}, {"ada", "grace"})
-
-    @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-    def test_idempotency_key_is_required(self, method: str, client: Client) -> None:
-        answer = client.request(method, "/accounts/ada", json=ACCOUNT)
-
-        assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json")
-        assert client.partner.accounts() == {}
-        assert client.partner.tombstones() == set()
+    assert any(client.partner.answers("ada") for _ in back_off(SECONDS))
+    assert ("reset by peer" in str(lost.value)) == ("reset" in kind)
+    assert ("ada" in client.partner.accounts()) == ("after" in kind)
+    client.timeout = SECONDS
+    assert client.create() == (200 if "after" in kind else 201)
 
 
-class TestAuthentication:
-    @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-    def test_old_api_key_is_rejected(self, method: str, client: Client) -> None:
-        client.partner.authentication.rotate()
+def test_faults_are_planned_over_http(client: Client) -> None:
+    fault = {"kind": "unavailable", "times": 2, "retryAfterSeconds": 3, "methods": ["PUT"]}
 
-        answer = client.request(method, "/accounts/ada", json=ACCOUNT)
-
-        assert answer.status_code == 401
-        assert answer.headers["WWW-Authenticate"].strip() == "Apikey"
-
-    def test_client_credentials_get_a_token(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        oauth = ClientCredentials()
-        known = oauth.credentials()["clientId"], oauth.credentials()["clientSecret"]
-        form = {"grant_type": "client_credentials"}
-        with Partner("billing", oauth) as billing, Client(billing) as client:
-            granted = client.post("/token", auth=known, data=form).json()
-            client.headers["Authorization"] = f"Bearer {granted['access_token']}"
-            assert (granted["token_type"], client.create()) == ("Bearer", 201)
-
-            monkeypatch.setattr(authentication, "TOKEN_SECONDS", 0)
-            expired = client.post("/token", auth=known, data=form).json()["access_token"]
-            for token in (expired, "guessed"):
-                client.headers["Authorization"] = f"Bearer {token}"
-                assert client.create() == 401
-
-            unknown = client.post("/token", auth=(known[0], "guessed"), data=form)
-            assert (unknown.status_code, unknown.json()) == (401, {"error": "invalid_client"})
-            other = client.post("/token", auth=known, data={"grant_type": "password"})
-            assert (other.status_code, other.json()) == (400, {"error": "unsupported_grant_type"})
-
-
-class TestFaults:
-    @pytest.mark.parametrize(
-        ("kind", "seconds", "status", "retry_after"),
-        [
-            ("refuse", None, 422, None),
-            ("unavailable", None, 503, None),
-            ("unavailable", 7, 503, "7"),
-            ("throttle", None, 429, "1"),
-        ],
-    )
-    def test_status_fault_occurs_as_often_as_planned(
-        self, kind: str, seconds: int | None, status: int, retry_after: str | None, client: Client
-    ) -> None:
-        client.partner.plan("ada", Fault(FaultKind(kind), times=2, retry_after_seconds=seconds))
-
-        assert client.put("/accounts/ada").headers.get("Retry-After") == retry_after
-        assert [client.create(), client.create(), client.create("grace", key="another")] == [status, 201, 201]
-        assert client.partner.answers("ada") == [f"PUT {status}"] * 2 + ["PUT 201"]
-
-    def test_email_address_selects_the_customer(self, client: Client) -> None:
-        client.partner.plan(
-            ACCOUNT["email"], Fault(FaultKind.UNAVAILABLE, methods=frozenset({"DELETE"})), Fault(FaultKind.REFUSE)
-        )
-
-        assert [client.create(), client.create(), client.remove(), client.remove()] == [422, 201, 503, 204]
-
-    @pytest.mark.parametrize("kind", ["reset", "reset-after", "hang", "hang-after"])
-    def test_answer_is_lost_before_or_after_the_work(self, kind: str, client: Client) -> None:
-        client.partner.plan("ada", Fault(FaultKind(kind)))
-        client.timeout = IMPATIENT if "hang" in kind else SECONDS
-
-        with pytest.raises(httpx.ReadTimeout if "hang" in kind else httpx.ReadError) as lost:
-            client.create()
-
-        assert any(client.partner.answers("ada") for _ in back_off(SECONDS))
-        assert ("reset by peer" in str(lost.value)) == ("reset" in kind)
-        assert ("ada" in client.partner.accounts()) == ("after" in kind)
-        client.timeout = SECONDS
-        assert client.create() == (200 if "after" in kind else 201)
-
-    def test_faults_are_planned_over_http(self, client: Client) -> None:
-        fault = {"kind": "unavailable", "times": 2, "retryAfterSeconds": 3, "methods": ["PUT"]}
-
-        assert client.put("/faults", json={"customer": "ada", "faults": [fault]}).status_code == 204
-        assert client.create() == 503
-        assert client.put("/faults", json={"customer": "ada", "faults": [{"kind": "explode"}]}).status_code == 400
-        assert client.create() == 503
-        assert client.create() == 201
+    assert client.put("/faults", json={"customer": "ada", "faults": [fault]}).status_code == 204
+    assert client.create() == 503
+    assert client.put("/faults", json={"customer": "ada", "faults": [{"kind": "explode"}]}).status_code == 400
+    assert client.create() == 503
+    assert client.create() == 201
 
 
 def test_stop_ends_hanging_requests(client: Client) -> None:
