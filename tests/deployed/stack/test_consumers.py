@@ -92,6 +92,9 @@ def test_repeated_and_shuffled_events_change_nothing(onboardings: Onboardings) -
     suspected = in_order(sorted(validated, key=lambda it: it["detail"]["metadata"]["occurredAt"]))
     assert (total.registered, total.validated) == (len(by_customer), kinds["CustomerValidated"])
     assert (total.account_created, total.email_sent) == (kinds["CustomerAccountCreated"], kinds["WelcomeEmailSent"])
+    assert total.onboarded == kinds["WelcomeEmailSent"]
+    assert total.time_to_onboard
+    assert 4 <= total.time_to_onboard.median <= total.time_to_onboard.p95 <= 60
     assert total.rejected == total.rejection_reasons["email_invalid"] == kinds["CustomerValidationFailed"]
     assert total.suspected == len(suspected) > 10
     table, dynamodb = onboardings.physical_id("TimelinesTable"), stack.session.client("dynamodb")

@@ -101,11 +101,3 @@ def test_later_bounce_is_in_the_status(onboardings: Onboardings) -> None:
     assert onboarding["welcomeEmail"] == "BOUNCED"
     assert "WelcomeEmailFailed" in steps(onboarding)
     assert "WelcomeEmailFailed" in [event for event, _ in onboardings.events_of(customer_id)]
-
-
-def test_unknown_customer_has_no_status(onboardings: Onboardings) -> None:
-    response = onboardings.status_of("nobody")
-
-    assert response.status_code == 404
-    assert response.headers["Content-Type"] == "application/problem+json"
-    assert "Retry-After" in response.headers
