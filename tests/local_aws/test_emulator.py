@@ -8,7 +8,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,19 +92,6 @@ def test_emulator_ends_with_its_parent() -> None:
         assert is_listening(aws.port)
 
         starter.kill()
-
-    assert is_gone(aws)
-
-
-def test_stop_works_without_supervisor(aws: Emulator) -> None:
-    start_a_worker(aws)
-    assert aws._supervisor
-    aws._supervisor.kill()
-    aws._supervisor.wait()
-    found_later = replace(aws, _supervisor=None)
-    assert found_later.is_running()
-
-    found_later.stop()
 
     assert is_gone(aws)
 

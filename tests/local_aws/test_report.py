@@ -1,19 +1,16 @@
-"""The report: the API's numbers as a table and a chart."""
+"""The report: the API's numbers as a chart."""
 
-import io
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import boto3
 import pytest
-from rich.console import Console
 
 from cli import NotPossible
 from cli.report.picture import draw
 from cli.report.source import fetch
-from cli.report.table import show
 from onboarding.domain.analytics import Analytics
 
 STAGES = {
@@ -34,22 +31,6 @@ COUNTS: dict[str, Any] = {
 NOBODY: dict[str, Any] = {**dict.fromkeys(STAGES, 0), "rejectionReasons": {}, "failureReasons": {}}
 DAYS = [{"date": "2026-11-22", **NOBODY}, {"date": "2026-11-23", **COUNTS}]
 ANALYTICS = Analytics.model_validate({"from": "2026-11-22", "to": "2026-11-23", "total": COUNTS, "days": DAYS})
-
-
-def test_table_lists_days_and_reasons() -> None:
-    console = Console(file=io.StringIO(), width=100)
-
-    show(ANALYTICS, console)
-
-    _, _, *lines = (line.split() for line in cast("io.StringIO", console.file).getvalue().splitlines())
-    numbers = ["17", "14", "12", "11", "12", "4", "1", "2.3", "s", "9.7", "s"]
-    assert lines == [
-        ["2026-11-23", *numbers],
-        ["all", *numbers],
-        ["rejected:", "EMAIL_TAKEN", "x", "1"],
-        ["rejected:", "email_invalid", "x", "3"],
-        ["failed:", "UNDELIVERABLE", "x", "1"],
-    ]
 
 
 @pytest.mark.parametrize("analytics", [ANALYTICS, ANALYTICS.model_copy(update={"days": []})])

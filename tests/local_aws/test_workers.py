@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -128,13 +127,3 @@ def test_lost_worker_is_reported_and_replaced(how: str, error: str, deploy: Depl
 
     assert any(not Path(f"/proc/{lost}").exists() for _ in back_off(SECONDS))
     assert invoke(None) != lost
-
-
-def test_lost_server_is_replaced(deploy: Deploy) -> None:
-    invoke = deploy("orphan", "import os\ndef handler(*_): return [os.getpid(), os.getppid()]\n")
-    worker, server = invoke({})
-
-    os.kill(server, 9)
-
-    assert any(isinstance(answer := invoke({}), list) and answer[1] != server for _ in back_off(SECONDS)), answer
-    assert any(not Path(f"/proc/{worker}").exists() for _ in back_off(SECONDS))

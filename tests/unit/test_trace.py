@@ -9,7 +9,6 @@ import pytest
 from cli.operate.trace import Visit, redactor, visits
 
 START = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
-PUBLISHED = {"PublishCustomerRegistered": "published CustomerRegistered"}
 DONE = ("TaskSucceeded", {"output": "{}"})
 THROTTLED = {"error": "DynamoDB.Throttled", "cause": "too much " * 100}
 
@@ -67,20 +66,6 @@ def test_parallel_iterations_are_separate() -> None:
     assert (ledger.subject, seconds(ledger), [one.error for one in ledger.tries]) == ("ledger", (5, 10), [""])
 
 
-def test_event_is_shown_once_published() -> None:
-    state = "PublishCustomerRegistered"
-    timed_out = [("TaskStateEntered", {"name": state}), scheduled(), ("TaskTimedOut", {"error": "States.Timeout"})]
-
-    (unpublished,) = visits(one_after_another(*timed_out), PUBLISHED)
-    (published,) = visits(
-        one_after_another(*timed_out, scheduled(), DONE, ("TaskStateExited", {"name": state})), PUBLISHED
-    )
-
-    assert (unpublished.result, unpublished.exited) == ("", None)
-    assert published.result == "published CustomerRegistered"
-    assert [one.error for one in published.tries] == ["States.Timeout", ""]
-
-
 def test_redriven_execution_goes_on_in_its_state() -> None:
     events = one_after_another(
         ("TaskStateEntered", {"name": "ActivateAccount"}),
@@ -101,16 +86,6 @@ def test_redriven_execution_goes_on_in_its_state() -> None:
     assert [one.error for one in found[0].tries] == ["DynamoDB.Throttled", ""]
     assert len(found[0].tries[0].message) == 201
     assert found[1].result.startswith("DynamoDB.Throttled: too much too much")
-
-
-def test_failed_expression_counts_as_an_attempt() -> None:
-    failed = {"error": "States.QueryEvaluationError", "cause": "undefined"}
-
-    (visit,) = visits(
-        one_after_another(("TaskStateEntered", {"name": "ValidateCustomer"}), ("EvaluationFailed", failed)), {}
-    )
-
-    assert [(one.error, one.message) for one in visit.tries] == [("States.QueryEvaluationError", "undefined")]
 
 
 @pytest.mark.parametrize(
