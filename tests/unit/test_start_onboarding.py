@@ -16,42 +16,24 @@ from tests.unit.faults import OUT_OF_REACH, failing, refusing
 from tests.unit.runtime import Runtime
 
 FUNCTION = "start_onboarding"
-MALFORMED = {
-    "no JSON": "Ada Lovelace, ada@example.com",
-    "no object": [],
-    "no customerId": a_registration() | {"customerId": None},
-    "a customerId that can name no execution": a_registration(customerId="ada lovelace"),
-    "another event": a_registration(eventType="CustomerDeleted"),
-    "no timestamp": a_registration(timestamp="yesterday"),
-    "an incomplete customer": a_registration(data=a_customer(lastName=None)),
-}
 
 
-def test_each_registration_starts_an_execution_that_has_its_name_and_data(
-    runtime: Runtime, executions: list[Any]
-) -> None:
+def test_each_registration_starts_one_execution(runtime: Runtime, executions: list[Any]) -> None:
     ada = a_registration(customerId="ada")
     grace = a_registration(customerId="grace", data=a_customer(firstName="Grace", address={"country": "US"}))
+    of_next_release = grace | {"priority": "high", "data": grace["data"] | {"nickname": "Countess"}}
 
-    assert runtime.invoke(FUNCTION, a_batch(ada, grace)) == failures()
+    for _ in range(2):
+        assert runtime.invoke(FUNCTION, a_batch(ada, of_next_release)) == failures()
 
     assert {execution.name: json.loads(execution.execution_input) for execution in executions} == {
         "ada": ada,
         "grace": grace,
     }
-    assert runtime.metrics == {"OnboardingStarted": 2, "OnboardingNotStarted": 0}
+    assert len(executions) == 2
 
 
-def test_a_message_that_comes_twice_starts_one_execution(runtime: Runtime, executions: list[Any]) -> None:
-    batch = a_batch(a_registration())
-
-    assert runtime.invoke(FUNCTION, batch) == failures()
-    assert runtime.invoke(FUNCTION, batch) == failures()
-
-    assert len(executions) == 1
-
-
-def test_a_message_whose_execution_has_ended_is_acknowledged(runtime: Runtime, functions: Functions) -> None:
+def test_started_onboarding_is_not_started_again(runtime: Runtime, functions: Functions) -> None:
     with refusing(functions[FUNCTION].sfn, "start_execution", "ExecutionAlreadyExists"):
         assert runtime.invoke(FUNCTION, a_batch(a_registration())) == failures()
 
@@ -59,22 +41,10 @@ def test_a_message_whose_execution_has_ended_is_acknowledged(runtime: Runtime, f
     assert runtime.metrics == {"OnboardingStarted": 0, "OnboardingNotStarted": 0}
 
 
-def test_a_customer_id_that_comes_again_with_other_data_changes_nothing(
-    runtime: Runtime, executions: list[Any]
-) -> None:
-    runtime.invoke(FUNCTION, a_batch(a_registration()))
-    (execution,) = executions
-    before = execution.execution_input
-
-    assert runtime.invoke(FUNCTION, a_batch(a_registration(data=a_customer(firstName="Eve")))) == failures()
-
-    assert [execution.execution_input for execution in executions] == [before]
-
-
-@pytest.mark.parametrize("message", MALFORMED.values(), ids=MALFORMED.keys())
-def test_malformed_message_is_refused(message: object) -> None:
+@pytest.mark.parametrize("changes", [{"customerId": "ada lovelace"}, {"eventType": "CustomerDeleted"}])
+def test_malformed_message_is_refused(changes: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
-        Registration.model_validate_json(message if isinstance(message, str) else json.dumps(message))
+        Registration.model_validate(a_registration(**changes))
 
 
 def test_failing_messages_hold_up_no_others(
@@ -107,7 +77,7 @@ def test_malformed_message_that_stays_is_tried_again(
 
 
 @pytest.mark.parametrize("trace", ["Root=1-6922e2c2-0f1e2d3c4b5a69788796a5b0;Sampled=1", "x" * 256, "x" * 257, None])
-def test_the_trace_goes_on_in_the_execution(runtime: Runtime, functions: Functions, trace: str | None) -> None:
+def test_trace_goes_on_in_the_execution(runtime: Runtime, functions: Functions, trace: str | None) -> None:
     batch = sample("start_onboarding/one-registration")
     (record,) = batch["Records"]
     expected: dict[str, Any] = {
@@ -125,10 +95,3 @@ def test_the_trace_goes_on_in_the_execution(runtime: Runtime, functions: Functio
         sfn.add_response("start_execution", {"executionArn": "arn", "startDate": 0}, expected)
         assert runtime.invoke(FUNCTION, batch) == failures()
         sfn.assert_no_pending_responses()
-
-
-def test_a_message_of_the_next_release_is_taken(runtime: Runtime, executions: list[Any]) -> None:
-    registration = a_registration(priority="high", data=a_customer(nickname="Countess"))
-
-    assert runtime.invoke(FUNCTION, a_batch(registration)) == failures()
-    assert len(executions) == 1
