@@ -112,27 +112,21 @@ class TestRequest:
     ) -> None:
         crm.answers = [Answer(204)]
 
-        call(action)
-        call(action)
+        for _ in range(2):
+            call(action, settings=by_api_key(f"{crm.url}/crm/v2"))
 
         for request in crm.requests:
-            assert (request.method, request.path) == (method, "/accounts/ada")
+            assert (request.method, request.path) == (method, "/crm/v2/accounts/ada")
             assert request.headers["Idempotency-Key"] == f"ada:{action}"
             assert (json.loads(request.body) if request.body else None) == account
             assert request.headers.get("Content-Type") == ("application/json" if account else None)
         assert len(crm.requests) == 2
 
-    def test_base_url_may_have_a_path(self, crm: Partner, call: Call) -> None:
-        call(settings=by_api_key(f"{crm.url}/crm/v2"))
+    def test_api_key_is_in_the_configured_header(self, crm: Partner, call: Call) -> None:
+        call(settings=by_api_key(crm.url, authentication={"type": "apiKey", "header": "X-Crm-Key"}))
 
-        assert crm.paths == ["/crm/v2/accounts/ada"]
-
-    @pytest.mark.parametrize(("settings", "header"), [({}, "X-Api-Key"), ({"header": "X-Crm-Key"}, "X-Crm-Key")])
-    def test_api_key_is_in_the_configured_header(self, settings: Any, header: str, crm: Partner, call: Call) -> None:
-        call(settings=by_api_key(crm.url, authentication={"type": "apiKey"} | settings))
-
-        assert crm.header(header) == [API_KEY]
-        assert crm.header("Authorization") == [None]
+        assert crm.header("X-Crm-Key") == [API_KEY]
+        assert crm.header("X-Api-Key") == crm.header("Authorization") == [None]
 
 
 class TestAnswer:
@@ -243,11 +237,7 @@ class TestRetryAfter:
         assert clock.slept == slept
         assert len(crm.requests) == 1 + len(slept)
 
-    @pytest.mark.parametrize(
-        "value",
-        ["0", "3", "-1", "1.5", "soon", "9" * 5000, "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 10000 23:59:59 GMT"],
-        ids=lambda it: it[:9],
-    )
+    @pytest.mark.parametrize("value", ["0", "3", "-1", "1.5", "soon", "Thu, 01 Jan 1970 00:00:00 GMT"])
     def test_other_wait_is_left_to_the_workflow(self, value: str, crm: Partner, clock: Clock, call: Call) -> None:
         crm.answers = [Answer(429, {"Retry-After": value})]
 
@@ -369,34 +359,26 @@ class TestAccessToken:
             (Answer(200, body="<html>t0ken-1</html>"), "token: malformed", 1),
             (Answer(200, body={"token": "t0ken-1"}), "token: malformed", 1),
             (Answer(200, body={"access_token": "t0ken-1\nX-Other: 1"}), "token: malformed", 1),
-            (HANGS, "ReadTimeoutError", 1),
-            (RESETS, "ProtocolError", 1),
         ],
-        ids=lambda it: it if isinstance(it, str) else None,
     )
     def test_no_token_is_an_outage_or_a_fault(
         self, answer: Answer, message: str, requests: int, crm: Partner, call: Call
     ) -> None:
         crm.answers = [answer]
-        settings = by_token(crm.url) | (IMPATIENT if answer is HANGS else {})
+        error = UnexpectedAnswer if answer.status_code in {302, 401, 403} else DownstreamUnavailable
 
-        with pytest.raises(
-            UnexpectedAnswer if answer.status_code in {302, 401, 403} else DownstreamUnavailable
-        ) as raised:
-            call(settings=settings, credentials=Credentials(CLIENT))
+        with pytest.raises(error, match=f"^{message}$"):
+            call(settings=by_token(crm.url), credentials=Credentials(CLIENT))
 
-        assert str(raised.value) == message
-        assert crm.await_paths() == ["/token"] * requests
+        assert crm.paths == ["/token"] * requests
 
 
 @pytest.mark.parametrize(
     ("settings", "secret"),
     [
-        (by_api_key, {"apikey": API_KEY}),
         (by_api_key, {"apiKey": f"{API_KEY}\n"}),
         (by_api_key, {"apiKey": f"{API_KEY}…"}),
         (by_api_key, API_KEY),
-        (by_token, {"clientId": CLIENT["clientId"]}),
         (by_token, {"clientSecret": CLIENT["clientSecret"]}),
     ],
 )
@@ -413,32 +395,24 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("changes", "field"),
         [
-            ({"url": None}, "url"),
             ({"url": "http://crm.example.com"}, "url"),
             ({"url": "https://crm.example.com/"}, "url"),
-            ({"url": "http://localhost:x@crm.example.com"}, "url"),
             ({"url": "http://localhost:80@crm.example.com"}, "url"),
             ({"url": "https://ada@crm.example.com"}, "url"),
             ({"url": "https://crm.example.com?x=1"}, "url"),
-            ({"url": "file:///etc/passwd"}, "url"),
             ({"connectTimeoutSeconds": 0}, "connectTimeoutSeconds"),
             ({"readTimeoutSeconds": 60}, "readTimeoutSeconds"),
-            ({"authentication": None}, "authentication"),
-            ({"authentication": {"type": "none"}}, "authentication"),
             ({"authentication": {"type": "apiKey", "header": "X-Key: x\n"}}, "header"),
-            ({"authentication": {"type": "oauth2"}}, "tokenUrl"),
             ({"authentication": {"type": "oauth2", "tokenUrl": "http://crm.example.com/token"}}, "tokenUrl"),
         ],
-        ids=lambda it: it if isinstance(it, str) else json.dumps(it),
     )
     def test_malformed_settings_name_only_the_field(self, changes: dict[str, Any], field: str) -> None:
-        settings = {k: v for k, v in (by_api_key("https://crm.example.com") | changes).items() if v is not None}
+        settings = by_api_key("https://crm.example.com") | changes
 
         with pytest.raises(ValidationError, match=field) as raised:
             http.adapter("crm", settings, Credentials({}), lambda: 10, http.Client())
 
         assert "crm.example.com" not in str(raised.value)
-        assert "passwd" not in str(raised.value)
 
     def test_time_outs_have_defaults(self) -> None:
         system = http.adapter("crm", by_api_key("https://crm.example.com"), Credentials({}), lambda: 10, http.Client())
