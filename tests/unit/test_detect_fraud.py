@@ -110,7 +110,7 @@ def test_window_is_open_at_its_start(runtime: Runtime, published: Published) -> 
 
 
 @pytest.mark.slow
-def test_repeated_and_shuffled_events_change_nothing(runtime: Runtime, published: Published) -> None:
+def test_order_of_events_changes_no_suspicion(runtime: Runtime, published: Published) -> None:
     chance = random.Random(1815)  # noqa: S311 - repeatable, and no secret
     events = []
     for number in range(60):

@@ -40,7 +40,7 @@ def test_settings_are_cached_for_a_while(connect: Connect, systems: Systems, mon
     assert connect("crm")._settings.url == "https://moved.example.com"
 
 
-def test_credentials_are_fetched_when_needed_and_cached(connect: Connect, systems: Systems) -> None:
+def test_credentials_are_fetched_late_and_cached(connect: Connect, systems: Systems) -> None:
     systems.configure("crm", SETTINGS)
     system = connect("crm")
     systems.configure("crm", SETTINGS, {"apiKey": API_KEY})
@@ -109,7 +109,7 @@ def test_unknown_kind_is_not_imported(kind: str, connect: Connect, systems: Syst
     assert set(sys.modules) == before
 
 
-def test_malformed_kind_shows_no_other_setting(connect: Connect, systems: Systems) -> None:
+def test_malformed_kind_shows_no_value(connect: Connect, systems: Systems) -> None:
     systems.configure("crm", SETTINGS | {"kind": ["http"]})
 
     with pytest.raises(ValidationError, match="kind") as raised:

@@ -100,7 +100,7 @@ def test_ses_error_means_one_of_three(  # noqa: PLR0913, PLR0917
 
 
 @pytest.mark.parametrize("error", OUT_OF_REACH, ids=lambda error: type(error).__name__)
-def test_ses_out_of_reach_is_an_outage_and_a_retry_sends(
+def test_unreachable_ses_is_retried(
     error: Exception, runtime: Runtime, functions: Functions, outbox: list[Any]
 ) -> None:
     task = a_welcome_email_task()

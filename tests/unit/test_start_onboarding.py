@@ -67,7 +67,7 @@ def test_failing_messages_hold_up_no_others(
     assert [execution.name for execution in executions] == ["grace", "ada"]
 
 
-def test_malformed_message_that_stays_is_tried_again(
+def test_unmoved_malformed_message_is_retried(
     runtime: Runtime, functions: Functions, dead_letters: Callable[[], list[str]]
 ) -> None:
     with failing(functions[FUNCTION].sqs, "SendMessage", OUT_OF_REACH[0]):
