@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from onboarding.adapters.downstream import Adapter, sqs
-from onboarding.domain.errors import DownstreamUnavailable
+from onboarding.domain.errors import DownstreamUnavailable, UnexpectedAnswer
 from onboarding.domain.tasks import Account
 from tests.customers import a_customer
 from tests.unit.faults import OUT_OF_REACH, failing, refusing
@@ -69,11 +69,18 @@ def test_queue_out_of_reach_is_an_outage(error: Exception, client: Any, ledger: 
     assert len(commands()) == 1
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDenied", "QueueDoesNotExist"])
-def test_refusal_is_an_outage_with_its_code(code: str, client: Any, ledger: Adapter) -> None:
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("ThrottlingException", DownstreamUnavailable),
+        ("AccessDenied", UnexpectedAnswer),
+        ("QueueDoesNotExist", UnexpectedAnswer),
+    ],
+)
+def test_only_throttling_is_an_outage(code: str, expected: type[Exception], client: Any, ledger: Adapter) -> None:
     with (
         refusing(client, "send_message", code, f"Not {ACCOUNT['email']}"),
-        pytest.raises(DownstreamUnavailable, match=f"^{code}$") as raised,
+        pytest.raises(expected, match=f"^{code}$") as raised,
     ):
         provision(ledger)
 

@@ -30,6 +30,7 @@ RIDDEN_OUT = {
     ("ProvisionAccount", "DownstreamUnavailable"): DOWNSTREAM_SECONDS,
     ("DeprovisionAccount", "DownstreamUnavailable"): DOWNSTREAM_SECONDS,
     ("SendWelcomeEmail", "EmailServiceUnavailable"): 6 * 60 * 60,
+    ("SendWelcomeEmail", "Lambda.TooManyRequestsException"): 6 * 60 * 60,
     ("SendWelcomeEmail", "IdempotencyAlreadyInProgressError"): TASK_SECONDS,
 }
 MOST_AT_ONCE = 40  # iterations of an inline Map
@@ -176,4 +177,4 @@ def each_outage_is_ridden_out_as_long_as_promised(machine: Machine) -> Iterator[
             for error, seconds in promised.items():
                 retrier = retrier_for(state, error)
                 if not retrier or rides_out(retrier) < seconds:
-                    yield f"{name} does not ride out {seconds} s of {error} with 99 %"
+                    yield f"{name} does not ride out {seconds} s of {error} in 99 % of cases"

@@ -127,7 +127,7 @@ class Documents:
             try:
                 document = json.loads(self._fetch(name))
             except (ClientError, ConnectionError, HTTPClientError) as error:
-                if not _is_transient(error):
+                if not is_transient(error):
                     raise
                 if fresh or document is None:
                     raise DownstreamUnavailable(type(error).__name__) from None
@@ -135,9 +135,9 @@ class Documents:
         return document
 
 
-def _is_transient(error: ClientError | ConnectionError | HTTPClientError) -> bool:
-    """Whether AWS throttles, fails or is unreachable, other than refusing what was asked."""
+def is_transient(error: ClientError | ConnectionError | HTTPClientError) -> bool:
+    """Whether AWS throttles, fails or is unreachable; else the fault is ours, such as a missing permission."""
     if not isinstance(error, ClientError):
         return True
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return error.response["Error"]["Code"] == "ThrottlingException" or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return "Throttl" in error.response["Error"]["Code"] or status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -43,7 +43,7 @@ def _url(value: str) -> str:
     except urllib3.exceptions.LocationParseError:
         raise ValueError("is not a URL") from None
     if url.scheme != "https" and (url.scheme, url.host) not in {("http", "127.0.0.1"), ("http", "localhost")}:
-        raise ValueError("must be https, other than on this machine")
+        raise ValueError("must be https, except on this machine")
     if not url.host or url.auth or url.query or url.fragment or value.endswith("/"):
         raise ValueError("must have a host, and no credentials, query, fragment or trailing slash")
     return value

@@ -1,7 +1,7 @@
 """Kind `sqs`: systems that take commands from a FIFO queue, without an answer.
 
 A command is `{"command": "CreateAccount" | "DeleteAccount", "customerId", "account"?}`. The queue keeps a customer's
-commands in order, so that a deletion never overtakes the creation it undoes.
+commands in the order in which they are sent. A creation in flight may be sent after the deletion that undoes it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 from pydantic import Field
 
-from onboarding.domain.errors import DownstreamUnavailable
+from onboarding.adapters.downstream import is_transient
+from onboarding.domain.errors import DownstreamUnavailable, UnexpectedAnswer
 from onboarding.domain.models import Message
 
 if TYPE_CHECKING:
@@ -54,10 +55,9 @@ class QueueSystem:
                 MessageGroupId=customer_id,
                 MessageDeduplicationId=f"{customer_id}-{command}",
             )
-        except ClientError as error:
-            raise DownstreamUnavailable(error.response["Error"]["Code"]) from None
-        except (ConnectionError, HTTPClientError) as error:
-            raise DownstreamUnavailable(type(error).__name__) from None
+        except (ClientError, ConnectionError, HTTPClientError) as error:
+            answer = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+            raise (DownstreamUnavailable if is_transient(error) else UnexpectedAnswer)(answer) from None
 
 
 def client(make_client: Callable[[str], SQSClient]) -> SQSClient:
