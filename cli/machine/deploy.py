@@ -130,12 +130,18 @@ def _package() -> bytes:
 
 
 def _update_functions(stack: Stack) -> None:
-    """Publish a version of each function with the code as built, and point the function's alias to it."""
+    """Publish a version of each function with the code as built, and point the function's alias to it.
+
+    Then delete its old versions, each of which keeps a worker. The last one stays: it may have calls to answer.
+    """
     functions, package = stack.session.client("lambda"), _package()
     for _, alias in stack.resources("AWS::Lambda::Alias"):
         *_, name, alias_name = alias.split(":")
         version = functions.update_function_code(FunctionName=name, ZipFile=package, Publish=True)["Version"]
         functions.update_alias(FunctionName=name, Name=alias_name, FunctionVersion=version)
+        versions = functions.list_versions_by_function(FunctionName=name)["Versions"]
+        for number in sorted(int(it["Version"]) for it in versions if it["Version"] != "$LATEST")[:-2]:
+            functions.delete_function(FunctionName=name, Qualifier=str(number))
 
 
 def _update_workflow(stack: Stack, template: Template) -> None:
@@ -184,21 +190,13 @@ def _sam_deploy(emulator: Emulator, name: str, template: Mapping[str, object], p
 
 
 def _warm_up(stack: Stack) -> None:
-    """Invoke each function with an empty object, which it rejects, to see that it starts. Raises `NotPossible`.
-
-    Then delete its old versions, each of which keeps a worker. The last one stays: it may have calls to answer.
-    """
+    """Invoke each function with an empty object, which it rejects, to see that it starts. Raises `NotPossible`."""
     functions = stack.session.client("lambda")
 
     def start(alias: str) -> str | None:
         answer = json.loads(functions.invoke(FunctionName=alias, Payload=b"{}")["Payload"].read())
-        if isinstance(answer, dict) and str(answer.get("errorType")).startswith("Runtime."):
-            return f"{alias}: {answer['errorType']}: {answer['errorMessage']}"
-        name = alias.split(":")[-2]
-        versions = functions.list_versions_by_function(FunctionName=name)["Versions"]
-        for number in sorted(int(it["Version"]) for it in versions if it["Version"] != "$LATEST")[:-2]:
-            functions.delete_function(FunctionName=name, Qualifier=str(number))
-        return None
+        failed = isinstance(answer, dict) and str(answer.get("errorType")).startswith("Runtime.")
+        return f"{alias}: {answer['errorType']}: {answer['errorMessage']}" if failed else None
 
     # One thread for each processor: more would only wait for each other.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
