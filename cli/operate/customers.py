@@ -6,7 +6,7 @@ from uuid import uuid4
 from cli import NotPossible
 from cli.aws.stack import Stack
 from cli.operate import execution
-from cli.operate.execution import NOT_PROVISIONED
+from cli.operate.execution import DOWNSTREAM_FAILED
 from onboarding.adapters import accounts, fraud, registrations, timelines
 from onboarding.domain.registration import RegistrationRequest, customer_id_for
 
@@ -24,7 +24,7 @@ def reregister(stack: Stack, customer_id: str) -> str:
         raise NotPossible(f"The onboarding of {customer_id} can be redriven: run redrive instead")
     account = _account(stack, customer_id)
     is_held = account is not None and account.status != "CANCELLED"
-    if is_held and closed["status"] != "SUCCEEDED" and closed.get("error") != NOT_PROVISIONED:
+    if is_held and closed["status"] != "SUCCEEDED" and closed.get("error") != DOWNSTREAM_FAILED:
         raise NotPossible(f"The onboarding of {customer_id} holds an account: release it first")
     registration = execution.registration_of(closed)
     accepted = registrations.accept(

@@ -23,7 +23,7 @@ UNSUCCESSFUL: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED
 # RedriveExecution shares its quota with StartExecution, and a burst of redrives would fail together again.
 PAUSE_SECONDS = 0.1
 # The error of a compensated execution: there is nothing to redrive.
-NOT_PROVISIONED = "DownstreamFailed"
+DOWNSTREAM_FAILED = "DownstreamFailed"
 
 
 class NoExecution(NotPossible):
@@ -56,7 +56,7 @@ def closed(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
 
 def obstacle(execution: DescribeExecutionOutputTypeDef) -> str:
     """Return why a redrive is impossible or useless, or an empty string."""
-    if execution.get("error") == NOT_PROVISIONED:
+    if execution.get("error") == DOWNSTREAM_FAILED:
         return "compensated: reregister the customer"
     if execution.get("redriveStatus") != "REDRIVABLE":
         return execution.get("redriveStatusReason", "not redrivable")

@@ -34,7 +34,7 @@ REGISTERED, VALIDATED = event_entry(events.CustomerRegistered, 1), event_entry(e
 INVALID = event_entry(events.CustomerValidationFailed, 2)
 CREATED = event_entry(events.CustomerAccountCreated, 3)
 TAKEN = event_entry(events.CustomerAccountCreationFailed, 3)
-NOT_PROVISIONED = event_entry(
+DOWNSTREAM_FAILED = event_entry(
     events.CustomerAccountCreationFailed,
     3,
     reason="DOWNSTREAM_FAILED",
@@ -61,7 +61,7 @@ COURSES: dict[str, tuple[list[Entry], str, str]] = {
     "complained of": ([REGISTERED, VALIDATED, CREATED, SENT, COMPLAINED], "ONBOARDED", "COMPLAINED"),
     "invalid": ([REGISTERED, INVALID], "REJECTED", "NOT_SENT"),
     "taken": ([REGISTERED, VALIDATED, TAKEN], "REJECTED", "NOT_SENT"),
-    "not provisioned": ([REGISTERED, VALIDATED, NOT_PROVISIONED, STOPPED], "FAILED", "NOT_SENT"),
+    "downstream failed": ([REGISTERED, VALIDATED, DOWNSTREAM_FAILED, STOPPED], "FAILED", "NOT_SENT"),
     "failed": ([REGISTERED, VALIDATED, STOPPED], "FAILED", "PENDING"),
     "timed out": ([REGISTERED, execution_entry("TIMED_OUT", 50)], "FAILED", "PENDING"),
     "stopped by hand": ([REGISTERED, VALIDATED, CREATED, execution_entry("ABORTED", 50)], "FAILED", "PENDING"),
@@ -130,7 +130,7 @@ def test_taken_address_reads_as_not_registrable() -> None:
 
 
 def test_failure_shows_reason_but_no_system() -> None:
-    failed = onboarding_from(CUSTOMER, [REGISTERED, VALIDATED, NOT_PROVISIONED])
+    failed = onboarding_from(CUSTOMER, [REGISTERED, VALIDATED, DOWNSTREAM_FAILED])
     bounced = onboarding_from(CUSTOMER, [SENT, BOUNCED])
 
     assert failed.timeline[-1].reason == "DOWNSTREAM_FAILED"

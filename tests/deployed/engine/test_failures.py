@@ -107,7 +107,7 @@ def test_redriven_execution_reaches_its_end(matrix: Matrix) -> None:
         assert_each_event_keeps_its_contract(run.customer_id, run.onboarding)
 
 
-def test_customer_not_provisioned_can_register_again(matrix: Matrix) -> None:
+def test_refused_customer_can_register_again(matrix: Matrix) -> None:
     assert matrix.again.keys() == {row for row in matrix.failed if row.is_compensated}
     for row, run in matrix.again.items():
         assert_it_ended_once(run.onboarding, ONBOARDED)

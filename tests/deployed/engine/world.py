@@ -22,7 +22,7 @@ PUBLISHED = {
     "PublishCustomerValidationFailed": "CustomerValidationFailed",
     "PublishCustomerAccountCreated": "CustomerAccountCreated",
     "PublishCustomerAccountCreationFailed": "CustomerAccountCreationFailed",
-    "PublishAccountNotProvisioned": "CustomerAccountCreationFailed",
+    "PublishDownstreamFailed": "CustomerAccountCreationFailed",
     "PublishWelcomeEmailSent": "WelcomeEmailSent",
     "PublishWelcomeEmailFailed": "WelcomeEmailFailed",
 }
@@ -144,8 +144,8 @@ TAKEN = Way(
     taken=True,
 )
 COMPENSATED = Way(
-    "AccountNotProvisioned",
-    (*_TO_SYSTEMS, "DeprovisionAccount", "CancelAccount", "PublishAccountNotProvisioned"),
+    "DownstreamFailed",
+    (*_TO_SYSTEMS, "DeprovisionAccount", "CancelAccount", "PublishDownstreamFailed"),
     fails="ProvisionAccount",
     by="DownstreamRefused",
 )

@@ -31,7 +31,7 @@ def undone(onboardings: Onboardings, partners: Mapping[str, Partner]) -> str:
     customer = a_customer()
     partners["crm"].plan(customer["email"], REFUSED)
     customer_id = onboardings.register(customer)
-    assert onboardings.await_end(customer_id)["error"] == execution.NOT_PROVISIONED
+    assert onboardings.await_end(customer_id)["error"] == execution.DOWNSTREAM_FAILED
     return customer_id
 
 
