@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from threading import Lock
 from typing import Any
 
@@ -19,12 +19,11 @@ from cli.documents.event_contracts import path_of
 from cli.machine.deploy import EmulatorStack
 from cli.machine.patch import VISIBILITY_SECONDS
 from cli.machine.polling import back_off
+from cli.operate.dead_letters import counts
 from onboarding.domain.events import EVENTS
 from tests.wiring.rules.publications import BY_CONSUMERS
 
 PATIENCE_SECONDS = 240  # far more than it takes, for a machine that does other things too
-# First those that publish what others consume.
-CONSUMERS = ("PublishEmailFeedback", "DetectFraud", "TrackOnboarding", "RecordAnalytics")
 TERMINAL = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
 
 
@@ -98,6 +97,11 @@ class Onboardings:
         said = answer.text if answer else "nothing"
         raise TimeoutError(f"{customer_id} is not {status} within {PATIENCE_SECONDS} s: {said}")
 
+    @cached_property
+    def consumers(self) -> list[str]:
+        """The names of the consumers, as in their queues' names."""
+        return [name for name, _ in counts(self.stack) if name != "Registration"]
+
     def physical_id(self, logical_id: str) -> str:
         """What a resource of the template is on AWS: a queue's URL, a table's or a function's name."""
         cloudformation = self.stack.session.client("cloudformation")
@@ -106,7 +110,7 @@ class Onboardings:
 
     def await_consumers(self) -> None:
         """Wait until the consumers are done with all that was published: the emulator queues an event at once."""
-        for consumer in CONSUMERS:
+        for consumer in 2 * self.consumers:  # some publish what others consume
             self.await_left(consumer, 0)
 
     def await_left(self, name: str, most: int) -> None:

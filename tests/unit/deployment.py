@@ -1,8 +1,10 @@
 """The functions as the template deploys them, and what they know of the stack."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
+
+from botocore.client import BaseClient
 
 from tests.in_process import template
 
@@ -15,6 +17,12 @@ CORS = {
 }
 
 Functions = Mapping[str, ModuleType]
+
+
+def clients_of(module: ModuleType) -> Iterator[Any]:
+    """The clients of AWS in a function's module, and those inside its objects."""
+    for owner in (module, *vars(module).values()):
+        yield from (value for value in getattr(owner, "__dict__", {}).values() if isinstance(value, BaseClient))
 
 
 class _References(dict[str, Any]):

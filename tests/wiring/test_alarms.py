@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from cli import PROJECT
-from tests.in_process import template
+from tests.in_process import functions, template
 from tests.project.test_pages import anchors
 from tests.wiring import report
+from tests.wiring.test_consumers import BLOCKS, ids
 from tests.wiring.test_resources import dead_letter_queues
 
 OWN = "CustomerOnboarding"
@@ -178,5 +179,11 @@ def test_dashboard_reads_the_functions_logs() -> None:
     unknown = read - LOGGED - {"in", "and", "or", "like", "ispresent"}
     report.none_of(f"template.yaml: the dashboard reads {name}, which is not in LOGGED here" for name in unknown)
     assert (sort, limit) == ("sort @timestamp desc", "limit 20")
-    logs = set(map(template.name_of, template.resources("AWS::Logs::LogGroup")))
-    assert {it.removeprefix("SOURCE ").strip("'") for it in sources} <= logs
+    of_consumers = frozenset().union(*map(ids, BLOCKS))
+    workflow = [it for it in functions.deployed().values() if it.logical_id not in of_consumers]
+    logs = {
+        template.resources("AWS::Serverless::Function")[it.logical_id]["LoggingConfig"]["LogGroup"] for it in workflow
+    }
+    shown = {it.removeprefix("SOURCE ").strip("'") for it in sources}
+    report.none_of(f"template.yaml: the dashboard's last query doesn't read {it}" for it in logs - shown)
+    report.none_of(f"template.yaml: the dashboard's last query reads a consumer's {it}" for it in shown - logs)

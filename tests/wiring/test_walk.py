@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.wiring import definition
+from tests.deployed.engine.matrix import EXPECTED
+from tests.deployed.engine.world import WAYS
+from tests.wiring import definition, report
 from tests.wiring.rules import errors, publications, retries, saga, tasks  # noqa: F401 - they add their rules
 from tests.wiring.rules.registry import RULES
 
@@ -22,6 +24,17 @@ BREAKS = [
     ("an account that stays pending", "ProvisionAccounts/Next", "PublishCustomerAccountCreated"),
     ("another table's key", "ActivateAccount/Arguments/Key", {"id": {"S": "{% $customerId %}"}}),
 ]
+
+
+def test_failure_matrix_has_each_task_and_catch() -> None:
+    states = list(definition.states(definition.rendered()))
+    caught = {error for _, state in states for it in state.get("Catch", []) for error in it["ErrorEquals"]}
+    needed = caught | {name for name, state in states if state["Type"] == "Task"}
+    known = {error for _, error in EXPECTED} | {task for way in WAYS for task in way.tasks}
+
+    report.none_of(
+        f"tests/deployed/engine: no Way in world.py, or EXPECTED in matrix.py, has {it}" for it in needed - known
+    )
 
 
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda it: it[0])

@@ -20,7 +20,7 @@ from onboarding.domain.events import (
 )
 from onboarding.domain.status import onboarding_from
 from tests.customers import a_customer
-from tests.deployed.onboardings import CONSUMERS, PATIENCE_SECONDS, Onboardings
+from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 from tests.invocations import an_envelope
 from tests.unit.test_detect_fraud import in_order
 
@@ -111,7 +111,7 @@ def test_repeated_and_shuffled_events_change_nothing(onboardings: Onboardings) -
 
 def test_unreadable_message_delays_no_other(onboardings: Onboardings) -> None:
     sqs = onboardings.stack.session.client("sqs")
-    poisons = {name: f'{{"poison": "{uuid4()}"}}' for name in ("Registration", *CONSUMERS)}
+    poisons = {name: f'{{"poison": "{uuid4()}"}}' for name in ("Registration", *onboardings.consumers)}
     for name, poison in poisons.items():
         sqs.send_message(QueueUrl=onboardings.physical_id(f"{name}Queue"), MessageBody=poison)
 
