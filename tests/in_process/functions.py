@@ -103,6 +103,11 @@ def invoke(package: str, event: dict[str, Any]) -> Any:
 
 def expected_errors(function: Function) -> frozenset[str]:
     """The names of the errors that the handler expects, in its `@failures.logged(logger, …)`."""
+    return frozenset(error.__name__ for error in expected_types(function))
+
+
+def expected_types(function: Function) -> frozenset[type[Exception]]:
+    """The errors that the handler expects."""
     return _imported(function)[1]
 
 
@@ -116,16 +121,16 @@ def business_errors() -> Mapping[str, type[Exception]]:
 
 
 @cache
-def _imported(function: Function) -> tuple[ModuleType, frozenset[str]]:
+def _imported(function: Function) -> tuple[ModuleType, frozenset[type[Exception]]]:
     """The function's module, with clients of its own, in its own environment and no other; and what it expects."""
     name = f"{function.package}.app"
     common = template.resolve(template.written()["Globals"]["Function"]["Environment"]["Variables"])
     variables = {variable: str(value) for variable, value in (common | dict(function.environment)).items()}
-    expected: set[str] = set()
+    expected: set[type[Exception]] = set()
     logged = failures.logged
 
     def noted(logger: Any, *errors: type[Exception]) -> Any:
-        expected.update(error.__name__ for error in errors)
+        expected.update(errors)
         return logged(logger, *errors)
 
     sys.modules.pop(name, None)

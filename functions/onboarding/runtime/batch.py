@@ -27,16 +27,17 @@ def consumer(
     """
 
     def decorate(handle: Callable[[SQSRecord], None]) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
-        def logged(record: SQSRecord) -> None:
+        attempt = failures.logged(logger, *expected)(handle)
+
+        def handle_one(record: SQSRecord) -> None:
             logger.append_keys(message_id=record.message_id, customer_id=None, correlation_id=None)
-            with failures.logged(logger, *expected):
-                handle(record)
+            attempt(record)
 
         @logger.inject_lambda_context(clear_state=True)
         @failures.logged(logger)
         def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
-            response = process_partial_response(event, logged, processor, context)
+            response = process_partial_response(event, handle_one, processor, context)
             count_failed(len(response["batchItemFailures"]))
             return dict(response)
 
