@@ -49,6 +49,7 @@ WAYS = (
     Way("onboarded, 3 downstream systems", {}, ("ProvisionAccount",) * 3),
     Way("onboarded, 5 retries of the e-mail", {}, ("SendWelcomeEmail",) * 5),
     Way("onboarded, e-mail undeliverable", {"SendWelcomeEmail": "PublishWelcomeEmailFailed"}),
+    Way("onboarded, e-mail unknown", {"SendWelcomeEmail": "PublishWelcomeEmailUnconfirmed"}, ("SendWelcomeEmail",) * 2),
     Way("rejected, invalid", {"ValidateCustomer": "PublishCustomerValidationFailed"}),
     Way("rejected, e-mail taken", {"CreateAccount": "PublishCustomerAccountCreationFailed"}),
     Way(
@@ -69,19 +70,22 @@ def bill(way: Way, machine: Mapping[str, Any]) -> dict[str, float]:
     uses = Counter(states[name].get("Resource", "").rpartition(":::")[2] for name in entered)
     events, validated = uses["events:putEvents"], path.count("PublishCustomerValidated")
     onboarded, failed = path[-1].startswith("Onboarded"), states[path[-1]]["Type"] == "Fail"
+    # The workflow sends one e-mail, or two whose outcome is unknown. SES reports each that it sends.
+    mails = path.count("PublishWelcomeEmailSent") + 2 * path.count("PublishWelcomeEmailUnconfirmed")
     # One starts the workflow. track_onboarding and record_analytics read each event, detect_fraud CustomerValidated.
-    # track_onboarding also reads a failed execution.
-    messages = 1 + 2 * events + validated + failed
+    # track_onboarding also reads a failed execution, publish_email_feedback a report of SES.
+    messages = 1 + 2 * events + validated + failed + mails
     calls = 1 + messages + uses["lambda:invoke"]  # register_customer, the queues' consumers, the states' functions
-    # Per event, track_onboarding writes 1 and record_analytics 4, plus 2 once the customer is onboarded.
-    writes = sum(WRITES.get(name, 0) for name in entered) + 5 * events + 4 * validated + 2 * onboarded + failed
+    # Per event, track_onboarding writes 1 and record_analytics 4, plus 2 once the customer is onboarded; per report of
+    # SES, publish_email_feedback writes 1.
+    writes = sum(WRITES.get(name, 0) for name in entered) + 5 * events + 4 * validated + 2 * onboarded + failed + mails
     reads = events + 2 * validated
     dollars = {
         "Step Functions": TRANSITION * len(entered),
-        "SES": EMAIL * path.count("PublishWelcomeEmailSent"),
+        "SES": EMAIL * mails,
         "Lambda": CALL * calls,
         "SQS": MESSAGE * messages,
-        "EventBridge": EVENT * events,
+        "EventBridge": EVENT * (events + mails),
         "DynamoDB": WRITE * writes + READ * reads,
         "API": API_REQUEST,
         "Logs": LOGGED * (calls + len(entered)),

@@ -1,21 +1,19 @@
-"""Task SendWelcomeEmail: send the e-mail, and record that it was sent."""
+"""Task SendWelcomeEmail: send the e-mail once, or twice if the first outcome is unknown."""
 
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.idempotency import (
-    DynamoDBPersistenceLayer,
-    IdempotencyConfig,
-    idempotent_function,
-)
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
-    IdempotencyAlreadyInProgressError,
-    IdempotencyPersistenceLayerError,
-)
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters import mail
-from onboarding.domain.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
+from onboarding.adapters.mail.attempts import Attempts
+from onboarding.domain.errors import (
+    EmailOutcomeUnknown,
+    EmailSenderBlocked,
+    EmailServiceUnavailable,
+    EmailUnconfirmed,
+    EmailUndeliverable,
+)
 from onboarding.domain.tasks import WelcomeEmailTask
 from onboarding.runtime import aws, environment, failures
 
@@ -36,45 +34,35 @@ SENDER = mail.Sender(
     account_url=settings.account_url,
 )
 logger = Logger(use_rfc3339=True, utc=True)
-ses = aws.client("sesv2", once=True)
-records = DynamoDBPersistenceLayer(table_name=settings.idempotency_table, boto3_client=aws.client("dynamodb"))
-# Longer than an execution can run (three days) and then be redriven (14 days).
-once_per_customer = IdempotencyConfig(
-    event_key_jmespath="customer_id", expires_after_seconds=30 * 24 * 60 * 60, hash_function="sha256"
-)
+ses, dynamodb = aws.client("sesv2", once=True), aws.client("dynamodb")
 
 
 @logger.inject_lambda_context(clear_state=True)
 @failures.logged(
-    logger, EmailUndeliverable, EmailSenderBlocked, EmailServiceUnavailable, IdempotencyAlreadyInProgressError
+    logger, EmailUndeliverable, EmailSenderBlocked, EmailServiceUnavailable, EmailOutcomeUnknown, EmailUnconfirmed
 )
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return `{messageId}`; once it is recorded, the same one, and nothing is sent again."""
-    once_per_customer.register_lambda_context(context)
+def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
+    """Return `{messageId}`; once it is known, the same one, and nothing is sent again."""
     task = WelcomeEmailTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
-    sent: list[str] = []
-    try:
-        message_id: str = send_once(task=task, sent=sent)
-    except IdempotencyPersistenceLayerError:
-        if not sent:
-            raise
-        logger.exception("Welcome e-mail sent, but not recorded")  # to fail now would send it again
-        message_id = sent[0]
+    attempts = Attempts(task.customer_id, dynamodb=dynamodb, table_name=settings.idempotency_table)
+    message_id = attempts.begin() or send(task, attempts)
     logger.info("Welcome e-mail sent", message_id=message_id)
     return {"messageId": message_id}
 
 
-def send(task: WelcomeEmailTask, sent: list[str]) -> str:
-    """Send the e-mail; add SES's message id to `sent`, and return it."""
-    sent.append(mail.send(task, SENDER, ses=ses))
-    return sent[0]
-
-
-send_once = idempotent_function(
-    send,
-    data_keyword_argument="task",
-    config=once_per_customer,
-    persistence_store=records,
-    key_prefix="send_welcome_email",
-)
+def send(task: WelcomeEmailTask, attempts: Attempts) -> str:
+    """Send the e-mail, record the outcome, and return SES's message id."""
+    try:
+        message_id = mail.send(task, SENDER, ses=ses)
+    except EmailOutcomeUnknown:
+        attempts.lose()
+        raise
+    except Exception:
+        attempts.withdraw()
+        raise
+    try:
+        attempts.succeed(message_id)
+    except aws.FAILURES:
+        logger.exception("Welcome e-mail sent, but not recorded")  # to fail now could send it again
+    return message_id

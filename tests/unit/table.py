@@ -28,8 +28,3 @@ class Table:
         """Delete all items."""
         for item in self.items.values():
             self._dynamodb.delete_item(TableName=self.name, Key={part: item[part] for part in self._key})
-
-    def let_locks_expire(self) -> None:
-        """Make what is in progress look as old as if its function had timed out."""
-        for item in self.items.values():
-            self._dynamodb.put_item(TableName=self.name, Item=item | {"in_progress_expiration": {"N": "1"}})

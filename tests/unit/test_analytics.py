@@ -21,6 +21,7 @@ from onboarding.domain.events import (
     Event,
     WelcomeEmailFailed,
     WelcomeEmailSent,
+    WelcomeEmailUnconfirmed,
 )
 from tests.invocations import a_batch, an_envelope, an_event, failures, sample
 from tests.unit.deployment import Functions
@@ -47,6 +48,8 @@ COURSES: dict[str, tuple[list[Step], tuple[str, ...]]] = {
     "failed": ([(CustomerAccountCreationFailed, {"reason": "DOWNSTREAM_FAILED"})], ("DOWNSTREAM_FAILED",)),
     "sent": ([VALID, ACCOUNT, SENT], STAGES[1:5]),
     "undeliverable": ([ACCOUNT, (WelcomeEmailFailed, {})], ("accountCreated", "onboarded", "UNDELIVERABLE")),
+    "unconfirmed": ([ACCOUNT, (WelcomeEmailUnconfirmed, {})], ("accountCreated", "onboarded", "UNKNOWN")),
+    "unconfirmed, then bounced": ([(WelcomeEmailUnconfirmed, {}), BOUNCED_LATER], ("onboarded", "UNKNOWN", "BOUNCED")),
     "bounced": ([VALID, ACCOUNT, SENT, BOUNCED_LATER], (*STAGES[1:5], "BOUNCED")),
     "complained of too": ([BOUNCED_LATER, (WelcomeEmailFailed, {"reason": "COMPLAINED", "after": 999})], ("BOUNCED",)),
     "suspected": ([(CustomerFraudSuspected, {})], ("suspected",)),

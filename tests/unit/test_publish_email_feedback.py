@@ -1,4 +1,4 @@
-"""The function that publishes the bounces and complaints that SES reports."""
+"""The function that reads SES's reports: it publishes bounces and complaints, and records what was sent."""
 
 import json
 import re
@@ -17,6 +17,7 @@ from tests.invocations import a_batch, a_welcome_email_task, failures, sample
 from tests.unit.deployment import Functions
 from tests.unit.faults import OUT_OF_REACH, failing
 from tests.unit.runtime import Runtime
+from tests.unit.table import Table
 
 FUNCTION = "publish_email_feedback"
 BOUNCED_AT, COMPLAINED_AT = "2026-11-23T10:31:09.250000Z", "2026-11-24T08:00:00Z"
@@ -72,7 +73,7 @@ def test_bounce_is_published_as_failed_email(runtime: Runtime, published: Publis
 def test_feedback_gives_the_reason(envelope: dict[str, Any], reason: str, occurred_at: str) -> None:
     event = feedback.read(json.dumps(envelope))
 
-    assert event
+    assert isinstance(event, WelcomeEmailFailed)
     assert (event.reason, event.metadata.occurred_at) == (reason, datetime.fromisoformat(occurred_at))
 
 
@@ -87,6 +88,12 @@ def test_feedback_gives_the_reason(envelope: dict[str, Any], reason: str, occurr
 )
 def test_other_feedback_is_ignored(envelope: dict[str, Any]) -> None:
     assert feedback.read(json.dumps(envelope)) is None
+
+
+def test_report_on_forgotten_email_is_ignored(runtime: Runtime, idempotency_table: Table) -> None:
+    assert runtime.invoke(FUNCTION, sample(f"{FUNCTION}/sent")) == failures()
+
+    assert idempotency_table.items == {}
 
 
 def test_unpublished_event_is_retried(runtime: Runtime, functions: Functions, published: Published) -> None:
@@ -115,6 +122,6 @@ def test_tags_identify_the_customer() -> None:
 
     event = feedback.read(json.dumps(envelope))
 
-    assert event
+    assert isinstance(event, WelcomeEmailFailed)
     assert (event.customer_id, event.account_id) == ("ada", "account-1")
     assert event.metadata.correlation_id == task.correlation_id

@@ -42,6 +42,7 @@ DOWNSTREAM_FAILED = event_entry(
 )
 SENT = event_entry(events.WelcomeEmailSent, 4)
 UNDELIVERABLE = event_entry(events.WelcomeEmailFailed, 4)
+UNCONFIRMED = event_entry(events.WelcomeEmailUnconfirmed, 4)
 BOUNCED = event_entry(events.WelcomeEmailFailed, 90, reason="BOUNCED")
 COMPLAINED = event_entry(events.WelcomeEmailFailed, 90, reason="COMPLAINED")
 CREATED_LATER = event_entry(events.CustomerAccountCreated, 60)
@@ -57,6 +58,8 @@ COURSES: dict[str, tuple[list[Entry], str, str]] = {
     "with an account": ([REGISTERED, VALIDATED, CREATED], "ACCOUNT_CREATED", "PENDING"),
     "onboarded": ([REGISTERED, VALIDATED, CREATED, SENT], "ONBOARDED", "SENT"),
     "undeliverable": ([REGISTERED, VALIDATED, CREATED, UNDELIVERABLE], "ONBOARDED_WITHOUT_EMAIL", "UNDELIVERABLE"),
+    "unconfirmed": ([REGISTERED, VALIDATED, CREATED, UNCONFIRMED], "ONBOARDED_WITHOUT_EMAIL", "UNKNOWN"),
+    "unconfirmed, and complained of": ([CREATED, UNCONFIRMED, COMPLAINED], "ONBOARDED", "COMPLAINED"),
     "bounced": ([REGISTERED, VALIDATED, CREATED, SENT, BOUNCED], "ONBOARDED_WITHOUT_EMAIL", "BOUNCED"),
     "complained of": ([REGISTERED, VALIDATED, CREATED, SENT, COMPLAINED], "ONBOARDED", "COMPLAINED"),
     "invalid": ([REGISTERED, INVALID], "REJECTED", "NOT_SENT"),

@@ -11,7 +11,12 @@ import pytest
 from botocore.client import BaseClient
 from pydantic import BaseModel
 
-from onboarding.domain.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
+from onboarding.domain.errors import (
+    EmailOutcomeUnknown,
+    EmailSenderBlocked,
+    EmailServiceUnavailable,
+    EmailUndeliverable,
+)
 from tests.in_process.functions import Function, deployed, expected_errors, expected_types
 from tests.invocations import sample
 from tests.unit.deployment import RESOURCES, Functions, clients_of
@@ -115,13 +120,14 @@ def test_what_kills_a_function_is_counted(function: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "is_counted"), [(EmailServiceUnavailable(), 1), (EmailSenderBlocked(), 1), (EmailUndeliverable(), 0)]
+    ("error", "is_counted"),
+    [(EmailServiceUnavailable(), 1), (EmailSenderBlocked(), 1), (EmailOutcomeUnknown(), 1), (EmailUndeliverable(), 0)],
 )
 def test_delayed_email_is_counted(
     error: Exception, is_counted: int, functions: Functions, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The workflow retries for hours while SES is down, so no execution fails."""
-    monkeypatch.setattr(functions["send_welcome_email"], "send_once", raising(error))
+    monkeypatch.setattr(functions["send_welcome_email"].Attempts, "begin", raising(error))
     with suppress(type(error)):
         runtime.invoke("send_welcome_email", sample("send_welcome_email/plain"))
     pattern = pattern_behind("EmailHeldUpAlarm", "send_welcome_email")

@@ -120,8 +120,8 @@ def machine() -> str:
 
 
 def feedback(**tags: list[str]) -> Iterator[dict[str, Any]]:
-    """What SES reports of a bounce and of a complaint, on a mail with the configuration set of the template."""
-    for name in ("bounce", "complaint"):
+    """What SES reports of a mail with the configuration set of the template: sent, bounced, complained of."""
+    for name in ("sent", "bounce", "complaint"):
         (record,) = invocations.sample(f"publish_email_feedback/{name}")["Records"]
         reported = json.loads(record["body"])
         own = {"ses:configuration-set": [template.name_of("EmailConfigurationSet")]}

@@ -3,11 +3,11 @@
 import re
 
 from aws_lambda_powertools.shared import constants
-from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig
+from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 
 from tests.in_process import functions, template
 from tests.invocations import SAMPLES
-from tests.wiring import definition, report
+from tests.wiring import report
 
 REDRIVE_SECONDS = 14 * 24 * 60 * 60
 
@@ -69,25 +69,10 @@ def test_records_have_the_key_of_their_table() -> None:
     tables = {template.name_of(name): it for name, it in template.resources("AWS::DynamoDB::Table").items()}
     for function in functions.deployed().values():
         module = functions.modules()[function.package]
-        layers = [it for it in vars(module).values() if isinstance(it, DynamoDBPersistenceLayer)]
-        assert len(layers) == ("IDEMPOTENCY_TABLE" in function.environment), function
-        for layer in layers:
+        for layer in (it for it in vars(module).values() if isinstance(it, DynamoDBPersistenceLayer)):
             table = tables[layer.table_name]
             assert table["KeySchema"] == [{"AttributeName": layer.key_attr, "KeyType": "HASH"}]
             assert table["TimeToLiveSpecification"] == {"AttributeName": layer.expiry_attr, "Enabled": True}
-
-
-def test_record_of_a_task_outlives_its_redrives() -> None:
-    longest = REDRIVE_SECONDS + definition.rendered()["TimeoutSeconds"]
-    configurations = [
-        it
-        for _, state in definition.tasks(definition.rendered(), definition.INVOKE)
-        for it in vars(functions.modules()[functions.deployed()[state["Arguments"]["FunctionName"]].package]).values()
-        if isinstance(it, IdempotencyConfig)
-    ]
-
-    assert configurations
-    assert all(configuration.expires_after_seconds >= longest for configuration in configurations)
 
 
 def test_environment_is_read_in_one_place() -> None:

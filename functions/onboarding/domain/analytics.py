@@ -17,6 +17,7 @@ from onboarding.domain.meanings import meaning_of
 from onboarding.domain.models import CustomerId, Message
 
 _REJECTION, _FAILURE = "rejection:", "failure:"
+_UNKNOWN = "UNKNOWN"  # the reason of an e-mail that is unconfirmed
 # A counter with this prefix and so many tenths of a second says how many were onboarded in that time.
 TIME = "TIME#"
 _TENTHS = 10
@@ -32,6 +33,7 @@ class Facts(Message):
     email_sent_at: AwareDatetime | None = None
     email_failed_at: AwareDatetime | None = None
     email_failure: str | None = None
+    email_unconfirmed_at: AwareDatetime | None = None
     rejections: tuple[str, ...] = ()
     failure: str | None = None
     suspected: bool = False
@@ -59,6 +61,8 @@ class Facts(Message):
                 earlier = (self.email_failed_at or at, self.email_failure or reason)
                 failed_at, failure = min((at, reason), earlier)
                 changes = {"email_failed_at": failed_at, "email_failure": failure}
+            case "emailUnconfirmed":
+                changes = {"email_unconfirmed_at": min(at, self.email_unconfirmed_at or at)}
             case "suspected":
                 changes = {"suspected": True}
             case _:
@@ -68,7 +72,8 @@ class Facts(Message):
     @property
     def onboarded_at(self) -> datetime | None:
         """When the workflow onboarded the customer, with an e-mail or without."""
-        return self.email_sent_at or (self.email_failed_at if self.email_failure == "UNDELIVERABLE" else None)
+        undeliverable_at = self.email_failed_at if self.email_failure == "UNDELIVERABLE" else None
+        return self.email_sent_at or self.email_unconfirmed_at or undeliverable_at
 
     @property
     def seconds_to_onboard(self) -> float | None:
@@ -91,6 +96,7 @@ class Facts(Message):
                 "suspected": int(self.suspected),
                 **{f"{_REJECTION}{code}": 1 for code in self.rejections},
                 **{f"{_FAILURE}{reason}": 1 for reason in (self.failure, self.email_failure) if reason},
+                f"{_FAILURE}{_UNKNOWN}": int(self.email_unconfirmed_at is not None),
             }
         )
 
@@ -126,6 +132,8 @@ def measures(before: Facts, after: Facts) -> Iterator[Measure]:
         yield Measure("AccountFailed", reason=after.failure)
     if after.email_failure and not before.email_failure:
         yield Measure("WelcomeEmailFailed", reason=after.email_failure)
+    if after.email_unconfirmed_at and not before.email_unconfirmed_at:
+        yield Measure("WelcomeEmailFailed", reason=_UNKNOWN)
 
 
 class TimeToOnboard(Message):

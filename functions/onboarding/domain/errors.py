@@ -57,6 +57,17 @@ class EmailSenderBlocked(Exception):
     """
 
 
+class EmailOutcomeUnknown(Exception):
+    """The mail service may have accepted the e-mail, but its answer was lost: wait until it may have reported it.
+
+    The message says how the answer was lost.
+    """
+
+
+class EmailUnconfirmed(Exception):
+    """The outcome of each attempt to send the e-mail is unknown, and it is not sent again."""
+
+
 class DownstreamRefused(Exception):
     """A downstream system refuses this account for good.
 

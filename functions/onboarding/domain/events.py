@@ -98,10 +98,20 @@ class WelcomeEmailSent(Event):
     message_id: str
 
 
+class WelcomeEmailUnconfirmed(Event):
+    """The outcome of each attempt to send the welcome e-mail is unknown; the customer is onboarded.
+
+    WelcomeEmailFailed may follow, if the e-mail was sent after all.
+    """
+
+    account_id: str
+    reason: Literal["UNKNOWN"]
+
+
 class WelcomeEmailFailed(Event):
     """The welcome e-mail can't be delivered, bounced, or its recipient complained; the customer is onboarded.
 
-    A bounce and a complaint come after WelcomeEmailSent, hours or days later.
+    A bounce and a complaint come after WelcomeEmailSent or WelcomeEmailUnconfirmed, hours or days later.
     """
 
     account_id: str

@@ -15,14 +15,23 @@ from onboarding.domain.events import (
     Event,
     WelcomeEmailFailed,
     WelcomeEmailSent,
+    WelcomeEmailUnconfirmed,
 )
 
 Status = Literal[
     "REGISTERED", "VALIDATED", "ACCOUNT_CREATED", "ONBOARDED", "ONBOARDED_WITHOUT_EMAIL", "REJECTED", "FAILED"
 ]
-WelcomeEmail = Literal["PENDING", "SENT", "NOT_SENT", "UNDELIVERABLE", "BOUNCED", "COMPLAINED"]
+WelcomeEmail = Literal["PENDING", "SENT", "NOT_SENT", "UNDELIVERABLE", "UNKNOWN", "BOUNCED", "COMPLAINED"]
 Stage = Literal[
-    "registered", "validated", "rejected", "accountCreated", "failed", "emailSent", "emailFailed", "suspected"
+    "registered",
+    "validated",
+    "rejected",
+    "accountCreated",
+    "failed",
+    "emailSent",
+    "emailFailed",
+    "emailUnconfirmed",
+    "suspected",
 ]
 
 
@@ -54,6 +63,9 @@ MEANINGS: dict[tuple[type[Event], str | None], Meaning] = {
         "FAILED", None, "failed", "CustomerAccountCreationFailed"
     ),
     (WelcomeEmailSent, None): Meaning("ONBOARDED", "SENT", "emailSent", "WelcomeEmailSent"),
+    (WelcomeEmailUnconfirmed, "UNKNOWN"): Meaning(
+        "ONBOARDED_WITHOUT_EMAIL", "UNKNOWN", "emailUnconfirmed", "WelcomeEmailUnconfirmed"
+    ),
     (WelcomeEmailFailed, "UNDELIVERABLE"): Meaning(
         "ONBOARDED_WITHOUT_EMAIL", "UNDELIVERABLE", "emailFailed", "WelcomeEmailFailed"
     ),

@@ -33,12 +33,13 @@ _STRENGTH: list[Status] = [
 ]
 _ENDS: set[Status] = {"FAILED", "ONBOARDED", "ONBOARDED_WITHOUT_EMAIL", "REJECTED"}
 # The first of these that was reported holds.
-_EMAILS: tuple[WelcomeEmail, ...] = ("UNDELIVERABLE", "BOUNCED", "COMPLAINED", "SENT")
+_EMAILS: tuple[WelcomeEmail, ...] = ("UNDELIVERABLE", "BOUNCED", "COMPLAINED", "SENT", "UNKNOWN")
 _WITH_EMAIL: dict[WelcomeEmail, Status] = {
     "SENT": "ONBOARDED",
     "COMPLAINED": "ONBOARDED",  # it arrived
     "UNDELIVERABLE": "ONBOARDED_WITHOUT_EMAIL",
     "BOUNCED": "ONBOARDED_WITHOUT_EMAIL",
+    "UNKNOWN": "ONBOARDED_WITHOUT_EMAIL",
 }
 
 # A taken e-mail address shows as this, because the reason would reveal who is a customer.
@@ -78,7 +79,7 @@ class Onboarding(Message):
     """The status of an onboarding.
 
     The welcome e-mail is NOT_SENT for a customer without an account. For an onboarding that failed later it is PENDING,
-    because that can be redriven.
+    because that can be redriven. It is UNKNOWN if the mail service never confirmed that it was sent.
     """
 
     customer_id: CustomerId

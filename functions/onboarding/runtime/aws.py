@@ -15,7 +15,7 @@ FAILURES = (ClientError, ConnectionError, HTTPClientError)
 # https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 _CALL = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 
-# For a call that must not be made twice: the workflow retries the task, which is recorded.
+# For a call that must not be made twice: the workflow retries the task, which counts its attempts.
 _CALL_ONCE = Config(connect_timeout=1, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
 
 
@@ -41,8 +41,8 @@ _session.register_component("data_loader", _loader)
 def client(service: str, *, once: bool = False) -> Any:  # noqa: ANN401 - the type is the service's own
     """Return a client for a service, by botocore's name; with `once` it makes no second attempt.
 
-    It is the client that boto3 would make. Importing boto3 itself makes a cold start a tenth longer, so only the
-    functions with Powertools' idempotency import it, because that does.
+    It is the client that boto3 would make. Importing boto3 itself makes a cold start a tenth longer, so only
+    register_customer imports it, because Powertools' idempotency does.
     """
     _loader.asked_for.append(service)
     return _session.create_client(service, config=_CALL_ONCE if once else _CALL)

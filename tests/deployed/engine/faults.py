@@ -14,8 +14,6 @@ from onboarding.runtime import aws
 
 MODULE, _, FUNCTION = os.environ["REAL_HANDLER"].rpartition(".")
 real_handler = getattr(import_module(MODULE), FUNCTION)
-# How long the lock of a function outlives it that dies: less than the workflow's retries wait together.
-LOCK_MILLISECONDS = 1000
 dynamodb = aws.client("dynamodb")
 
 
@@ -40,7 +38,6 @@ def handler(event: dict[str, Any], context: Any) -> object:
             os._exit(1)
         case ["exit", "after", name]:
             _exit_after(name)
-            context.get_remaining_time_in_millis = lambda: LOCK_MILLISECONDS
         case ["work", "twice"]:
             real_handler(event, context)
     return real_handler(event, context)

@@ -4,7 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.deployed.definition import TASKS, Task
-from tests.deployed.engine.world import COMPENSATED, INVALID, TAKEN, WAYS, WITHOUT_EMAIL, Way, World, in_one_system
+from tests.deployed.engine.world import (
+    COMPENSATED,
+    INVALID,
+    TAKEN,
+    UNCONFIRMED,
+    WAYS,
+    WITHOUT_EMAIL,
+    Way,
+    World,
+    in_one_system,
+)
 from tests.wiring.definition import INVOKE
 from tests.wiring.rules.retries import TRANSIENT
 
@@ -31,6 +41,7 @@ EXPECTED: dict[tuple[str, str], Way] = {
     ("ValidateCustomer", "CustomerInvalid"): INVALID,
     ("CreateAccount", "EmailAlreadyRegistered"): TAKEN,
     ("SendWelcomeEmail", "EmailUndeliverable"): WITHOUT_EMAIL,
+    ("SendWelcomeEmail", "EmailUnconfirmed"): UNCONFIRMED,
     ("ProvisionAccount", "DownstreamRefused"): COMPENSATED,
 }
 
@@ -124,7 +135,7 @@ def _function_failures(task: Task) -> Iterator[Failure]:
     )
     yield Failure("same input twice", ("work twice",))
     if task.name == "SendWelcomeEmail":
-        # The one window that no protocol closes: docs/design.md, rule 4.
+        # The one window that no protocol closes: docs/design.md, rule 5.
         crash = ("exit after onboarding.adapters.mail.send",)
         yield Failure("crash after the mail before it is recorded", crash, mails=1)
 

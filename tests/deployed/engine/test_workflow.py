@@ -94,3 +94,13 @@ def test_mail_outage_is_ridden_out(workflow: FailingWorkflow) -> None:
     assert onboarding.output["status"] == "ONBOARDED"
     assert onboarding.tries["SendWelcomeEmail"] == 39
     assert len(onboarding.mails) == 1
+
+
+def test_unknown_mail_is_sent_twice_at_most(workflow: FailingWorkflow) -> None:
+    crash = "exit after onboarding.adapters.mail.send"
+
+    onboarding = workflow.run(a_customer(), {"SendWelcomeEmail": [crash] * 3})
+
+    assert onboarding.states == [*ONBOARDED[:8], "PublishWelcomeEmailUnconfirmed", "OnboardedWithoutEmail"]
+    assert onboarding.output["reason"] == "UNKNOWN"
+    assert len(onboarding.mails) == 2

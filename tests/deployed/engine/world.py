@@ -25,6 +25,7 @@ PUBLISHED = {
     "PublishDownstreamFailed": "CustomerAccountCreationFailed",
     "PublishWelcomeEmailSent": "WelcomeEmailSent",
     "PublishWelcomeEmailFailed": "WelcomeEmailFailed",
+    "PublishWelcomeEmailUnconfirmed": "WelcomeEmailUnconfirmed",
 }
 
 
@@ -127,6 +128,13 @@ WITHOUT_EMAIL = Way(
     fails="SendWelcomeEmail",
     by="EmailUndeliverable",
 )
+UNCONFIRMED = Way(
+    "OnboardedWithoutEmail",
+    (*_TO_EMAIL, "PublishWelcomeEmailUnconfirmed"),
+    {"status": "ONBOARDED_WITHOUT_EMAIL", "reason": "UNKNOWN"},
+    fails="SendWelcomeEmail",
+    by="EmailUnconfirmed",
+)
 INVALID = Way(
     "Rejected",
     (*_TO_VALIDATION, "PublishCustomerValidationFailed"),
@@ -149,4 +157,4 @@ COMPENSATED = Way(
     fails="ProvisionAccount",
     by="DownstreamRefused",
 )
-WAYS = (ONBOARDED, WITHOUT_EMAIL, INVALID, TAKEN, COMPENSATED)
+WAYS = (ONBOARDED, WITHOUT_EMAIL, UNCONFIRMED, INVALID, TAKEN, COMPENSATED)

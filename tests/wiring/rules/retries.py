@@ -31,8 +31,9 @@ RIDDEN_OUT = {
     ("DeprovisionAccount", "DownstreamUnavailable"): DOWNSTREAM_SECONDS,
     ("SendWelcomeEmail", "EmailServiceUnavailable"): 6 * 60 * 60,
     ("SendWelcomeEmail", "Lambda.TooManyRequestsException"): 6 * 60 * 60,
-    ("SendWelcomeEmail", "IdempotencyAlreadyInProgressError"): TASK_SECONDS,
 }
+# What is tried again after exactly so many seconds, each time: the outcome of the last try is to be known by then.
+WAITED_FOR = {("SendWelcomeEmail", "EmailOutcomeUnknown"): [3600, 3600]}
 MOST_AT_ONCE = 40  # iterations of an inline Map
 NOT_MATCHED_BY_ALL = frozenset({"States.DataLimitExceeded", "States.Runtime"})
 
@@ -161,11 +162,21 @@ def each_task_waits_longer_than_its_function_may_run(machine: Machine) -> Iterat
 @rule
 def each_retry_backs_off_to_a_cap_with_full_jitter(machine: Machine) -> Iterator[str]:
     for name, state in states(machine):
-        for retrier in state.get("Retry", []):
+        waiting = [error for task, error in WAITED_FOR if task == name]
+        for retrier in (it for it in state.get("Retry", []) if it["ErrorEquals"] != waiting):
             first, most = retrier.get("IntervalSeconds", inf), retrier.get("MaxDelaySeconds", 0)
             backs_off = first < most and retrier.get("BackoffRate", 1) > 1 and "MaxAttempts" in retrier
             if attempts_of(retrier) and not (backs_off and retrier.get("JitterStrategy") == "FULL"):
                 yield f"{name} does not back off to a cap, with full jitter and a number of attempts: {retrier}"
+
+
+@rule
+def what_is_unknown_is_waited_for(machine: Machine) -> Iterator[str]:
+    for name, state in states(machine):
+        for error, waits in ((error, waits) for (task, error), waits in WAITED_FOR.items() if task == name):
+            retrier = retrier_for(state, error) or {}
+            if waits_of(retrier) != waits or retrier.get("JitterStrategy", "NONE") != "NONE":
+                yield f"{name} does not wait {waits} s after {error}: {retrier}"
 
 
 @rule

@@ -9,9 +9,15 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
+from botocore.parsers import ResponseParserError
 
 from onboarding.adapters.mail import feedback
-from onboarding.domain.errors import EmailSenderBlocked, EmailServiceUnavailable, EmailUndeliverable
+from onboarding.domain.errors import (
+    EmailOutcomeUnknown,
+    EmailSenderBlocked,
+    EmailServiceUnavailable,
+    EmailUndeliverable,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
@@ -72,12 +78,13 @@ def render(task: WelcomeEmailTask, sender: Sender) -> WelcomeEmail:
 def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
     """Send the welcome e-mail and return SES's message id.
 
-    SES has no idempotency token: the caller makes sure to send once.
+    SES has no idempotency token: the caller counts the attempts. Any error but EmailOutcomeUnknown means: not sent.
 
     Raises:
         EmailUndeliverable: this e-mail can't be sent.
         EmailSenderBlocked: SES refuses the sender until an operator fixes it.
         EmailServiceUnavailable: SES is unreachable, failing or throttling.
+        EmailOutcomeUnknown: the connection broke, or SES gave no readable answer in time.
     """
     email = render(task, sender)
     try:
@@ -104,8 +111,10 @@ def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
         if code in _REJECTED | _SENDER_BLOCKED:
             raise EmailSenderBlocked(code) from None
         raise EmailServiceUnavailable(code) from None
-    except (ConnectionError, HTTPClientError) as error:
+    except ConnectionError as error:  # none was made
         raise EmailServiceUnavailable(type(error).__name__) from None
+    except (HTTPClientError, ResponseParserError) as error:
+        raise EmailOutcomeUnknown(type(error).__name__) from None
     return response["MessageId"]
 
 

@@ -1,4 +1,4 @@
-"""Amazon SES's feedback on a welcome e-mail: a bounce or a complaint, hours or days later.
+"""Amazon SES's feedback on a welcome e-mail: sent, and hours or days later perhaps a bounce or a complaint.
 
 The e-mail's message tags identify the customer. The recipient's address, also in the report, is not read.
 https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
@@ -28,7 +28,12 @@ _SUPPRESSED = "OnAccountSuppressionList"
 class Mail(Message):
     """The e-mail; SES adds its own tags to the sender's, and gives each as a list of values."""
 
+    message_id: str
     tags: Annotated[dict[str, list[str]], Field(default_factory=dict)]
+
+
+class Send(Message):
+    """SES accepted the e-mail. The document is empty."""
 
 
 class Bounce(Message):
@@ -48,11 +53,20 @@ class Complaint(Message):
 
 
 class Feedback(Message):
-    """The detail of SES's events Email Bounced and Email Complaint Received."""
+    """The detail of SES's events Email Sent, Email Bounced and Email Complaint Received."""
 
     mail: Mail
+    send: Send | None = None
     bounce: Bounce | None = None
     complaint: Complaint | None = None
+
+
+class Sent(Message):
+    """SES accepted a customer's welcome e-mail, and gave it this id."""
+
+    customer_id: str
+    correlation_id: str
+    message_id: str
 
 
 def tags(task: "WelcomeEmailTask") -> "list[MessageTagTypeDef]":
@@ -64,8 +78,8 @@ def tags(task: "WelcomeEmailTask") -> "list[MessageTagTypeDef]":
     return [{"Name": name, "Value": _NO_TAG.sub("_", value)[:_LONGEST_TAG] or "_"} for name, value in values.items()]
 
 
-def read(body: str) -> WelcomeEmailFailed | None:
-    """Return the event for SES's feedback in an EventBridge envelope.
+def read(body: str) -> Sent | WelcomeEmailFailed | None:
+    """Return what SES's feedback in an EventBridge envelope says: that the e-mail was sent, or the event to publish.
 
     None if the e-mail lacks our tags, or arrived after all. A bounce and a complaint about the same e-mail have one
     eventId, so consumers keep one of them: an e-mail that bounced is hardly ever complained about.
@@ -77,6 +91,12 @@ def read(body: str) -> WelcomeEmailFailed | None:
     found = {name: values[0] for name, values in feedback.mail.tags.items() if values}
     if not {"customerId", "accountId", "correlationId"} <= found.keys():
         return None
+    if feedback.send:
+        return Sent(
+            customer_id=found["customerId"],
+            correlation_id=found["correlationId"],
+            message_id=feedback.mail.message_id,
+        )
     if feedback.bounce and not _may_be_an_automatic_reply(feedback.bounce):
         reason, occurred_at = "BOUNCED", feedback.bounce.timestamp
     elif feedback.complaint and feedback.complaint.complaint_feedback_type != "not-spam":
