@@ -8,7 +8,7 @@ from tests.wiring.rules.registry import rule
 from tests.wiring.rules.retries import RIDDEN_OUT, TRANSIENT, WAITED_FOR, attempts_of, retrier_for
 
 # Faults that no state names: they are retried like any other, logged as an ERROR, and fail the execution.
-FAULTS = {"AccountCancelled", "UnexpectedAnswer"}
+FAULTS = {"UnexpectedAnswer"}
 
 
 @rule
