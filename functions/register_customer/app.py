@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding.adapters import registrations
+from onboarding.adapters import accounts, registrations
 from onboarding.domain.registration import customer_id_for
 from onboarding.runtime import api, aws, environment
 
@@ -21,6 +21,7 @@ from onboarding.runtime import api, aws, environment
 class Settings(environment.Settings):
     registration_queue_url: str
     idempotency_table: str
+    customers_table: str
     allowed_origin: str
 
 
@@ -28,7 +29,8 @@ settings = Settings.read()
 logger = Logger(use_rfc3339=True, utc=True)
 metrics = Metrics()
 sqs = aws.client("sqs")
-records = DynamoDBPersistenceLayer(table_name=settings.idempotency_table, boto3_client=aws.client("dynamodb"))
+dynamodb = aws.client("dynamodb")
+records = DynamoDBPersistenceLayer(table_name=settings.idempotency_table, boto3_client=dynamodb)
 
 
 @metrics.log_metrics
@@ -54,6 +56,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     request = api.parse_request(event)
     customer_id = customer_id_for(request.customer, request.idempotency_key)
     logger.append_keys(customer_id=customer_id)
+    if request.idempotency_key and accounts.is_cancelled(
+        customer_id, dynamodb=dynamodb, table_name=settings.customers_table
+    ):
+        raise api.RequestRefused(
+            HTTPStatus.CONFLICT, "The registration with this Idempotency-Key failed. Register again with a new key."
+        )
     accepted = registrations.accept(
         request,
         customer_id=customer_id,

@@ -12,7 +12,7 @@ from onboarding.domain.models import CustomerData
 from onboarding.domain.registration import customer_id_for
 from onboarding.runtime.api import onboarding_of
 from tests.customers import a_customer
-from tests.invocations import an_api_request
+from tests.invocations import a_customer_task, an_api_request
 from tests.unit.deployment import CORS, Functions
 from tests.unit.faults import DENIED, OUT_OF_REACH, during, failing, losing_the_answer
 from tests.unit.runtime import Runtime
@@ -30,7 +30,7 @@ TRY_AGAIN = {
 Queued = Callable[[], list[tuple[str, Any]]]
 Register = Callable[..., dict[str, Any]]
 
-pytestmark = pytest.mark.usefixtures("idempotency_table")
+pytestmark = pytest.mark.usefixtures("idempotency_table", "customers_table")
 
 
 @pytest.fixture
@@ -121,6 +121,27 @@ def test_repeated_key_gets_the_same_answer(register: Register, queued: Queued) -
     assert len(queued()) == 1
 
 
+def test_key_that_failed_is_a_409(
+    register: Register, queued: Queued, runtime: Runtime, idempotency_table: Table
+) -> None:
+    customer = a_customer()
+    first = register(customer, KEY)
+    task = a_customer_task(customerId=first["body"]["customerId"], customerData=customer)
+    runtime.invoke("create_account", task)
+    assert register(customer, KEY) == first
+    runtime.invoke("cancel_account", task)
+
+    response = register(customer, KEY)
+
+    detail = "The registration with this Idempotency-Key failed. Register again with a new key."
+    assert response["body"] == {"title": "Conflict", "status": 409, "detail": detail}
+    assert "Retry-After" not in response["headers"]
+    idempotency_table.forget()
+    assert register(customer, KEY) == response
+    assert len(queued()) == 1
+    assert register(customer, f"{KEY}-2")["statusCode"] == 202
+
+
 def test_key_with_another_customer_is_refused(register: Register, queued: Queued, runtime: Runtime) -> None:
     customer = a_customer()
     another = customer | {"lastName": "King"}
@@ -193,7 +214,7 @@ def test_lost_answer_makes_no_second_customer(register: Register, queued: Queued
     assert [message["customerId"] for _, message in queued()] == [accepted["body"]["customerId"]] * 2
 
 
-@pytest.mark.parametrize("operation", ["PutItem", "UpdateItem"])
+@pytest.mark.parametrize("operation", ["GetItem", "PutItem", "UpdateItem"])
 def test_lost_record_makes_no_second_customer(
     operation: str, register: Register, queued: Queued, idempotency_table: Table, functions: Functions
 ) -> None:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 from unittest.mock import patch
 
-from tests.in_process import functions, template
+from tests.in_process import aws, functions, template
+from tests.invocations import sample
 from tests.wiring import definition, report
 from tests.wiring.permissions import (
     DELIVER_LOGS,
@@ -66,6 +67,19 @@ def test_mail_is_sent_by_our_sender_alone() -> None:
     ]
 
     assert conditions == [{"StringEquals": {"ses:FromAddress": template.reference_to("SenderEmail")}}]
+
+
+def test_registration_reads_no_personal_data() -> None:
+    (function,) = (it for it in functions.deployed().values() if it.package == "register_customer")
+    (condition,) = (it["Condition"] for it in statements(function.role_arn) if "Condition" in it)
+    with aws.stack(), aws.recorded() as calls:
+        functions.invoke(function.package, sample("register_customer/idempotency-key"))
+    table = function.environment["CUSTOMERS_TABLE"]
+
+    (read,) = (it.parameters for it in calls if it.parameters.get("TableName") == table)
+    attributes = [*read["Key"], *read["ExpressionAttributeNames"].values()]
+    assert attributes == condition["ForAllValues:StringEquals"]["dynamodb:Attributes"] == ["pk", "status"]
+    assert condition["StringEqualsIfExists"] == {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
 
 
 def test_each_role_trusts_the_service_of_its_user() -> None:

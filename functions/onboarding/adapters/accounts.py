@@ -125,6 +125,17 @@ def find(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> Cust
     return Customer(status=item["status"]["S"], customer_data=_plain(item["customerData"]))
 
 
+def is_cancelled(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> bool:
+    """Whether the customer had an account that was cancelled. Reads nothing personal; may lag by a second."""
+    item = dynamodb.get_item(
+        TableName=table_name,
+        Key={_KEY: {"S": f"CUSTOMER#{customer_id}"}},
+        ProjectionExpression="#status",
+        ExpressionAttributeNames={"#status": "status"},
+    ).get("Item")
+    return item == {"status": {"S": "CANCELLED"}}
+
+
 def erase(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> int:
     """Erase the customer, the account and the e-mail address; return the number of items erased."""
     account = find(customer_id, dynamodb=dynamodb, table_name=table_name)
