@@ -11,12 +11,6 @@ import pytest
 from botocore.client import BaseClient
 from pydantic import BaseModel
 
-from onboarding.domain.errors import (
-    EmailOutcomeUnknown,
-    EmailSenderBlocked,
-    EmailServiceUnavailable,
-    EmailUndeliverable,
-)
 from tests.in_process.functions import Function, deployed, expected_errors, expected_types
 from tests.invocations import sample
 from tests.unit.deployment import RESOURCES, Functions, clients_of
@@ -41,6 +35,17 @@ CALLS = dict.fromkeys(DEPLOYED, "plain") | {
     "record_analytics": "onboarded-in-any-order-and-twice",
     "get_analytics": "period",
 }
+# The alarms on expected errors that last or are many: the function, and what is counted.
+ALARMING = {
+    "DownstreamUnavailableAlarm": ("provision_account", {"DownstreamUnavailable"}),
+    "DownstreamRefusalsAlarm": ("provision_account", {"DownstreamRefused"}),
+    "EmailHeldUpAlarm": (
+        "send_welcome_email",
+        {"EmailServiceUnavailable", "EmailSenderBlocked", "EmailOutcomeUnknown"},
+    ),
+    "UndeliverableEmailsAlarm": ("send_welcome_email", {"EmailUndeliverable"}),
+}
+
 # What Lambda itself logs when a function can't: a time-out, no memory, a dead process, an error at import, a missing
 # module.
 # https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
@@ -103,12 +108,17 @@ def test_each_failed_call_is_counted(
     )
 
 
-@pytest.mark.parametrize("function", deployed().values(), ids=str)
-def test_no_expected_error_is_counted(function: Function, runtime: Runtime) -> None:
+def fail_as_expected(function: Function, runtime: Runtime) -> None:
+    """Have the function raise each error that it expects."""
     for error in expected_types(function):
         raised = type(error.__name__, (error,), {"__init__": lambda _: None, "__str__": lambda _: ""})()
         with unreadable(raised), suppress(error):
             runtime.invoke(function.package, sample(f"{function}/{CALLS[function.package]}"))
+
+
+@pytest.mark.parametrize("function", deployed().values(), ids=str)
+def test_no_expected_error_is_counted(function: Function, runtime: Runtime) -> None:
+    fail_as_expected(function, runtime)
 
     assert {line["error"] for line in runtime.log if "error" in line} == expected_errors(function)
     assert counted(function.package, runtime.log) == []
@@ -119,17 +129,11 @@ def test_what_kills_a_function_is_counted(function: str) -> None:
     assert counted(function, KILLED + ALIVE) == KILLED
 
 
-@pytest.mark.parametrize(
-    ("error", "is_counted"),
-    [(EmailServiceUnavailable(), 1), (EmailSenderBlocked(), 1), (EmailOutcomeUnknown(), 1), (EmailUndeliverable(), 0)],
-)
-def test_delayed_email_is_counted(
-    error: Exception, is_counted: int, functions: Functions, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The workflow retries for hours while SES is down, so no execution fails."""
-    monkeypatch.setattr(functions["send_welcome_email"].Attempts, "begin", raising(error))
-    with suppress(type(error)):
-        runtime.invoke("send_welcome_email", sample("send_welcome_email/plain"))
-    pattern = pattern_behind("EmailHeldUpAlarm", "send_welcome_email")
+@pytest.mark.parametrize("alarm", ALARMING)
+def test_alarm_counts_its_expected_errors(alarm: str, runtime: Runtime) -> None:
+    name, errors = ALARMING[alarm]
+    (function,) = (it for it in deployed().values() if it.package == name)
+    fail_as_expected(function, runtime)
+    pattern = pattern_behind(alarm, name)
 
-    assert sum(matches(pattern, line) for line in runtime.log) == is_counted
+    assert {line["error"] for line in runtime.log if matches(pattern, line)} == errors
