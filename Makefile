@@ -138,6 +138,10 @@ bench: setup ## Measure cold starts and the package
 cost: setup ## Show what a registration costs on AWS, by the way it takes
 	@$(BIN)/python -m benchmarks.cost
 
+.PHONY: outages
+outages: setup ## Show which share of executions an outage leaves to an operator
+	@$(BIN)/python -m benchmarks.outages
+
 
 ##@ Generate
 

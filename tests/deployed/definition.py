@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.outages import attempts_of, retrier_for
 from tests.in_process.functions import deployed, expected_errors
 from tests.wiring.definition import INVOKE, inner_machines, rendered
-from tests.wiring.rules.retries import attempts_of, retrier_for
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from benchmarks.outages import attempts_of, retrier_for
 from tests.in_process.functions import business_errors, deployed, expected_errors
 from tests.wiring.definition import INVOKE, Machine, State, error_names, inner_machines, states, tasks
 from tests.wiring.rules.registry import rule
-from tests.wiring.rules.retries import RIDDEN_OUT, TRANSIENT, WAITED_FOR, attempts_of, retrier_for
+from tests.wiring.rules.retries import RIDDEN_OUT, TRANSIENT, WAITED_FOR
 
 # Faults that no state names: they are retried like any other, logged as an ERROR, and fail the execution.
 FAULTS = {"UnexpectedAnswer"}

@@ -1,10 +1,10 @@
 """Time-outs and retries, as Step Functions reads them."""
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Mapping
 from math import inf
-from random import Random
+from typing import Any
 
+from benchmarks.outages import DRAWS, OUTAGES, attempts_of, lost, retrier_for, totals, waits_of
 from tests.in_process.functions import deployed
 from tests.wiring.definition import (
     INVOKE,
@@ -19,8 +19,6 @@ from tests.wiring.definition import (
 )
 from tests.wiring.rules.registry import rule
 
-DEFAULT_MAX_ATTEMPTS = 3
-DRAWS = 2000
 # The outages, in seconds, that 99 % of the executions ride out: for any error, by the task; and for one error alone.
 TASK_SECONDS = 5 * 60
 DOWNSTREAM_SECONDS = 4 * 60 * 60
@@ -35,7 +33,6 @@ RIDDEN_OUT = {
 # What is tried again after exactly so many seconds, each time: the outcome of the last try is to be known by then.
 WAITED_FOR = {("SendWelcomeEmail", "EmailOutcomeUnknown"): [3600, 3600]}
 MOST_AT_ONCE = 40  # iterations of an inline Map
-NOT_MATCHED_BY_ALL = frozenset({"States.DataLimitExceeded", "States.Runtime"})
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html, and a function's time-out, which is
 # either of the last two, by its runtime.
@@ -64,46 +61,9 @@ TRANSIENT = {
 }
 
 
-def retrier_for(state: State, error: str) -> State | None:
-    """The retrier that Step Functions takes for an error: the first that matches."""
-    return next((retrier for retrier in state.get("Retry", []) if matches(retrier["ErrorEquals"], error)), None)
-
-
-def matches(error_equals: list[str], error: str) -> bool:
-    """Whether an ErrorEquals matches an error.
-
-    https://states-language.net/#error-names
-    """
-    return (
-        error in error_equals
-        or ("States.ALL" in error_equals and error not in NOT_MATCHED_BY_ALL)
-        or ("States.TaskFailed" in error_equals and error != "States.Timeout")
-    )
-
-
-def attempts_of(retrier: State) -> int:
-    return int(retrier.get("MaxAttempts", DEFAULT_MAX_ATTEMPTS))
-
-
-def waits_of(retrier: State) -> list[float]:
-    """The longest that each wait of a retrier takes, in seconds: no jitter, up to its cap."""
-    first, rate = float(retrier.get("IntervalSeconds", 1)), float(retrier.get("BackoffRate", 2))
-    return [
-        min(first * rate**attempt, float(retrier.get("MaxDelaySeconds", inf)))
-        for attempt in range(attempts_of(retrier))
-    ]
-
-
-def rides_out(retrier: State) -> float:
+def rides_out(retrier: Mapping[str, Any]) -> float:
     """The seconds that a retrier's waits take together in 99 % of all cases: each is drawn (full jitter)."""
-    return _rides_out(tuple(waits_of(retrier)))
-
-
-@cache
-def _rides_out(waits: tuple[float, ...]) -> float:
-    chance = Random(1815)  # noqa: S311 - repeatable, and no secret
-    totals = sorted(sum(chance.uniform(0, wait) for wait in waits) for _ in range(DRAWS))
-    return totals[DRAWS // 100]
+    return totals(tuple(waits_of(retrier)))[DRAWS // 100]
 
 
 def worst_case(state: State) -> float:
@@ -189,3 +149,5 @@ def each_outage_is_ridden_out_as_long_as_promised(machine: Machine) -> Iterator[
                 retrier = retrier_for(state, error)
                 if not retrier or rides_out(retrier) < seconds:
                     yield f"{name} does not ride out {seconds} s of {error} in 99 % of cases"
+                if any(lost(state, error, shorter) for shorter in OUTAGES.values() if shorter < seconds):
+                    yield f"{name} loses some executions in an outage shorter than {seconds} s"
