@@ -3,10 +3,12 @@
 Exit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
 """
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
@@ -22,6 +24,7 @@ from cli.aws.stack import Stack
 from cli.background import find
 from cli.operate import customers, dead_letters, execution, logs, trace
 from cli.report import source, table
+from onboarding.adapters.bus import EventNotPublished
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130  # as a shell reports SIGINT
@@ -45,7 +48,7 @@ class CommandLine(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (NotPossible, BotoCoreError, ClientError, OSError) as error:
+        except (NotPossible, EventNotPublished, BotoCoreError, ClientError, OSError) as error:
             raise click.ClickException(str(error)) from error
         except Interrupted:
             click.echo("interrupted", err=True)
@@ -73,7 +76,16 @@ def stack_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 customer_argument = click.argument("customer_id")
-force_option = click.option("--force", is_flag=True, help="Even if the execution can still be redriven.")
+force_option = click.option(
+    "--force", is_flag=True, help="Even if the execution can still be redriven. Don't redrive it later."
+)
+since_option = click.option(
+    "--since",
+    type=time,
+    default=lambda: f"{datetime.now(UTC) - REDRIVABLE}",
+    help="Executions that ended since then (UTC). Default: the last 14 days.",
+)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 
 
 @click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
@@ -137,36 +149,60 @@ def report(stack: Stack, first: datetime | None, last: datetime | None, picture:
     console.print(f"picture: {picture}", soft_wrap=True)
 
 
-@commands.command("redrive")
-@stack_option
-@click.option("--since", type=time, help="Executions that ended since then (UTC). Default: the last 14 days.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be redriven.")
-def redrive_failed(stack: Stack, since: datetime | None, *, dry_run: bool) -> None:
-    """Redrive failed executions from the state that failed."""
+def in_bulk(
+    found: Iterable[execution.Execution], act: Callable[[execution.Execution], str], done: str, heading: str = ""
+) -> None:
+    """Act on each execution, and list under the heading what `act` returned, or why it was not possible."""
     console = terminal.console()
-    # List them all first: a redriven execution drops off the list.
-    found = sorted(execution.failures(stack, since or datetime.now(UTC) - REDRIVABLE), key=lambda it: it["stopDate"])
-    remarks = {it["name"]: execution.obstacle(it) or "can be redriven" for it in found}
-    ready = [it for it in found if not execution.obstacle(it) and not dry_run]
+    ended = sorted(found, key=lambda it: it["stopDate"])  # all first: a redriven execution drops off the list
+    remarks, count = {it["name"]: "not reached" for it in ended}, 0
     try:
-        for failed in track(ready, "redriving", console=console, disable=not console.is_terminal):
-            remarks[failed["name"]] = execution.redrive(stack, failed) or "redriven"
-    finally:  # if Step Functions refuses one, show what was done so far
+        for it in track(ended, "working", console=console, disable=not console.is_terminal):
+            try:
+                remarks[it["name"]] = act(it)
+                count += 1
+            except NotPossible as error:
+                remarks[it["name"]] = str(error)
+    finally:  # if AWS refuses one, show what was done so far
         rows = [
-            (it["name"], f"{it['stopDate']:{SECONDS}}", it["status"], it.get("error", ""), remarks[it["name"]])
-            for it in found
+            (it["name"], f"{it['stopDate']:{SECONDS}}", it.get("error") or it["status"], remarks[it["name"]])
+            for it in ended
         ]
-        console.print(terminal.listing("customer", "ended", "status", "error", "", rows=rows))
-        success = "can be redriven" if dry_run else "redriven"
-        console.print(f"{[*remarks.values()].count(success)} of {len(found)} {success}")
+        console.print(terminal.listing("customer", "ended", "error", heading, rows=rows))
+        console.print(f"{count} of {len(ended)} {done}")
 
 
 @commands.command()
 @stack_option
-@customer_argument
-def reregister(stack: Stack, customer_id: str) -> None:
-    """Register a customer again under a new id."""
-    click.echo(f"registered as {customers.reregister(stack, customer_id)}")
+@since_option
+@dry_run_option
+def redrive(stack: Stack, since: datetime, *, dry_run: bool) -> None:
+    """Redrive failed executions from the state that failed."""
+
+    def act(failed: execution.Execution) -> str:
+        execution.redrive(stack, failed, dry_run=dry_run)
+        return done
+
+    done = "can be redriven" if dry_run else "redriven"
+    in_bulk(execution.failures(stack, since), act, done)
+
+
+@commands.command()
+@stack_option
+@click.argument("customer_id", required=False)
+@click.option("--all", "is_for_all", is_flag=True, help="All that downstream systems refused.")
+@since_option
+@dry_run_option
+def reregister(stack: Stack, customer_id: str | None, since: datetime, *, is_for_all: bool, dry_run: bool) -> None:
+    """Register a customer, or all refused ones, again."""
+    if is_for_all == bool(customer_id):
+        raise click.UsageError("Give a CUSTOMER_ID or --all")
+    done = "can be registered" if dry_run else "registered"
+    if customer_id:
+        click.echo(f"{done} as {customers.reregister(stack, customer_id, dry_run=dry_run)}")
+    else:
+        refused = (it for it in execution.failures(stack, since) if it.get("error") == execution.DOWNSTREAM_FAILED)
+        in_bulk(refused, lambda it: customers.reregister(stack, it["name"], dry_run=dry_run), done, f"{done} as")
 
 
 @commands.command()
@@ -176,6 +212,14 @@ def reregister(stack: Stack, customer_id: str) -> None:
 def release(stack: Stack, customer_id: str, *, force: bool) -> None:
     """Undo a failed execution's pending account."""
     click.echo("\n".join(customers.release(stack, customer_id, force=force)) or "nothing to release")
+
+
+@commands.command()
+@stack_option
+@customer_argument
+def complete(stack: Stack, customer_id: str) -> None:
+    """Finish the onboarding of an active account."""
+    click.echo("\n".join(customers.complete(stack, customer_id)))
 
 
 @commands.command()

@@ -1,25 +1,41 @@
-"""Manual operations on one customer: register again, release the pending account, erase."""
+"""Manual operations on one customer: register again, release the pending account, complete the onboarding, erase."""
 
-import json
+from __future__ import annotations
+
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from cli import NotPossible
 from cli.aws.stack import Stack
 from cli.operate import execution
 from cli.operate.execution import DOWNSTREAM_FAILED
-from onboarding.adapters import accounts, fraud, registrations, timelines
+from onboarding.adapters import accounts, bus, fraud, registrations, timelines
+from onboarding.domain.events import (
+    CustomerAccountCreated,
+    Event,
+    WelcomeEmailFailed,
+    WelcomeEmailSent,
+    WelcomeEmailUnconfirmed,
+)
+from onboarding.domain.models import CustomerData
 from onboarding.domain.registration import RegistrationRequest, customer_id_for
+from onboarding.domain.status import onboarding_from
+
+# What the workflow catches at SendWelcomeEmail, and then publishes.
+WITHOUT_EMAIL: dict[str, tuple[type[Event], str]] = {
+    "EmailUndeliverable": (WelcomeEmailFailed, "UNDELIVERABLE"),
+    "EmailUnconfirmed": (WelcomeEmailUnconfirmed, "UNKNOWN"),
+}
 
 
-def reregister(stack: Stack, customer_id: str) -> str:
+def reregister(stack: Stack, customer_id: str, *, dry_run: bool = False) -> str:
     """Queue an ended registration again as a new customer; return the new customerId, the same on each call.
 
     Raises:
         NotPossible: it is running, was onboarded, can be redriven, or holds an account.
     """
     closed = execution.closed(stack, customer_id)
-    if json.loads(closed.get("output", "{}")).get("status", "").startswith("ONBOARDED"):
-        raise NotPossible(f"The customer {customer_id} is onboarded")
+    _refuse_onboarded(customer_id, execution.outcome(closed))
     if not execution.obstacle(closed):
         raise NotPossible(f"The onboarding of {customer_id} can be redriven: run redrive instead")
     account = _account(stack, customer_id)
@@ -27,14 +43,16 @@ def reregister(stack: Stack, customer_id: str) -> str:
     if is_held and closed["status"] != "SUCCEEDED" and closed.get("error") != DOWNSTREAM_FAILED:
         raise NotPossible(f"The onboarding of {customer_id} holds an account: release it first")
     registration = execution.registration_of(closed)
-    accepted = registrations.accept(
-        RegistrationRequest(customer=registration.data, idempotency_key=None),
-        customer_id=customer_id_for(registration.data, idempotency_key=f"anew {customer_id}"),
-        correlation_id=registration.correlation_id,
-        sqs=stack.session.client("sqs"),
-        queue_url=stack.outputs["RegistrationQueueUrl"],
-    )
-    return accepted.customer_id
+    new_id = customer_id_for(registration.data, idempotency_key=f"anew {customer_id}")
+    if not dry_run:
+        registrations.accept(
+            RegistrationRequest(customer=registration.data, idempotency_key=None),
+            customer_id=new_id,
+            correlation_id=registration.correlation_id,
+            sqs=stack.session.client("sqs"),
+            queue_url=stack.outputs["RegistrationQueueUrl"],
+        )
+    return new_id
 
 
 def release(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]:
@@ -44,15 +62,59 @@ def release(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]
         NotPossible: the customer is unknown, still running or onboarded, the execution can be redriven (unless
             `force`), or a downstream system refused.
     """
-    task = _task(stack, customer_id, force=force)
+    task = _task(customer_id, _closed(stack, customer_id, force=force))
     account = _account(stack, customer_id)
     if account is None or account.status == "CANCELLED":
         return []
     if account.status != "PENDING":
-        raise NotPossible(f"The customer {customer_id} has an active account: run erase instead")
+        raise NotPossible(f"The customer {customer_id} has an active account: run complete or erase instead")
     done = _deprovision(stack, task)
     execution.call(stack, "CancelAccount", task | {"customerData": account.customer_data})
     return [*done, "cancelled the account, and freed the e-mail address"]
+
+
+def complete(stack: Stack, customer_id: str) -> list[str]:
+    """Finish the onboarding of an active account, as the rest of the workflow would; return what was done.
+
+    An event that was published before is published again under its id, which consumers recognise. An e-mail that was
+    sent in the last 30 days is not sent again.
+
+    Raises:
+        NotPossible: the customer is unknown, still running or onboarded, has no active account, the execution can be
+            redriven, or the e-mail can't be sent now.
+    """
+    closed = _closed(stack, customer_id)
+    _refuse_onboarded(customer_id, _status(stack, customer_id, closed))
+    account = _account(stack, customer_id)
+    if account is None or account.status != "ACTIVE":
+        raise NotPossible(f"The customer {customer_id} has no active account")
+    task, account_id = _task(customer_id, closed), account.account_id
+    customer = CustomerData.model_validate(account.customer_data)
+    done = []
+
+    def publish(kind: type[Event], **fields: str) -> None:
+        event = kind.of(
+            customer_id,
+            correlation_id=task["correlationId"],
+            occurred_at=datetime.now(UTC),
+            account_id=account_id,
+            **fields,
+        )
+        bus.publish(event, eventbridge=stack.session.client("events"), event_bus=stack.outputs["EventBusName"])
+        done.append(f"published {kind.__name__}")
+
+    publish(CustomerAccountCreated, email=customer.email, name=f"{customer.first_name} {customer.last_name}")
+    email = {"accountId": account_id, "firstName": customer.first_name, "email": customer.email}
+    try:
+        message_id = execution.call(stack, "SendWelcomeEmail", task | email)["messageId"]
+    except execution.TaskFailed as failed:
+        if failed.error not in WITHOUT_EMAIL:
+            raise
+        kind, reason = WITHOUT_EMAIL[failed.error]
+        publish(kind, reason=reason)
+    else:
+        publish(WelcomeEmailSent, message_id=message_id)
+    return done
 
 
 def erase(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]:
@@ -64,7 +126,7 @@ def erase(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]:
         NotPossible: the customer is unknown or still running, the execution can be redriven (unless `force`), or a
             downstream system refused.
     """
-    done = _deprovision(stack, _task(stack, customer_id, force=force))
+    done = _deprovision(stack, _task(customer_id, _closed(stack, customer_id, force=force)))
     tables = dict(stack.resources("AWS::DynamoDB::Table"))
     for what, table, erase_from in (
         ("the timeline", "TimelinesTable", timelines.erase),
@@ -84,22 +146,44 @@ def _account(stack: Stack, customer_id: str) -> accounts.Customer | None:
     )
 
 
-def _task(stack: Stack, customer_id: str, *, force: bool) -> dict[str, object]:
-    """The input that every task of the workflow has, for a customer whose execution has ended."""
+def _status(stack: Stack, customer_id: str, closed: execution.Execution | None) -> str:
+    """The onboarding's status: by the execution's output, or else by the timeline, which outlives the execution."""
+    tables = dict(stack.resources("AWS::DynamoDB::Table"))
+    if closed and (execution.outcome(closed) or "TimelinesTable" not in tables):  # that consumer may be deleted
+        return execution.outcome(closed)
+    if "TimelinesTable" not in tables:
+        raise NotPossible(f"Nothing says any more how the onboarding of {customer_id} ended")
+    entries = timelines.entries_of(
+        customer_id, dynamodb=stack.session.client("dynamodb"), table_name=tables["TimelinesTable"]
+    )
+    return onboarding_from(customer_id, entries).status
+
+
+def _refuse_onboarded(customer_id: str, status: str) -> None:
+    if status.startswith("ONBOARDED"):
+        raise NotPossible(f"The customer {customer_id} is onboarded")
+
+
+def _closed(stack: Stack, customer_id: str, *, force: bool = False) -> execution.Execution | None:
+    """The ended execution; None if Step Functions has deleted it, after 90 days, and the customer has an account."""
     try:
         closed = execution.closed(stack, customer_id)
-    except execution.NoExecution:  # Step Functions deletes it after 90 days
+    except execution.NoExecution:
         if _account(stack, customer_id) is None:
             raise
-        return {"customerId": customer_id, "correlationId": str(uuid4())}
+        return None
     if not execution.obstacle(closed) and not force:
-        raise NotPossible(
-            f"The onboarding of {customer_id} can be redriven. Redrive it, or use --force and don't redrive it later"
-        )
-    return {"customerId": customer_id, "correlationId": execution.registration_of(closed).correlation_id}
+        raise NotPossible(f"The onboarding of {customer_id} can be redriven: run redrive instead")
+    return closed
 
 
-def _deprovision(stack: Stack, task: dict[str, object]) -> list[str]:
+def _task(customer_id: str, closed: execution.Execution | None) -> dict[str, str]:
+    """The input that every task of the workflow has."""
+    correlation_id = execution.registration_of(closed).correlation_id if closed else str(uuid4())
+    return {"customerId": customer_id, "correlationId": correlation_id}
+
+
+def _deprovision(stack: Stack, task: dict[str, str]) -> list[str]:
     for system in stack.systems:
         execution.call(stack, "DeprovisionAccount", task | {"system": system})
     return [f"deleted the account in {system}" for system in stack.systems]

@@ -19,18 +19,33 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.literals import ExecutionStatusType
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
+    Execution = DescribeExecutionOutputTypeDef
+
 UNSUCCESSFUL: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
 # RedriveExecution shares its quota with StartExecution, and a burst of redrives would fail together again.
 PAUSE_SECONDS = 0.1
-# The error of a compensated execution: there is nothing to redrive.
+# The error of a compensated execution.
 DOWNSTREAM_FAILED = "DownstreamFailed"
+# The errors after which a redrive is of no use.
+OVER = {
+    DOWNSTREAM_FAILED: "compensated: reregister the customer",
+    "AccountCancelled": "cancelled: reregister the customer",
+}
 
 
 class NoExecution(NotPossible):
     """The customer has no execution, or it was deleted."""
 
 
-def describe(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
+class TaskFailed(NotPossible):
+    """A task's function failed with this error."""
+
+    def __init__(self, state: str, error: str, message: str) -> None:
+        super().__init__(f"{state} failed with {error}: {message}. Try again later")
+        self.error = error
+
+
+def describe(stack: Stack, customer_id: str) -> Execution:
     """Return Step Functions' description of the customer's execution. Raises `NoExecution`."""
     sfn = stack.session.client("stepfunctions")
     try:
@@ -42,7 +57,7 @@ def describe(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
         ) from None
 
 
-def closed(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
+def closed(stack: Stack, customer_id: str) -> Execution:
     """Return the description of an execution that has ended.
 
     Raises:
@@ -54,16 +69,21 @@ def closed(stack: Stack, customer_id: str) -> DescribeExecutionOutputTypeDef:
     return execution
 
 
-def obstacle(execution: DescribeExecutionOutputTypeDef) -> str:
+def obstacle(execution: Execution) -> str:
     """Return why a redrive is impossible or useless, or an empty string."""
-    if execution.get("error") == DOWNSTREAM_FAILED:
-        return "compensated: reregister the customer"
+    if over := OVER.get(execution.get("error", "")):
+        return over
     if execution.get("redriveStatus") != "REDRIVABLE":
         return execution.get("redriveStatusReason", "not redrivable")
     return ""
 
 
-def failures(stack: Stack, since: datetime) -> Iterator[DescribeExecutionOutputTypeDef]:
+def outcome(execution: Execution) -> str:
+    """Return the status in the execution's output, such as ONBOARDED, or an empty string."""
+    return str(json.loads(execution.get("output", "{}")).get("status", ""))
+
+
+def failures(stack: Stack, since: datetime) -> Iterator[Execution]:
     """The executions that failed, timed out or were aborted since then."""
     sfn = stack.session.client("stepfunctions")
     for status in UNSUCCESSFUL:
@@ -74,18 +94,21 @@ def failures(stack: Stack, since: datetime) -> Iterator[DescribeExecutionOutputT
                     yield sfn.describe_execution(executionArn=listed["executionArn"])
 
 
-def redrive(stack: Stack, failed: DescribeExecutionOutputTypeDef) -> str:
-    """Redrive an execution; return the obstacle if it is already running, or past the redrive window."""
+def redrive(stack: Stack, failed: Execution, *, dry_run: bool) -> None:
+    """Redrive an execution. Raises `NotPossible`: it is useless, it is already running, or past the redrive window."""
+    if reason := obstacle(failed):
+        raise NotPossible(reason)
+    if dry_run:
+        return
     sfn = stack.session.client("stepfunctions")
     try:
         sfn.redrive_execution(executionArn=failed["executionArn"])
     except (sfn.exceptions.ExecutionNotRedrivable, sfn.exceptions.ExecutionDoesNotExist) as error:
-        return error.response["Error"]["Message"]
+        raise NotPossible(error.response["Error"]["Message"]) from None
     time.sleep(PAUSE_SECONDS)
-    return ""
 
 
-def registration_of(execution: DescribeExecutionOutputTypeDef) -> Registration:
+def registration_of(execution: Execution) -> Registration:
     """Return the registration that started the execution.
 
     Raises:
@@ -100,8 +123,8 @@ def registration_of(execution: DescribeExecutionOutputTypeDef) -> Registration:
         raise NotPossible(f"The execution {execution['name']} was not started by a registration: {fields}") from None
 
 
-def call(stack: Stack, state: str, payload: Mapping[str, Any]) -> None:
-    """Call the function of a task, as deployed. Raises `NotPossible`."""
+def call(stack: Stack, state: str, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+    """Call the function of a task, as deployed, and return its answer. Raises `TaskFailed`."""
     sfn = stack.session.client("stepfunctions")
     machine = sfn.describe_state_machine(stateMachineArn=stack.outputs["StateMachineArn"])
     states = json.loads(machine["definition"])["States"]
@@ -109,6 +132,7 @@ def call(stack: Stack, state: str, payload: Mapping[str, Any]) -> None:
         states |= it.get("ItemProcessor", {}).get("States", {})
     function = states[state]["Arguments"]["FunctionName"]
     answer = stack.session.client("lambda").invoke(FunctionName=function, Payload=json.dumps(payload))
-    if "FunctionError" in answer:
-        error = json.load(answer["Payload"])
-        raise NotPossible(f"{state} failed with {error.get('errorType')}: {error.get('errorMessage')}. Try again later")
+    said = json.load(answer["Payload"])
+    if answer.get("FunctionError"):
+        raise TaskFailed(state, said.get("errorType", ""), said.get("errorMessage", ""))
+    return said

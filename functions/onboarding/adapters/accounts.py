@@ -30,8 +30,9 @@ _CONDITION_FAILED = "ConditionalCheckFailed"
 
 @dataclass(frozen=True)
 class Customer:
-    """A customer as kept: the account's status (PENDING, ACTIVE or CANCELLED), and the JSON of `CustomerData`."""
+    """A customer as kept: the account, its status (PENDING, ACTIVE or CANCELLED), and the JSON of `CustomerData`."""
 
+    account_id: str
     status: str
     customer_data: dict[str, Any]
 
@@ -122,7 +123,7 @@ def find(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> Cust
     ).get("Item")
     if item is None:
         return None
-    return Customer(status=item["status"]["S"], customer_data=_plain(item["customerData"]))
+    return Customer(item["accountId"]["S"], item["status"]["S"], _plain(item["customerData"]))
 
 
 def is_cancelled(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -139,12 +140,48 @@ def test_redrive_lists_what_failed(
     assert list(execution.failures(stack, datetime.now(UTC) + timedelta(hours=1))) == []
 
 
-def test_undone_customer_is_registered_again_once(stack: Stack, onboardings: Onboardings, undone: str) -> None:
-    new_id = customers.reregister(stack, undone)
+def test_undone_customers_register_again_once(
+    stack: Stack, onboardings: Onboardings, undone: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(stack, "reregister", "--all", "--dry-run")
+    onboardings.await_left("Registration", 0)
+    planned = capsys.readouterr().out
+    (new_id,) = (line.split()[-1] for line in planned.splitlines() if undone in line)
+    with pytest.raises(execution.NoExecution):
+        execution.describe(stack, new_id)
+
+    run(stack, "reregister", "--all")
+    run(stack, "reregister", undone)
 
     assert onboardings.ended(new_id).output["status"] == "ONBOARDED"
-    assert new_id != undone
-    assert customers.reregister(stack, undone) == new_id
+    assert capsys.readouterr().out.endswith(f" registered\nregistered as {new_id}\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"), [("", "Sent"), ("EmailUndeliverable", "Failed"), ("EmailUnconfirmed", "Unconfirmed")]
+)
+def test_active_account_is_completed(
+    error: str, outcome: str, stack: Stack, onboardings: Onboardings, stranded: dict[str, Any]
+) -> None:
+    customer_id, failed = stranded["customerId"], execution.TaskFailed("SendWelcomeEmail", error, "code")
+    with pytest.raises(NotPossible, match="no active account"):
+        customers.complete(stack, customer_id)
+    stack.session.client("dynamodb").update_item(
+        TableName=stack.outputs["CustomersTableName"],
+        Key={"pk": {"S": f"CUSTOMER#{customer_id}"}},
+        AttributeUpdates={"status": {"Value": {"S": "ACTIVE"}}},
+    )
+
+    with patch("cli.operate.execution.call", side_effect=failed) if error else nullcontext():
+        run(stack, "complete", customer_id)
+
+    onboardings.await_status(customer_id, "ONBOARDED_WITHOUT_EMAIL" if error else "ONBOARDED")
+    published = [name for name, _ in onboardings.events_of(customer_id)]
+    assert published[-2:] == ["CustomerAccountCreated", f"WelcomeEmail{outcome}"]
+    mails = [mail for mail in onboardings.stack.emulator.mails() if stranded["email"] in mail["To"]]
+    assert len(mails) == (not error)
+    with patch(DESCRIBE, side_effect=execution.NoExecution("gone")), pytest.raises(NotPossible, match="is onboarded"):
+        customers.complete(stack, customer_id)
 
 
 def test_release_undoes_the_account_everywhere(
@@ -191,8 +228,9 @@ def test_erased_customer_is_nowhere(stack: Stack, onboardings: Onboardings, part
     onboardings.await_status(customer_id, "ONBOARDED")
     onboardings.await_end(customer_id)
     onboardings.await_consumers()
-    with pytest.raises(NotPossible, match="is onboarded"):
-        customers.reregister(stack, customer_id)
+    for procedure in (customers.reregister, customers.complete):
+        with pytest.raises(NotPossible, match="is onboarded"):
+            procedure(stack, customer_id)
     with pytest.raises(NotPossible, match="active account"):
         customers.release(stack, customer_id)
 
@@ -230,7 +268,7 @@ def test_running_or_redrivable_customer_is_left_alone(
 ) -> None:
     customer_id = stranded["customerId"]
     described = execution.describe(stack, customer_id)
-    procedures = (customers.reregister, customers.release, customers.erase)
+    procedures = (customers.reregister, customers.release, customers.complete, customers.erase)
     for change, refusal in (({"status": "RUNNING"}, "is still running"), ({"redriveStatus": "REDRIVABLE"}, "redriven")):
         with patch(DESCRIBE, return_value=described | change):
             for procedure in procedures:
