@@ -15,6 +15,7 @@ from moto.events.models import EventPattern
 
 from cli.aws.stack import Stack
 from cli.demo.event_recorder import record_events
+from onboarding.adapters import timelines
 from onboarding.domain.events import EVENTS, SOURCE
 from tests import invocations
 from tests.in_process import template
@@ -49,6 +50,9 @@ def test_executions_are_heard_and_passed_on() -> None:
             assert heard(name, [event]) == [event] * wanted, f"template.yaml: {name}, an execution that is {status}"
             if wanted:  # and nothing else: an execution's input and output are personal
                 assert passed_on(name, event) == invocations.an_execution_change(status, 0), f"template.yaml: {name}"
+                # EventBridge dead-letters the event itself, and that is moved back as it is.
+                kept, of_dead_letter = (timelines.read(json.dumps(it)) for it in (passed_on(name, event), event))
+                assert kept == of_dead_letter
             assert heard(name, [execution(f"{machine()}-other", status, redrives)]) == [], f"template.yaml: {name}"
 
 
@@ -110,7 +114,8 @@ def execution(machine: str, status: str, redrives: int = 0) -> dict[str, Any]:
     event = invocations.an_execution_change(status, 0)
     changed_at = event["detail"].pop("changedAt")
     running = status == "RUNNING"
-    dates = {"stopDate": None if running else changed_at, "redriveDate": changed_at if running and redrives else None}
+    redriven_at = None if not redrives else changed_at if running else changed_at - 1
+    dates = {"stopDate": None if running else changed_at, "redriveDate": redriven_at}
     event["detail"] |= dates | {"stateMachineArn": machine, "redriveCount": redrives, "input": "{}", "output": None}
     return event
 

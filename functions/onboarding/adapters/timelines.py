@@ -1,9 +1,9 @@
 """The timelines table: the events of each customer's onboarding, each once, without personal data."""
 
 from datetime import UTC
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, model_validator
 
 from onboarding.adapters.bus import Envelope
 from onboarding.domain.events import Event
@@ -18,13 +18,20 @@ if TYPE_CHECKING:
 class ExecutionChange(Message):
     """What the template's rules pass on of Step Functions' event, whose input and output are personal.
 
-    `changedAt` is when the execution stopped or was redriven, in milliseconds since 1970.
+    `changedAt` is when the execution stopped or was redriven, in milliseconds since 1970. The whole event, which has
+    two dates instead, is understood too: EventBridge puts that in the dead-letter queue if it can't deliver.
     https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
     """
 
     name: CustomerId
     status: Literal["FAILED", "TIMED_OUT", "ABORTED", "RUNNING"]
     changed_at: AwareDatetime
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_whole_event(cls, detail: dict[str, Any]) -> dict[str, Any]:
+        date = "redriveDate" if detail.get("status") == "RUNNING" else "stopDate"
+        return {"changedAt": detail.get(date)} | detail
 
 
 def read(body: str) -> Entry | None:
