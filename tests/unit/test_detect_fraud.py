@@ -77,7 +77,7 @@ def test_suspicion_says_why(runtime: Runtime, published: Published) -> None:
             }
         ],
         "metadata": {
-            "eventId": "eve:CustomerFraudSuspected",
+            "eventId": "eve:CustomerFraudSuspected:disposable_email_domain=60",
             "schemaVersion": "1.0",
             "correlationId": "request",
             "occurredAt": "2026-11-23T10:30:42.123000Z",
@@ -107,6 +107,17 @@ def test_window_is_open_at_its_start(runtime: Runtime, published: Published) -> 
     runtime.invoke(FUNCTION, a_batch(validated("c3", day + moment / 2, email="y@example.com", phone=PHONE)))
 
     assert suspected(published).keys() == {"c3"}
+
+
+def test_suspicion_with_more_reasons_has_another_id(runtime: Runtime, published: Published) -> None:
+    events = [validated(f"c{number}", timedelta(hours=number), phone=PHONE) for number in range(2)]
+    eve = validated("eve", timedelta(hours=3), email="ada@mailinator.com", phone=PHONE)
+
+    runtime.invoke(FUNCTION, a_batch(eve, eve, events[0], eve, events[1], *events, eve))
+
+    ids = [event["detail"]["metadata"]["eventId"] for event in published()]
+    assert ids == sorted(ids, key=len)  # the second id names one rule more
+    assert (len(set(ids)), suspected(published)["eve"][0]) == (2, 100)
 
 
 @pytest.mark.slow

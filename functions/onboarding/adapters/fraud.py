@@ -61,7 +61,7 @@ def suspicions(
 ) -> Iterator[CustomerFraudSuspected]:
     """Yield this customer's suspicion, if any, and those of later customers who share a value.
 
-    Call it after `record`. A customer's suspicion always has the same eventId.
+    Call it after `record`. A customer's suspicion has the same eventId as long as its reasons are the same.
     """
     table = _Table(dynamodb, table_name)
     for one in (findings, *table.behind(findings)):
@@ -73,6 +73,7 @@ def suspicions(
                 one.customer_id,
                 correlation_id=one.correlation_id,
                 occurred_at=one.validated_at,
+                variant=",".join(sorted(f"{reason.rule}={reason.weight}" for reason in reasons)),
                 score=score,
                 reasons=reasons,
             )

@@ -18,7 +18,7 @@ SOURCE = "custom.customerService"
 class Metadata(Message):
     """What every event says about itself. An event that is published again has the same eventId."""
 
-    event_id: Annotated[str, Field(description="{customerId}:{detail-type}")]
+    event_id: Annotated[str, Field(description="{customerId}:{detail-type}; a suspicion's names its rules too")]
     schema_version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
     correlation_id: str
     occurred_at: AwareDatetime
@@ -33,10 +33,15 @@ class Event(Message):
     metadata: Metadata
 
     @classmethod
-    def of(cls, customer_id: str, *, correlation_id: str, occurred_at: datetime, **fields: object) -> Self:
-        """Build the event with its metadata; raises `pydantic.ValidationError` if a field has the wrong type."""
+    def of(
+        cls, customer_id: str, *, correlation_id: str, occurred_at: datetime, variant: str = "", **fields: object
+    ) -> Self:
+        """Build the event with its metadata; raises `pydantic.ValidationError` if a field has the wrong type.
+
+        The `variant` tells events of one customer and type apart.
+        """
         metadata = Metadata(
-            event_id=f"{customer_id}:{cls.__name__}",
+            event_id=":".join(filter(None, (customer_id, cls.__name__, variant))),
             schema_version=cls.VERSION,
             correlation_id=correlation_id,
             occurred_at=occurred_at,
@@ -127,7 +132,10 @@ class FraudReason(Message):
 
 
 class CustomerFraudSuspected(Event):
-    """A customer's score reached the threshold. It decides nothing: a person or another consumer follows up."""
+    """A customer's score reached the threshold. It decides nothing: a person or another consumer follows up.
+
+    An earlier customer whose event comes late can add a reason: it is published again, under another eventId.
+    """
 
     score: int
     reasons: Annotated[list[FraudReason], Field(min_length=1)]
