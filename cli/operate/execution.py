@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from cli import NotPossible
-from cli.aws.executions import execution_arn
 from cli.aws.stack import Stack
+from onboarding.adapters.workflow import execution_arn
 from onboarding.domain.registration import Registration
 
 if TYPE_CHECKING:

@@ -1,18 +1,20 @@
 """GET /api/customers/{customerId}/onboarding: the onboarding's status."""
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding.adapters import timelines
+from onboarding.adapters import looks, timelines
 from onboarding.domain.status import onboarding_from
-from onboarding.runtime import api, aws, environment
+from onboarding.runtime import api, aws, environment, failures
 
 
 class Settings(environment.Settings):
     timelines_table: str
+    state_machine_arn: str
     allowed_origin: str
 
 
@@ -20,6 +22,9 @@ settings = Settings.read()
 POLL_AFTER_SECONDS = 2
 logger = Logger(use_rfc3339=True, utc=True)
 dynamodb = aws.client("dynamodb")
+# The answer waits for these, and doesn't depend on them.
+hurried_dynamodb = aws.client("dynamodb", hurried=True)
+sfn = aws.client("stepfunctions", hurried=True)
 
 
 @api.endpoint(
@@ -34,13 +39,24 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     customer_id = api.customer_id_in(event)
     logger.append_keys(customer_id=customer_id)
     entries = timelines.entries_of(customer_id, dynamodb=dynamodb, table_name=settings.timelines_table)
-    if not entries:
+    with (
+        suppress(*aws.FAILURES, looks.LookFailed),
+        failures.logged(logger, looks.LookFailed),
+    ):  # then what is known counts
+        entries = looks.look(
+            entries,
+            sfn=sfn,
+            state_machine_arn=settings.state_machine_arn,
+            dynamodb=hurried_dynamodb,
+            table_name=settings.timelines_table,
+        )
+    onboarding = onboarding_from(customer_id, entries)
+    if not onboarding.timeline:
         raise api.RequestRefused(
             HTTPStatus.NOT_FOUND,
             "No onboarding with this id. If it was accepted a moment ago, try again shortly.",
             retry_after=POLL_AFTER_SECONDS,
         )
-    onboarding = onboarding_from(customer_id, entries)
     logger.info("Status answered", status=onboarding.status)
     headers = {} if onboarding.has_ended else {"Retry-After": str(POLL_AFTER_SECONDS)}
     return api.respond_if_changed(event, onboarding, **headers)

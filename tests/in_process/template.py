@@ -232,7 +232,7 @@ def _attribute(name: str, attribute: str) -> str:
     match attribute:
         case "Arn":
             return arn_of(name)
-        case "QueueName":
+        case "QueueName" | "Name":
             return name_of(name)
         case "Version":
             return "1"

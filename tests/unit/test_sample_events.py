@@ -20,12 +20,12 @@ from tests.unit.test_unexpected_errors import counted
 
 NAMES = sorted(path.relative_to(SAMPLES).with_suffix("").as_posix() for path in SAMPLES.glob("*/*.json"))
 # What is invoked first: a function and its event.
-ONBOARDED = ("track_onboarding", sample("track_onboarding/onboarded-in-any-order-and-twice"))
+REGISTERED = ("track_onboarding", sample("track_onboarding/registered"))
 BEFORE = {
     "create_account/waiting-for-address": ("create_account", sample("create_account/plain")),
     "cancel_account/plain": ("create_account", sample("cancel_account/plain")),
-    "get_onboarding/plain": ONBOARDED,
-    "get_onboarding/if-none-match": ONBOARDED,
+    "get_onboarding/plain": REGISTERED,
+    "get_onboarding/if-none-match": REGISTERED,
 }
 # An answer's status with the field and code of its errors; or what a task raises; or the messages that fail.
 OUTCOMES: dict[str, Any] = {

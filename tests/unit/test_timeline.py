@@ -1,14 +1,15 @@
 """The status and the timeline that events make, in any order and with gaps."""
 
 import json
-from itertools import permutations
+from datetime import timedelta
+from itertools import pairwise, permutations
 from typing import Any
 
 import pytest
 
 from onboarding.adapters import timelines
 from onboarding.domain import events
-from onboarding.domain.status import Entry, onboarding_from
+from onboarding.domain.status import Entry, next_look, onboarding_from
 from tests.invocations import OCCURRED_AT, an_envelope, an_event, an_execution_change
 
 CUSTOMER = "ada"
@@ -149,3 +150,24 @@ def test_entry_of_newer_release_is_hidden(entry: Entry, change: dict[str, str]) 
     unknown = entry.model_copy(update=change)
 
     assert onboarding_from(CUSTOMER, [REGISTERED, unknown]) == onboarding_from(CUSTOMER, [REGISTERED])
+
+
+def test_looks_grow_rarer_without_news() -> None:
+    looks: list[Entry] = []
+    for minute in range(24 * 60):
+        look = next_look([REGISTERED, VALIDATED, *looks[-1:]], VALIDATED.occurred_at + timedelta(minutes=minute))
+        looks += [look] if look else []
+
+    pauses = [(after.occurred_at - before.occurred_at) / timedelta(minutes=1) for before, after in pairwise(looks)]
+    assert looks[0].occurred_at == VALIDATED.occurred_at + timedelta(minutes=2)
+    assert pauses == sorted(pauses)
+    assert {pauses[0], pauses[-1]} == {2, 15}
+    assert onboarding_from(CUSTOMER, [REGISTERED, *looks]) == onboarding_from(CUSTOMER, [REGISTERED])
+
+
+@pytest.mark.parametrize("name", ["onboarded", "bounced", "invalid", "taken"])
+def test_ended_onboarding_needs_no_look(name: str) -> None:
+    later = OCCURRED_AT + timedelta(days=1)
+
+    assert next_look(COURSES[name][0], later) is None
+    assert next_look(COURSES["failed"][0], later)  # it may be redriven

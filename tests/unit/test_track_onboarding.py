@@ -44,7 +44,11 @@ def test_event_is_kept_by_customer_and_id(runtime: Runtime, timelines_table: Tab
 
     at, failed_at = "2026-11-23T10:30:42.123000Z", "2026-11-23T10:31:00.123000Z"
     entries = [
-        {"eventId": FAILED["id"], "type": "ExecutionFailed", "occurredAt": failed_at},
+        {
+            "eventId": "ada:ExecutionFailed:2026-11-23T10:31:00.123+00:00",
+            "type": "ExecutionFailed",
+            "occurredAt": failed_at,
+        },
         {"eventId": "ada:CustomerRegistered", "type": "CustomerRegistered", "occurredAt": at},
         {
             "eventId": "ada:CustomerAccountCreated",

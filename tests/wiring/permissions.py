@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from tests import invocations
 from tests.in_process import aws, functions, template
 from tests.in_process.functions import Function
+from tests.unit.test_sample_events import BEFORE
 from tests.wiring.definition import INVOKE, PUT_EVENTS, rendered, states
 
 
@@ -92,11 +93,13 @@ def called(function: Function) -> frozenset[Permission]:
 
 @cache
 def _calls() -> dict[str, list[aws.Call] | None]:
-    """The calls of AWS of each function, in one stack; None where it fails with each sample."""
-    found: dict[str, list[aws.Call] | None] = {}
-    with aws.stack():
-        for function in sorted(functions.modules(), key=list(functions.COMPENSATIONS.values()).count):  # after the rest
-            found[function] = None
+    """The calls of AWS of each function, in a stack of its own; None where it fails with each sample."""
+    found: dict[str, list[aws.Call] | None] = dict.fromkeys(functions.modules())
+    for function in found:
+        with aws.stack():
+            for before in (it for name, it in BEFORE.items() if name.startswith(f"{function}/")):
+                with suppress(Exception):
+                    functions.invoke(*before)
             with aws.recorded() as calls:
                 for path in sorted((invocations.SAMPLES / function).glob("*.json")) * 2:
                     with suppress(Exception):  # what was called before a bad sample was refused counts
@@ -135,6 +138,8 @@ def _permissions(call: aws.Call) -> Iterator[Permission]:
             # The identity that is verified may be the address, its domain or a parent of that; a recipient's counts too
             # where it is the account's own. https://docs.aws.amazon.com/ses/latest/dg/control-user-access.html
             resources.add(f"arn:{template.PARTITION}:ses:{own}:identity/*")
+        case ("states", _, {"executionArn": arn}):  # any execution of the state machine
+            resources = {f"{arn.rpartition(':')[0]}:*"}
         case ("ssm", _, {"Name": name}):  # all settings, or all credentials: which systems there are is configured
             resources = {f"arn:{template.PARTITION}:ssm:{own}:parameter{name.rpartition('/')[0]}/*"}
         case ("secretsmanager", _, {"SecretId": name}):

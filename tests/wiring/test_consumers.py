@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 
+from onboarding.adapters.workflow import execution_arn
 from tests.in_process import functions, template
 from tests.in_process.functions import Function
 from tests.wiring import permissions, report
@@ -17,7 +18,10 @@ BLOCKS = {
 }
 # The one thing of the workflow's that a consumer changes: SES's reports settle what became of an e-mail.
 RECORD = permissions.Permission("dynamodb:UpdateItem", template.arn_of("IdempotencyTable"))
-SHARED = {"publish_email_feedback": {RECORD}}
+# And the one that a consumer asks for: what became of an execution that is silent.
+EXECUTIONS = execution_arn(template.arn_of("CustomerOnboardingStateMachine"), "*")
+LOOK = permissions.Permission("states:DescribeExecution", EXECUTIONS)
+SHARED = {"publish_email_feedback": {RECORD}, "track_onboarding": {LOOK}}
 each_consumer = pytest.mark.parametrize("name", BLOCKS)
 
 

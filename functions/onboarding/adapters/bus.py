@@ -42,7 +42,6 @@ class Envelope(Message):
     https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
     """
 
-    id: str
     source: str
     detail_type: Annotated[str, Field(alias="detail-type")]
     time: AwareDatetime

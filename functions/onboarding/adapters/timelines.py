@@ -1,6 +1,9 @@
-"""The timelines table: the events of each customer's onboarding, each once, without personal data."""
+"""The timelines table: the events of each customer's onboarding, each once, without personal data.
 
-from datetime import UTC
+The last look at the execution is an entry too, which the public doesn't see; so is the last look at any execution.
+"""
+
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import AwareDatetime, model_validator
@@ -9,10 +12,12 @@ from onboarding.adapters.bus import Envelope
 from onboarding.domain.events import Event
 from onboarding.domain.meanings import TRACKED
 from onboarding.domain.models import CustomerId, Message
-from onboarding.domain.status import CHANGES, Entry
+from onboarding.domain.status import Entry
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+_ANY_CUSTOMER = "*"  # no customerId
 
 
 class ExecutionChange(Message):
@@ -42,7 +47,8 @@ def read(body: str) -> Entry | None:
     """
     envelope = Envelope.model_validate_json(body)
     if envelope.source == "aws.states":
-        return _of_execution(ExecutionChange.model_validate(envelope.detail), envelope.id)
+        change = ExecutionChange.model_validate(envelope.detail)
+        return Entry.of_change(change.name, change.status, change.changed_at)
     event = envelope.event
     return _of_event(event) if isinstance(event, TRACKED) else None
 
@@ -52,23 +58,15 @@ def keep(entry: Entry, *, dynamodb: "DynamoDBClient", table_name: str) -> bool:
 
     Returns whether it changed anything.
     """
-    # Of fixed length, so that texts sort as times do.
-    occurred_at = entry.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
-    try:
-        dynamodb.put_item(
-            TableName=table_name,
-            Item={
-                "customerId": {"S": entry.customer_id},
-                "eventId": {"S": entry.event_id},
-                "occurredAt": {"S": occurred_at},
-                "entry": {"S": entry.model_dump_json(by_alias=True, exclude_none=True)},
-            },
-            ConditionExpression="attribute_not_exists(eventId) OR occurredAt > :occurredAt",
-            ExpressionAttributeValues={":occurredAt": {"S": occurred_at}},
-        )
-    except dynamodb.exceptions.ConditionalCheckFailedException:
-        return False
-    return True
+    return _put(entry, ">", entry.occurred_at, dynamodb, table_name)
+
+
+def claim(look: Entry, pause: timedelta, *, dynamodb: "DynamoDBClient", table_name: str) -> bool:
+    """Keep a look in place of the customer's last; False if too short a time has passed since one at any customer."""
+    at_any = look.model_copy(update={"customer_id": _ANY_CUSTOMER})
+    return _put(at_any, "<", look.occurred_at - pause, dynamodb, table_name) and _put(
+        look, "<", look.occurred_at, dynamodb, table_name
+    )
 
 
 def entries_of(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> list[Entry]:
@@ -95,6 +93,30 @@ def erase(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> i
     return len(entries)
 
 
+def _put(entry: Entry, comparison: str, time: datetime, dynamodb: "DynamoDBClient", table_name: str) -> bool:
+    """Put an entry if there is none with its eventId, or if the time of that compares with this one."""
+    try:
+        dynamodb.put_item(
+            TableName=table_name,
+            Item={
+                "customerId": {"S": entry.customer_id},
+                "eventId": {"S": entry.event_id},
+                "occurredAt": {"S": _moment(entry.occurred_at)},
+                "entry": {"S": entry.model_dump_json(by_alias=True, exclude_none=True)},
+            },
+            ConditionExpression=f"attribute_not_exists(eventId) OR occurredAt {comparison} :time",
+            ExpressionAttributeValues={":time": {"S": _moment(time)}},
+        )
+    except dynamodb.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
+def _moment(time: datetime) -> str:
+    """Of fixed length, so that texts sort as times do."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 def _of_event(event: Event) -> Entry:
     kept = event.model_dump(include={"customer_id", "account_id", "reason", "errors"})
     return Entry(
@@ -104,7 +126,3 @@ def _of_event(event: Event) -> Entry:
         correlation_id=event.metadata.correlation_id,
         **kept,
     )
-
-
-def _of_execution(change: ExecutionChange, event_id: str) -> Entry:
-    return Entry(type=CHANGES[change.status], event_id=event_id, customer_id=change.name, occurred_at=change.changed_at)

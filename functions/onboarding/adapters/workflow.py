@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 _LONGEST_TRACE_HEADER = 256
 
 
+def execution_arn(state_machine_arn: str, customer_id: str) -> str:
+    """The ARN of the customer's execution, which need not exist."""
+    return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{customer_id}"
+
+
 def start_execution(
     registration: Registration, *, trace_header: str | None, sfn: SFNClient, state_machine_arn: str
 ) -> bool:

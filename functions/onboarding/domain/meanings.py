@@ -77,7 +77,13 @@ MEANINGS: dict[tuple[type[Event], str | None], Meaning] = {
 }
 # The events that a timeline keeps, in the workflow's order: those that the public sees.
 TRACKED = tuple(dict.fromkeys(event for (event, _), meaning in MEANINGS.items() if meaning.public))
-_BY_NAME = {(event.__name__, reason): meaning for (event, reason), meaning in MEANINGS.items()}
+_BY_NAME = {(event.__name__, reason): meaning for (event, reason), meaning in MEANINGS.items()} | {
+    # An execution's output, where its last event isn't tracked yet.
+    ("ExecutionSucceeded", "ONBOARDED"): Meaning("ONBOARDED", "SENT"),
+    ("ExecutionSucceeded", "UNDELIVERABLE"): Meaning("ONBOARDED_WITHOUT_EMAIL", "UNDELIVERABLE"),
+    ("ExecutionSucceeded", "UNKNOWN"): Meaning("ONBOARDED_WITHOUT_EMAIL", "UNKNOWN"),
+    ("ExecutionSucceeded", "REJECTED"): Meaning("REJECTED"),
+}
 
 
 def meaning_of(event_type: str, reason: str | None) -> Meaning:

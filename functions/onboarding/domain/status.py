@@ -3,8 +3,9 @@
 It is recomputed on each read from the events seen so far, so repeats, another order and gaps don't matter.
 """
 
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field
 
@@ -18,9 +19,14 @@ CHANGES = {
     "TIMED_OUT": "ExecutionTimedOut",
     "ABORTED": "ExecutionAborted",
     "RUNNING": "ExecutionRedriven",
+    "SUCCEEDED": "ExecutionSucceeded",
 }
 _STOPS = {"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
 _ORDER = [*(event.__name__ for event in TRACKED), *CHANGES.values()]
+# A look at the execution itself, which is hidden. The pause between two is a quarter of the time without news, within
+# these limits.
+_LOOK = "ExecutionDescribed"
+_SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=2), timedelta(minutes=15)
 # The strongest wins, which is the last of these: an outcome of the workflow outweighs a failure of its execution.
 _STRENGTH: list[Status] = [
     "REGISTERED",
@@ -62,12 +68,25 @@ class Entry(Message):
     reason: str | None = None
     errors: list[FieldError] | None = None
 
+    @classmethod
+    def of_change(cls, customer_id: str, status: str, changed_at: datetime, **fields: str | None) -> Self:
+        """The entry for a change of the execution, the same if it was announced and if it was found by a look."""
+        at = changed_at.astimezone(UTC).isoformat(timespec="milliseconds")
+        kind = CHANGES[status]
+        return cls(
+            type=kind,
+            event_id=f"{customer_id}:{kind}:{at}",
+            customer_id=customer_id,
+            occurred_at=datetime.fromisoformat(at),
+            **fields,
+        )
+
 
 class Step(Message):
     """A step of the onboarding.
 
-    Its type is the event's, or Step Functions' ExecutionFailed, ExecutionTimedOut, ExecutionAborted or
-    ExecutionRedriven. Every rejection is CustomerRejected.
+    Its type is the event's, or Step Functions' ExecutionFailed, ExecutionTimedOut, ExecutionAborted, ExecutionRedriven
+    or ExecutionSucceeded. Every rejection is CustomerRejected.
     """
 
     type: str
@@ -108,6 +127,23 @@ def onboarding_from(customer_id: str, entries: Iterable[Entry]) -> Onboarding:
         welcome_email=welcome_email,
         timeline=[_step(entry, shown_as) for entry in happened if (shown_as := _public(entry))],
     )
+
+
+def next_look(entries: Sequence[Entry], now: datetime) -> Entry | None:
+    """Return the look at the execution that is due now; None if none is.
+
+    A look is due while an onboarding can go on, which a failed one can by a redrive, and is without news.
+    """
+    news = [entry.occurred_at for entry in entries if entry.type != _LOOK]
+    if not news:
+        return None
+    customer_id = entries[0].customer_id
+    if onboarding_from(customer_id, entries).status in _ENDS - {"FAILED"}:
+        return None
+    pause = min(max((now - max(news)) / 4, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+    if now - max(entry.occurred_at for entry in entries) < pause:
+        return None
+    return Entry(customer_id=customer_id, event_id=_LOOK, type=_LOOK, occurred_at=now)
 
 
 def _meaning(entry: Entry) -> Meaning:

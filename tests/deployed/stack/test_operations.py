@@ -12,12 +12,12 @@ import pytest
 
 from cli import NotPossible
 from cli.__main__ import commands as onboarding
-from cli.aws.executions import execution_arn
 from cli.aws.stack import Stack
 from cli.downstream.partner import Fault, FaultKind, Partner
 from cli.machine.polling import back_off
 from cli.operate import customers, dead_letters, execution
 from cli.operate.trace import Visit, trace
+from onboarding.adapters.workflow import execution_arn
 from tests.customers import a_customer
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from cli.aws.executions import execution_arn
 from cli.downstream.partner import Partner
+from onboarding.adapters.workflow import execution_arn
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import Onboardings
 from tests.unit.personal_data import SHORTEST, found

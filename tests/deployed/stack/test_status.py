@@ -3,15 +3,17 @@
 import json
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
 from cli.downstream.partner import Fault, FaultKind, Partner
 from cli.machine.polling import back_off
+from onboarding.domain.events import CustomerRegistered
 from onboarding.domain.registration import Registration
 from tests.customers import a_customer, an_address
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
-from tests.invocations import a_registration, sample
+from tests.invocations import a_registration, an_envelope, an_event, sample
 
 
 def steps(onboarding: Mapping[str, Any]) -> list[str]:
@@ -83,6 +85,27 @@ def test_stopped_execution_has_failed(onboardings: Onboardings, partners: Mappin
 
     assert "ExecutionAborted" in steps(onboarding)
     assert registration.data.email not in json.dumps(onboarding)
+
+
+def test_unannounced_end_is_in_the_status(onboardings: Onboardings) -> None:
+    session, customer_id = onboardings.stack.session, f"unannounced-{uuid4()}"
+    events, rule = session.client("events"), onboardings.physical_id("TrackStopsRule")
+    registered = json.dumps(an_envelope(an_event(CustomerRegistered, customer_id)))  # days ago
+    events.disable_rule(Name=rule)
+    try:
+        onboardings.sfn.start_execution(  # it fails at once
+            stateMachineArn=onboardings.stack.outputs["StateMachineArn"], name=customer_id, input="{}"
+        )
+        onboardings.await_end(customer_id)
+        session.client("sqs").send_message(
+            QueueUrl=onboardings.physical_id("TrackOnboardingQueue"), MessageBody=registered
+        )
+
+        onboarding = onboardings.await_status(customer_id, "FAILED")
+    finally:
+        events.enable_rule(Name=rule)
+
+    assert steps(onboarding) == ["CustomerRegistered", "ExecutionFailed"]
 
 
 def test_later_bounce_is_in_the_status(onboardings: Onboardings) -> None:

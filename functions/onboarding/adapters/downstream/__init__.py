@@ -13,13 +13,13 @@ import json
 import pkgutil
 import time
 from functools import partial
-from http import HTTPStatus
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 from pydantic import ConfigDict
 
+from onboarding.adapters.outages import is_transient
 from onboarding.domain.errors import DownstreamUnavailable
 from onboarding.domain.models import Message
 
@@ -133,11 +133,3 @@ class Documents:
                     raise DownstreamUnavailable(type(error).__name__) from None
             self._cached[name] = document, time.time() + CACHE_SECONDS
         return document
-
-
-def is_transient(error: ClientError | ConnectionError | HTTPClientError) -> bool:
-    """Whether AWS throttles, fails or is unreachable; else the fault is ours, such as a missing permission."""
-    if not isinstance(error, ClientError):
-        return True
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return "Throttl" in error.response["Error"]["Code"] or status >= HTTPStatus.INTERNAL_SERVER_ERROR

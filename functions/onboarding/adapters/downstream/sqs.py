@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 from pydantic import Field
 
-from onboarding.adapters.downstream import is_transient
+from onboarding.adapters.outages import is_transient
 from onboarding.domain.errors import DownstreamUnavailable, UnexpectedAnswer
 from onboarding.domain.models import Message
 

@@ -1,0 +1,72 @@
+"""Looks at executions: Step Functions announces a change as best it can, and what it didn't announce is found here.
+
+https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
+
+from onboarding.adapters import timelines
+from onboarding.adapters.outages import is_transient
+from onboarding.adapters.workflow import execution_arn
+from onboarding.domain.status import CHANGES, Entry, next_look
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+# At most five looks a second, at all customers together: DescribeExecution's quota is ten in most regions, and the
+# runbook's commands need it too. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+_BETWEEN_LOOKS = timedelta(milliseconds=200)
+
+
+class LookFailed(Exception):
+    """AWS throttles, fails or is unreachable. The message is the name of its error."""
+
+
+def look(
+    entries: list[Entry], *, sfn: SFNClient, state_machine_arn: str, dynamodb: DynamoDBClient, table_name: str
+) -> list[Entry]:
+    """Look at a customer's execution, if that is due; return the entries with its change, which is kept.
+
+    Raises:
+        LookFailed: it is not repeated before the next one is due.
+        botocore.exceptions.ClientError: AWS refused.
+    """
+    due = next_look(entries, datetime.now(UTC))
+    if due is None:
+        return entries
+    try:
+        if not timelines.claim(due, _BETWEEN_LOOKS, dynamodb=dynamodb, table_name=table_name):
+            return entries
+        change = _change_of(due.customer_id, sfn, state_machine_arn)
+        # Releases up to 1.0 kept an announced change under another eventId.
+        if change is None or (change.type, change.occurred_at) in {(it.type, it.occurred_at) for it in entries}:
+            return entries
+        timelines.keep(change, dynamodb=dynamodb, table_name=table_name)
+    except (ClientError, ConnectionError, HTTPClientError) as error:
+        if not is_transient(error):
+            raise
+        raise LookFailed(type(error).__name__) from None
+    return [*entries, change]
+
+
+def _change_of(customer_id: str, sfn: SFNClient, state_machine_arn: str) -> Entry | None:
+    """When and how the customer's execution ended or was redriven; None if it did neither, or no longer exists."""
+    try:
+        execution = sfn.describe_execution(executionArn=execution_arn(state_machine_arn, customer_id))
+    except sfn.exceptions.ExecutionDoesNotExist:
+        return None
+    status = execution["status"]
+    changed_at = execution.get("redriveDate") if status == "RUNNING" else execution.get("stopDate")
+    if changed_at is None or status not in CHANGES:
+        return None
+    output = json.loads(execution.get("output", "{}"))
+    outcome = output.get("status")  # a rejection's reason would reveal who is a customer
+    reason = output.get("reason") if outcome == "ONBOARDED_WITHOUT_EMAIL" else outcome
+    return Entry.of_change(customer_id, status, changed_at, reason=reason, account_id=output.get("accountId"))
