@@ -27,6 +27,13 @@ OUT_OF_REACH = [
 DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "Not for arn:aws:sqs:…"}}, "Any")
 
 
+def conflict(dynamodb: Any) -> Any:
+    """Another transaction is in the way of the first item."""
+    reasons = [{"Code": "TransactionConflict"}, {"Code": "None"}]
+    error = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+    return dynamodb.exceptions.TransactionCanceledException(error, "TransactWriteItems")
+
+
 @contextmanager
 def refusing(
     client: Any, method: str, code: str, message: str = "", status: int = 400, **fields: Any

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
-from onboarding.adapters import accounts
+from onboarding.adapters import transactions
 from onboarding.domain.errors import EmailAlreadyRegistered, EmailClaimPending
 from tests.customers import a_customer
 from tests.invocations import a_customer_task
 from tests.unit.deployment import Functions
-from tests.unit.faults import failing, refusing
+from tests.unit.faults import conflict, failing, refusing
 from tests.unit.runtime import Runtime
 from tests.unit.table import Table
 
@@ -90,13 +90,10 @@ def test_claim_of_a_missing_account_is_pending(runtime: Runtime, functions: Func
 def test_transaction_in_conflict_is_repeated(
     runtime: Runtime, functions: Functions, customers_table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accounts, "time", SimpleNamespace(sleep=lambda _: None))
-    dynamodb, reasons = functions[FUNCTION].dynamodb, [{"Code": "TransactionConflict"}, {"Code": "None"}]
-    conflict = dynamodb.exceptions.TransactionCanceledException(
-        {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}, "TransactWriteItems"
-    )
+    monkeypatch.setattr(transactions, "time", SimpleNamespace(sleep=lambda _: None))
+    dynamodb = functions[FUNCTION].dynamodb
 
-    with failing(dynamodb, "TransactWriteItems", conflict, conflict):
+    with failing(dynamodb, "TransactWriteItems", *[conflict(dynamodb)] * 2):
         created = runtime.invoke(FUNCTION, a_customer_task(customerId="ada"))
 
     assert customers_table.items["CUSTOMER#ada"]["accountId"] == {"S": created["accountId"]}

@@ -16,7 +16,7 @@ from onboarding.domain.models import CustomerData
 from tests.customers import a_customer
 from tests.invocations import OCCURRED_AT, a_batch, an_envelope, an_event, failures
 from tests.unit.deployment import Functions
-from tests.unit.faults import failing
+from tests.unit.faults import conflict, failing
 from tests.unit.runtime import Runtime
 from tests.unit.table import Table
 
@@ -175,6 +175,16 @@ def test_kept_items_expire_and_are_not_personal(runtime: Runtime, fraud_table: T
     assert [it for it in (PHONE, "ada@", "example.com", "Lovelace", "London", "james") if it in kept] == []
     expiries = {item["expiresAt"]["N"] for item in fraud_table.items.values()}
     assert expiries == {str(int((OCCURRED_AT + timedelta(days=15)).timestamp()))}
+
+
+def test_second_delivery_at_once_is_no_fault(runtime: Runtime, functions: Functions, published: Published) -> None:
+    event, dynamodb = a_batch(validated("eve", email="ada@mailinator.com")), functions[FUNCTION].dynamodb
+
+    with failing(dynamodb, "TransactWriteItems", conflict(dynamodb)):
+        assert runtime.invoke(FUNCTION, event) == failures()
+
+    assert suspected(published).keys() == {"eve"}
+    assert [line["level"] for line in runtime.log if line["level"] != "INFO"] == []
 
 
 @pytest.mark.parametrize("operation", ["TransactWriteItems", "Query"])

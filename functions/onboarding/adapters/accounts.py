@@ -6,13 +6,13 @@ claim on an e-mail address. One transaction writes both, which makes the address
 
 from __future__ import annotations
 
-import time
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from onboarding.adapters.transactions import transact
 from onboarding.domain.errors import AccountCancelled, EmailAlreadyRegistered, EmailClaimPending
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from onboarding.domain.models import CustomerData
 
 _KEY = "pk"
-_ATTEMPTS = 4
 _CONDITION_FAILED = "ConditionalCheckFailed"
 
 
@@ -64,7 +63,7 @@ def create_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
     }
     email = {_KEY: f"EMAIL#{email_key(customer.email)}", "customerId": customer_id}
     try:
-        _transact([_put_once(account, table_name), _put_once(email, table_name)], dynamodb)
+        transact([_put_once(account, table_name), _put_once(email, table_name)], dynamodb)
     except dynamodb.exceptions.TransactionCanceledException as error:
         account_refused, email_refused = error.response["CancellationReasons"]
         if account_refused["Code"] == _CONDITION_FAILED:  # an earlier call created it
@@ -109,7 +108,7 @@ def cancel_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
         }
     }
     try:
-        _transact([cancel, free], dynamodb)
+        transact([cancel, free], dynamodb)
     except dynamodb.exceptions.TransactionCanceledException as error:
         refused: Mapping[str, Any] = error.response["CancellationReasons"][0]
         if refused.get("Item", {}).get("status") != {"S": "CANCELLED"}:  # an earlier call cancelled it
@@ -155,20 +154,6 @@ def erase(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> int
         pass  # the address was freed, and may be another customer's by now
     dynamodb.delete_item(TableName=table_name, Key={_KEY: {"S": f"CUSTOMER#{customer_id}"}})
     return erased
-
-
-def _transact(items: list[TransactWriteItemTypeDef], dynamodb: DynamoDBClient) -> None:
-    """Write in one transaction; try again where only another transaction was in the way."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            dynamodb.transact_write_items(TransactItems=items)
-        except dynamodb.exceptions.TransactionCanceledException as error:
-            codes = {reason["Code"] for reason in error.response["CancellationReasons"]}
-            if attempt == _ATTEMPTS or not codes <= {"None", "TransactionConflict"}:
-                raise
-            time.sleep(attempt * 0.05)
-        else:
-            return
 
 
 def _put_once(item: dict[str, Any], table_name: str) -> TransactWriteItemTypeDef:

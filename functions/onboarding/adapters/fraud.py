@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from onboarding.adapters.transactions import transact
 from onboarding.domain.events import CustomerFraudSuspected, FraudReason
 from onboarding.domain.fraud import RULES, Findings, Sighting, moment
 
@@ -46,7 +47,7 @@ def record(findings: Findings, *, dynamodb: "DynamoDBClient", table_name: str) -
         for item in items
     ]
     try:
-        dynamodb.transact_write_items(TransactItems=puts)
+        transact(puts, dynamodb)
     except dynamodb.exceptions.TransactionCanceledException as error:
         first = error.response["CancellationReasons"][0]
         if first["Code"] != "ConditionalCheckFailed":
