@@ -134,7 +134,7 @@ class FraudReason(Message):
 class CustomerFraudSuspected(Event):
     """A customer's score reached the threshold. It decides nothing: a person or another consumer follows up.
 
-    An earlier customer whose event comes late can add a reason: it is published again, under another eventId.
+    A late event can add a reason: then it is published again under another eventId, and the higher score holds.
     """
 
     score: int
