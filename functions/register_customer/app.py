@@ -73,4 +73,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     )
     logger.info("Registration accepted")
     metrics.add_metric("RegistrationAccepted", MetricUnit.Count, 1)
-    return api.respond(HTTPStatus.ACCEPTED, accepted, Location=api.onboarding_of(accepted.customer_id))
+    location = api.onboarding_of(accepted.customer_id, posted_to=event["path"])
+    return api.respond(HTTPStatus.ACCEPTED, accepted, Location=location)

@@ -75,8 +75,9 @@ def test_customer_id_of_a_key_never_changes() -> None:
 
 
 @pytest.mark.parametrize("base", ["https://a1b2.execute-api.us-east-1.amazonaws.com/v1", "https://api.example.com"])
-def test_location_works_under_any_base_path(base: str) -> None:
-    assert urljoin(f"{base}/api/customers", onboarding_of("ada")) == f"{base}/api/customers/ada/onboarding"
+@pytest.mark.parametrize("path", ["/api/customers", "/api/customers/"])
+def test_location_works_under_any_base_path(base: str, path: str) -> None:
+    assert urljoin(f"{base}{path}", onboarding_of("ada", path)) == f"{base}/api/customers/ada/onboarding"
 
 
 @pytest.mark.parametrize(("first", "second"), [(None, None), (KEY, f"{KEY}-2")])

@@ -83,6 +83,8 @@ def test_preflight_allows_what_the_path_takes(body: dict[str, dict[str, Any]]) -
     described = json.loads(openapi())["paths"].values()
     parameters = [it for path in described for operation in path.values() for it in operation.get("parameters", [])]
     sent = {"content-type", "x-api-key", *(it["name"].lower() for it in parameters if it["in"] == "header")}
+    # A page that is traced sends them: https://www.w3.org/TR/trace-context/ and https://www.w3.org/TR/baggage/
+    sent |= {"traceparent", "tracestate", "baggage"}
     readable = {it.environment.get("ALLOWED_ORIGIN", _origin().strip("'")) for it in functions.deployed().values()}
     assert readable == {_origin().strip("'")}, "template.yaml: a function's ALLOWED_ORIGIN"
     for path, operations in body["paths"].items():
@@ -106,7 +108,7 @@ def test_only_analytics_need_a_signature(body: dict[str, dict[str, Any]]) -> Non
 
 
 def test_location_header_is_the_status_route(body: dict[str, dict[str, Any]]) -> None:
-    path = urljoin("/api/customers", onboarding_of("{customerId}"))
+    path = urljoin("/api/customers", onboarding_of("{customerId}", "/api/customers"))
 
     assert "function:GetOnboardingFunction:live/" in _integration(body, path, "get")["uri"]
 

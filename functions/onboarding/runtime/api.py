@@ -189,13 +189,14 @@ def _day(query: dict[str, str], name: str, errors: list[FieldError]) -> date | N
     return day
 
 
-def onboarding_of(customer_id: str) -> str:
-    """Return the URL of a customer's onboarding, relative to the URL that the registration was posted to.
+def onboarding_of(customer_id: str, posted_to: str) -> str:
+    """Return the URL of a customer's onboarding, relative to the path that the registration was posted to.
 
     A relative URL works behind any prefix: a stage, or a custom domain's base path.
     https://www.rfc-editor.org/rfc/rfc9110#name-location
     """
-    return f"customers/{customer_id}/onboarding"
+    collection = "" if posted_to.endswith("/") else "customers/"
+    return f"{collection}{customer_id}/onboarding"
 
 
 def respond(status: int, document: Message, **headers: str) -> Response:
