@@ -8,6 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
 from typing import Any
@@ -109,7 +110,7 @@ def written() -> Document:
 
 
 @cache
-def transformed() -> Document:
+def transformed(parameters: frozenset[tuple[str, str]] = frozenset()) -> Document:
     """The template as CloudFormation, by SAM's own translator, which takes a second to import."""
     from samtranslator.translator.transform import transform  # type: ignore[import-untyped]  # noqa: PLC0415
 
@@ -120,7 +121,15 @@ def transformed() -> Document:
     for machine in _properties(template["Resources"], "AWS::Serverless::StateMachine").values():
         machine["DefinitionUri"] = "s3://bucket/definition"
     with patch.dict(os.environ, AWS_DEFAULT_REGION=REGION):
-        return dict(transform(template, {}, managed_policy_loader=None))
+        return dict(transform(template, dict(parameters), managed_policy_loader=None))
+
+
+@contextmanager
+def given(parameters: Mapping[str, str], region: str = REGION, stack_name: str = "onboarding") -> Iterator[None]:
+    """Inside, references have the values that they have with these parameters alone, in this region and stack."""
+    pseudo_parameters = {"AWS::Region": region, "AWS::StackName": stack_name}
+    with patch.dict(CHOSEN, parameters, clear=True), patch.dict(_PSEUDO_PARAMETERS, pseudo_parameters):
+        yield
 
 
 @cache
@@ -267,6 +276,7 @@ _INTRINSICS: Mapping[str, Callable[[Any], Any]] = {
     "Fn::If": _if,
     "Fn::Join": lambda argument: str(argument[0]).join(resolve(argument[1])),
     "Fn::Not": lambda argument: not resolve(argument[0]),
+    "Fn::Or": lambda argument: any(map(resolve, argument)),
     "Fn::Select": lambda argument: resolve(argument[1])[int(argument[0])],
     "Fn::Split": lambda argument: resolve(argument[1]).split(argument[0]),
     "Fn::Sub": _substitute,

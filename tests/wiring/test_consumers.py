@@ -66,20 +66,20 @@ def test_consumer_loses_no_event(name: str) -> None:
     queue = template.arn_of(queue_of(name))
     dead_letters = queues[queue_of(name)].get("RedrivePolicy", {}).get("deadLetterTargetArn")
     policies = in_block("AWS::SQS::QueuePolicy", name).values()
-    allowed = [it for policy in policies for it in policy["PolicyDocument"]["Statement"] if it["Effect"] == "Allow"]
+    statements = [it for policy in policies for it in policy["PolicyDocument"]["Statement"]]
+    allowed = [it for it in statements if it["Effect"] == "Allow"]
 
     assert rules, f"template.yaml: the block of {name} has no rule"
     assert dead_letters in set(map(template.arn_of, queues)), f"template.yaml: {queue_of(name)}: RedrivePolicy"
     for rule, it in rules.items():
         sent = {(target["Arn"], target.get("DeadLetterConfig", {}).get("Arn")) for target in it["Targets"]}
         assert sent == {(queue, dead_letters)}, f"template.yaml: {rule}: Targets"
-    assert len(allowed) == 1, f"template.yaml: the QueuePolicy of {name} has one statement that allows"
-    (statement,) = allowed
-    assert set(statement["Resource"]) == {queue, dead_letters}
-    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
-    assert statement["Action"] == "sqs:SendMessage"
-    sources = permissions.listed(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
-    assert set(sources) == set(map(template.arn_of, rules)), f"template.yaml: the QueuePolicy of {name}: aws:SourceArn"
+    assert sorted(it["Resource"] for it in allowed) == sorted([queue, dead_letters])
+    for statement in allowed:
+        assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+        assert statement["Action"] == "sqs:SendMessage"
+        sources = set(permissions.listed(statement["Condition"]["ArnEquals"]["aws:SourceArn"]))
+        assert sources == set(map(template.arn_of, rules)), f"template.yaml: a QueuePolicy of {name}: aws:SourceArn"
 
 
 @each_consumer
