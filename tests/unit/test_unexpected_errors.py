@@ -80,7 +80,7 @@ def pattern_behind(alarm: str, function: str) -> str:
 
 def counted(function: str, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The lines that raise the alarm on unexpected errors, the first that rolls the function's deployment back."""
-    alarm, *_ = DEPLOYED[function].get("DeploymentPreference", {}).get("Alarms", [])
+    _, (alarm, *_), _ = DEPLOYED[function]["DeploymentPreference"]["Alarms"]["Fn::If"]
     pattern = pattern_behind(alarm["Ref"], function)
     return [line for line in lines if matches(pattern, line)]
 

@@ -19,6 +19,7 @@ LONGEST_STACK_NAME = 50
 EVERY_OPTION = {
     "AlarmTopicArn": f"arn:aws:sns:{template.REGION}:{template.ACCOUNT}:alarms",
     **dict.fromkeys(("ApiKeyRequired", "CustomerManagedKey", "DeletionProtection"), "true"),
+    "DeploymentAlarms": "false",
     "WebAclArn": f"arn:aws:wafv2:{template.REGION}:{template.ACCOUNT}:regional/webacl/api/1",
 }
 # AWS deletes them with the function.
@@ -119,3 +120,10 @@ def test_deployment_may_shift_its_functions_alone(resources: template.Document) 
     assert stack_name == template.reference_to("AWS::StackName")
     for name, function in of_type(resources, "Lambda::Function").items():
         assert {"Key": tag.removeprefix("aws:ResourceTag/"), "Value": stack_name} in function["Tags"], name
+
+
+def test_parameter_takes_the_alarms_out(resources: template.Document) -> None:
+    on = template.reference_to("DeploymentAlarms") == "true"
+
+    for name, group in of_type(resources, "CodeDeploy::DeploymentGroup").items():
+        assert group["AlarmConfiguration"].get("Enabled", False) is on, name

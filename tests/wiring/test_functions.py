@@ -28,7 +28,7 @@ def test_each_function_has_all_its_parts() -> None:
         log = it.get("LoggingConfig", {}).get("LogGroup")
         builds = template.written()["Resources"][name].get("Metadata", {}).get("BuildMethod")
         counted = {each["MetricTransformations"][0]["MetricName"] for each in filters if each["LogGroupName"] == log}
-        alarms = [each["Ref"] for each in it.get("DeploymentPreference", {}).get("Alarms", [])]
+        alarms = [each["Ref"] for each in it["DeploymentPreference"]["Alarms"]["Fn::If"][1]]
         watched = {alarm["MetricName"] for key, alarm in all_alarms if key in alarms}
         lacks = {
             "LoggingConfig with a LogGroup": not log,
