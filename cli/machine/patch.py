@@ -94,6 +94,19 @@ def _restate_gateway_responses(template: Template, _: Path) -> Iterator[str]:
         yield api
 
 
+@_rule("has no alias, and is started itself", "rejects templates with versions and aliases of state machines")
+def _start_without_an_alias(template: Template, _: Path) -> Iterator[str]:
+    for name, machine in _of_type(template, "AWS::Serverless::StateMachine"):
+        del machine["DeploymentPreference"]
+        alias = {"Ref": f"{name}Alias{machine.pop('AutoPublishAlias')}"}
+        yield name
+        for user, function in _of_type(template, FUNCTION):
+            variables = function.get("Environment", {}).get("Variables", {})
+            for variable in [it for it, value in variables.items() if value == alias]:
+                variables[variable] = {"Ref": name}
+                yield user
+
+
 @_rule("left out", "rejects templates with this type of resource")
 def _leave_out(template: Template, _: Path) -> Iterator[str]:
     for resource_type in UNSUPPORTED:

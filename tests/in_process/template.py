@@ -54,6 +54,7 @@ _ARNS = {
     "SES::ConfigurationSet": f"arn:{PARTITION}:ses:{_HERE}:configuration-set/{{}}",
     "SQS::Queue": f"arn:{PARTITION}:sqs:{_HERE}:{{}}",
     "StepFunctions::StateMachine": f"arn:{PARTITION}:states:{_HERE}:stateMachine:{{}}",
+    "StepFunctions::StateMachineVersion": f"arn:{PARTITION}:states:{_HERE}:stateMachineVersion:{{}}",
 }
 # What SAM makes of its own types.
 _SAM = {"Serverless::Function": "Lambda::Function", "Serverless::StateMachine": "StepFunctions::StateMachine"}
@@ -165,7 +166,7 @@ def reference_to(name: str) -> Any:
     alias = written()["Globals"]["Function"]["AutoPublishAlias"]
     if name.endswith(".Alias"):
         return f"{arn_of(name.removesuffix('.Alias'))}:{alias}"
-    if _resource(name)["Type"] == "AWS::Lambda::Alias":  # SAM's own
+    if _resource(name)["Type"].endswith("Alias"):  # SAM's own
         return f"{arn_of(name.removesuffix(f'Alias{alias}'))}:{alias}"
     return _REFERENCES.get(_type(name), "{}").format(name_of(name))
 
@@ -243,7 +244,7 @@ def _attribute(name: str, attribute: str) -> str:
             return arn_of(name)
         case "QueueName" | "Name":
             return name_of(name)
-        case "Version":
+        case "Version" | "StateMachineRevisionId":
             return "1"
     raise Unresolved(f"{name} has no attribute {attribute}")
 

