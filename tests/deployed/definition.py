@@ -1,4 +1,4 @@
-"""The tasks of the definition, wherever they stand in it."""
+"""The definition's tasks, inside Maps too."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from tests.wiring.definition import INVOKE, inner_machines, rendered
 
 @dataclass(frozen=True)
 class Task:
-    """A Task state; `entered` is the state of the machine itself that a history names: the Map that it is in, or it."""
+    """A Task state. `entered` is the top-level state that a history names: the task itself, or its Map."""
 
     name: str
     entered: str
@@ -19,7 +19,7 @@ class Task:
 
     @property
     def is_native(self) -> bool:
-        """Whether it calls an AWS service, without a function of ours."""
+        """Whether it calls an AWS service directly."""
         return bool(self.state["Resource"] != INVOKE)
 
     @property
@@ -29,11 +29,11 @@ class Task:
 
     @property
     def typed_errors(self) -> frozenset[str]:
-        """The errors of its function that have a name in the workflow."""
+        """The errors that its function expects, by name."""
         return frozenset() if self.is_native else expected_errors(deployed()[self.state["Arguments"]["FunctionName"]])
 
     def tries(self, error: str) -> int:
-        """How often it is tried in all, where each try fails with this error."""
+        """How many tries it gets if each fails with this error."""
         retrier = retrier_for(dict(self.state), error)
         return 1 + (attempts_of(retrier) if retrier else 0)
 

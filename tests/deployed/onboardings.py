@@ -1,4 +1,4 @@
-"""Drives a deployed stack as its callers do, and reads from AWS's own APIs what became of a customer."""
+"""Calls a deployed stack as clients do, and reads the results from AWS's APIs."""
 
 import json
 from collections import Counter
@@ -24,13 +24,13 @@ from onboarding.adapters.workflow import execution_arn
 from onboarding.domain.events import EVENTS
 from tests.wiring.rules.publications import BY_CONSUMERS
 
-PATIENCE_SECONDS = 240  # far more than it takes, for a machine that does other things too
+PATIENCE_SECONDS = 240  # far more than it takes, even on a busy machine
 TERMINAL = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
 
 
 @cache
 def contract(event: str) -> Draft202012Validator:
-    """The published contract, which what the engine publishes must keep."""
+    """The published contract, which each event must keep."""
     return Draft202012Validator(json.loads(path_of(EVENTS[event]).read_text(encoding="utf-8")))
 
 
@@ -38,9 +38,8 @@ def contract(event: str) -> Draft202012Validator:
 class Onboarding:
     """An execution that has ended.
 
-    `tries` counts, for each state, how often its task was tried, or its tasks where it is a Map; `ends` are the
-    terminal events in its history; `events` are the details of what was published, by detail-type, in order; `mails`
-    are what SES would have sent.
+    `tries` counts the tries of each state's task, or of a Map's tasks. `ends` are the terminal events in its history,
+    `events` the published events as (detail-type, detail), in order, `mails` the e-mails that SES would have sent.
     """
 
     status: str
@@ -89,7 +88,7 @@ class Onboardings:
         return self._http.get(f"{self.stack.api_url}/api/customers/{customer_id}/onboarding", headers=headers)
 
     def await_status(self, customer_id: str, status: str) -> dict[str, Any]:
-        """Wait until the API answers with this status of the customer, and return the answer."""
+        """Wait until the API answers this status of the customer, and return the answer."""
         answer: httpx.Response | None = None
         for _ in back_off(PATIENCE_SECONDS):
             answer = self.status_of(customer_id)
@@ -104,18 +103,18 @@ class Onboardings:
         return [name for name, _ in counts(self.stack) if name != "Registration"]
 
     def physical_id(self, logical_id: str) -> str:
-        """What a resource of the template is on AWS: a queue's URL, a table's or a function's name."""
+        """A resource's id on AWS: a queue's URL, a table's or a function's name."""
         cloudformation = self.stack.session.client("cloudformation")
         found = cloudformation.describe_stack_resource(StackName=self.stack.name, LogicalResourceId=logical_id)
         return found["StackResourceDetail"]["PhysicalResourceId"]
 
     def await_consumers(self) -> None:
-        """Wait until the consumers are done with all that was published: the emulator queues an event at once."""
+        """Wait until the consumers have handled every published event. The emulator queues an event at once."""
         for consumer in 2 * self.consumers:  # some publish what others consume
             self.await_left(consumer, 0)
 
     def await_left(self, name: str, most: int) -> None:
-        """Wait until no more than so many messages are in a queue, whose name is that of its consumer."""
+        """Wait until at most so many messages are in a consumer's queue."""
         url = self.physical_id(f"{name}Queue")
         for _ in back_off(PATIENCE_SECONDS):
             attributes = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
@@ -126,7 +125,7 @@ class Onboardings:
 
     @contextmanager
     def hurried(self, *names: str) -> Iterator[None]:
-        """Show the messages of these queues again after a second, so that those which always fail soon end."""
+        """Show the messages of these queues again after a second, so that failing ones are soon dead-lettered."""
         urls = [self.physical_id(f"{name}Queue") for name in names]
 
         def show_again_after(seconds: int) -> None:
@@ -140,7 +139,7 @@ class Onboardings:
             show_again_after(VISIBILITY_SECONDS)
 
     def dead_letters(self, name: str) -> list[str]:
-        """Take what is in the dead-letter queue of a consumer now."""
+        """Take the messages that are now in a consumer's dead-letter queue."""
         return list(take(self._sqs, self.physical_id(f"{name}DeadLetterQueue")))
 
     def register(self, customer: dict[str, Any], idempotency_key: str | None = None) -> str:
@@ -159,7 +158,7 @@ class Onboardings:
         return self.ended(self.register(customer))
 
     def ended(self, customer_id: str, state_machine_arn: str | None = None) -> Onboarding:
-        """Wait until the customer's execution has ended, and return what it did."""
+        """Wait until the customer's execution has ended, and return the onboarding."""
         execution = self.await_end(customer_id, state_machine_arn)
         address = json.loads(execution["input"])["data"]["email"]
         history = self.history(execution["executionArn"])
@@ -206,7 +205,7 @@ class Onboardings:
         return sum(len(page["executions"]) for page in pages)
 
     def events_of(self, customer_id: str) -> list[tuple[str, dict[str, Any]]]:
-        """The detail-type and the detail of what was published of a customer up to now, in order."""
+        """The detail-type and the detail of each event published about a customer so far, in order."""
         with self._taking:
             for event in self._recorder.events():
                 contract(event["detail-type"]).validate(event["detail"])

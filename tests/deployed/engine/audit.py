@@ -1,4 +1,4 @@
-"""Reads the whole truth about a customer from where it is: the table, the partners' own books, the bus, the outbox."""
+"""Reads what exists of a customer: in the table, at the partners, on the bus and in the outbox."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -21,7 +21,7 @@ class Auditor:
         self._reading = Lock()
 
     def world(self, customer_id: str, email: str, onboarding: Onboarding) -> World:
-        """All that there is of the customer now; the accounts and the mails that count are those with the accountId."""
+        """What exists of the customer now. Only accounts and e-mails with the accountId count."""
         account, address = self._item(f"CUSTOMER#{customer_id}"), self._item(f"EMAIL#{email_key(email)}")
         account_id, holder = str(account.get("accountId")), address.get("customerId")
         with self._reading:
@@ -34,13 +34,13 @@ class Auditor:
                 name for name, document in accounts.items() if document and document["accountId"] == account_id
             ),
             tombstones=frozenset(tombstones),
-            # As a consumer sees them that drops what it has had.
+            # As a consumer that deduplicates sees them.
             events=tuple({detail["metadata"]["eventId"]: name for name, detail in onboarding.events}.values()),
             mails=sum(account_id in mail["BodyText"] for mail in onboarding.mails),
         )
 
     def discrepancies(self, customer_ids: Collection[str]) -> Iterator[str]:
-        """Each account in a system without an active customer, and each that an active one of these lacks."""
+        """Accounts without an active customer, and accounts that an active customer lacks."""
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.table)
         items = [item for page in pages for item in page["Items"]]
         active = {item["customerId"]["S"] for item in items if item.get("status") == {"S": "ACTIVE"}}
@@ -55,7 +55,7 @@ class Auditor:
 
 
 def assert_it_ended_once(onboarding: Onboarding, way: Way) -> None:
-    """It has one terminal outcome, the end of the way."""
+    """It ended once, at the way's end."""
     assert onboarding.last_state == way.end
     if way.output:
         assert onboarding.ends == ["ExecutionSucceeded"]
@@ -65,13 +65,13 @@ def assert_it_ended_once(onboarding: Onboarding, way: Way) -> None:
 
 
 def assert_it_can_be_redriven(onboarding: Onboarding, state: str, error: str) -> None:
-    """It has one terminal outcome: failed, at a state to which a redrive returns."""
+    """It failed, once, at a state where a redrive continues."""
     assert (onboarding.ends, onboarding.error) == (["ExecutionFailed"], error)
     assert onboarding.last_state == state
 
 
 def assert_each_event_keeps_its_contract(customer_id: str, onboarding: Onboarding) -> Counter[str]:
-    """Each event is what its model says, under its own id; return how often each came, by detail-type."""
+    """Each event matches its model and has its own id; return the number of events by detail-type."""
     for detail_type, detail in onboarding.events:
         getattr(events, detail_type).model_validate(detail)
         assert detail["metadata"]["eventId"] == f"{customer_id}:{detail_type}"

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 FAULTS_TABLE = "faults"
 WRAPPER = Path(__file__).with_name("faults.py")
 NATIVES = Path(__file__).with_name("natives.py")
-# Seconds after which a function that hangs is ended: the template's time-out, far more than any other function takes.
+# Seconds until a hanging function is ended: the template's time-out. No other function takes nearly as long.
 FUNCTION_TIMEOUT = 10
 
 
 @pytest.fixture(scope="module", autouse=True)
 def resting_consumers(stack: Stack) -> Iterator[None]:
-    """The stack's consumers hear nothing meanwhile: what is tested is the workflow, some thousand times."""
+    """Disable the consumers' rules: these tests run the workflow about a thousand times, and it alone."""
     events, bus = stack.session.client("events"), stack.outputs["EventBusName"]
     rules = [rule["Name"] for rule in events.list_rules(EventBusName=bus)["Rules"] if rule["Name"] != RECORDER]
     for rule in rules:
@@ -49,11 +49,11 @@ def resting_consumers(stack: Stack) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class FailingWorkflow:
-    """The workflow, whose tasks fail as a test plans it.
+    """The workflow, with tasks that fail as planned.
 
-    `machine` has its functions wrapped; in each of `stand_ins`, by native task, a function also does that task's work,
-    so that it can fail like the others. `deployed` is the machine of the stack itself, `alone` the same without any
-    downstream system, and `resuming` redrives what failed in any of them.
+    `machine` calls wrapped functions. In each of `stand_ins`, by native task, a function does that task, so that it can
+    fail too. `deployed` is the stack's own machine, `alone` has no downstream systems, and `resuming` redrives an
+    execution of any of them.
     """
 
     onboardings: Onboardings
@@ -68,7 +68,7 @@ class FailingWorkflow:
     def run(
         self, customer: Mapping[str, Any], faults: Mapping[str, Sequence[str]] | None = None, machine: str | None = None
     ) -> Onboarding:
-        """Onboard a customer; each task in `faults` meets these, one a try (see faults.py)."""
+        """Onboard a customer; each task in `faults` meets its faults, one a try (see faults.py)."""
         machine = machine or self.machine
         return self.onboardings.ended(self.start(customer, faults, machine=machine), machine)
 
@@ -166,7 +166,7 @@ def workflow(stack: Stack, onboardings: Onboardings) -> FailingWorkflow:
 
 @pytest.fixture(scope="session")
 def auditor(onboardings: Onboardings, systems: Mapping[str, DownstreamSystem]) -> Auditor:
-    """Tells what there is of a customer, everywhere."""
+    """Reads what exists of a customer."""
     return Auditor(onboardings, systems)
 
 

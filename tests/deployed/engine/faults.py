@@ -1,7 +1,7 @@
 """Runs in Lambda in place of a task's handler: fails as planned for the customer, then does the real work.
 
-A plan is an item of the table FAULTS_TABLE, `{pk: "{customerId}/{task}", plan: [fault, …]}`, for one system alone
-`{customerId}/{task}/{system}`; each call takes the first fault that is left, and none once they are used up.
+A plan is an item of the table FAULTS_TABLE, `{pk: "{customerId}/{task}", plan: [fault, …]}`. Its key for one system is
+`{customerId}/{task}/{system}`. Each call takes the next fault, if any.
 """
 
 import json
@@ -44,14 +44,14 @@ def handler(event: dict[str, Any], context: Any) -> object:
 
 
 def _error(name: str, event: dict[str, Any]) -> Exception:
-    """An error of that name; its message is what the workflow reads out of a DownstreamRefused."""
+    """An error of that name, with DownstreamRefused's message, which the workflow reads."""
     message = json.dumps({"system": event.get("system"), "answer": "planned"})
     error: Exception = type(name, (Exception,), {})(message)
     return error
 
 
 def _exit_after(name: str) -> None:
-    """End the process as soon as the function of that name has returned."""
+    """End the process once the function of that name returns."""
     module_name, _, function_name = name.rpartition(".")
     module = import_module(module_name)
     function = getattr(module, function_name)

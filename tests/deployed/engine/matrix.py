@@ -1,4 +1,4 @@
-"""Every task of the definition, failing in every way in which it can, and what is to become of the customer."""
+"""Each task of the definition, each way in which it fails, and the expected result."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from tests.wiring.definition import INVOKE
 from tests.wiring.rules.retries import TRANSIENT
 
 UNEXPECTED = "KeyError"
-# What the services behind the native tasks fail with; the last of each is one that will not pass.
+# The errors of the services behind native tasks; the last of each is permanent.
 NATIVE_ERRORS = {
     "events:putEvents": (
         "States.Timeout",
@@ -48,11 +48,10 @@ EXPECTED: dict[tuple[str, str], Way] = {
 
 @dataclass(frozen=True)
 class Failure:
-    """One way in which a task fails: `faults` are what it meets, one a try (see faults.py).
+    """A way in which a task fails: it meets `faults`, one a try (see faults.py).
 
-    `error` is what its last try fails with, None where a try succeeds in the end; `done` says whether it did its work
-    all the same. `repeats` says whether the work was done more than once, as far as the world can tell; `mails` what
-    was mailed beyond the one.
+    `error` is its last try's, None if a try succeeds in the end. `done` says whether it did its work all the same,
+    `repeats` whether that shows more than once in the world; `mails` counts e-mails beyond the first.
     """
 
     what: str
@@ -65,7 +64,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Row:
-    """A task, a failure, and what is to become of it."""
+    """A task, a failure, and the expected result."""
 
     task: Task
     failure: Failure
@@ -75,7 +74,7 @@ class Row:
 
     @property
     def way(self) -> Way:
-        """The way that the execution takes: to the task at least."""
+        """The way that the execution takes, at least up to the task."""
         expected = EXPECTED.get((self.task.name, self.failure.error or ""))
         return expected or next(way for way in WAYS if self.task.name in way.tasks)
 
@@ -87,7 +86,7 @@ class Row:
 
     @property
     def is_compensated(self) -> bool:
-        """Whether the failure itself leads to the compensation, and that is done."""
+        """Whether the failure leads to a compensation that succeeds."""
         return self.way is COMPENSATED and self.task.name == COMPENSATED.fails
 
     @property
@@ -100,12 +99,12 @@ class Row:
     def met(self) -> int:
         """How many of the task's planned faults it meets."""
         if self._is_the_ways_own:
-            return len(self.way.faults)  # one, where it isn't the customer that makes the task fail
+            return len(self.way.faults)  # one, unless the customer makes the task fail
         return self.task.tries(self.failure.error) if self.failure.error else len(self.failure.faults)
 
     @property
     def leaves(self) -> World:
-        """What is there of the customer afterwards."""
+        """What exists of the customer afterwards."""
         failed_at = self.failed_at.name if self.failed_at else None
         world = self.way.leaves(failed_at, done=self.failure.done)
         return world.with_mails(self.failure.mails)

@@ -1,7 +1,7 @@
-"""RedriveExecution, which the emulator lacks: a failed execution goes on at the state that failed.
+"""RedriveExecution, which the emulator lacks: continue a failed execution at the state that failed.
 
-As on AWS the state gets the input that it had, and the workflow's variables have the values that they had. A Map runs
-all its iterations again, where AWS runs those that failed: more is repeated here, which has to do no harm.
+As on AWS, that state has its input again, and the workflow's variables their values. A Map repeats all its iterations;
+AWS repeats only the failed ones. So more is repeated here, which must do no harm.
 https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
 """
 
@@ -17,7 +17,7 @@ from tests.wiring.expressions import evaluate
 
 
 def redrivable(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """The machine, to be started anywhere: its input is what `where_it_failed` returns."""
+    """The machine, made to start at any state; its input is what `where_it_failed` returns."""
     machine = deepcopy(dict(definition))
     names = {name for state in machine["States"].values() for name in _assigned(state)}
     machine["States"] |= {
@@ -41,7 +41,7 @@ def redrivable(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def where_it_failed(definition: Mapping[str, Any], history: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Where a failed execution stood: its last state, that state's input, and the variables."""
+    """Where a failed execution stopped: its last state, that state's input, and the variables."""
     states: Mapping[str, State] = definition["States"]
     variables: dict[str, Any] = {name: None for state in states.values() for name in _assigned(state)}
     entered = [event["stateEnteredEventDetails"] for event in history if "stateEnteredEventDetails" in event]

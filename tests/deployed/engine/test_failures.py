@@ -1,4 +1,4 @@
-"""Every task fails in every way, and what is left is read from everywhere."""
+"""Each task fails in each way, and everything that then exists of the customer is compared."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ AT_A_TIME = 8
 
 @dataclass(frozen=True)
 class Run:
-    """A customer's onboarding, and all that there was of the customer when it had ended."""
+    """A customer's onboarding, and what existed of the customer at its end."""
 
     customer_id: str
     onboarding: Onboarding
@@ -40,9 +40,9 @@ class Run:
 
 @dataclass
 class Matrix:
-    """What became of each row: as it failed; redriven; of the same customer, registered again.
+    """Each row's runs: as it failed, redriven, and with the same customer registered again.
 
-    `met` counts the faults that the row's task met of those that were planned for it.
+    `met` counts the planned faults that the row's task met.
     """
 
     failed: dict[Row, Run] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Matrix:
 
 @pytest.fixture(scope="module")
 def matrix(request: pytest.FixtureRequest, workflow: FailingWorkflow, auditor: Auditor) -> Matrix:
-    """All the rows that were selected, run some at a time."""
+    """The selected rows, run a few at a time."""
     selected = {parameters["row"] for item in request.session.items if "row" in (parameters := _parameters(item))}
     done, began = Matrix(), time.monotonic()
 
@@ -76,7 +76,7 @@ def matrix(request: pytest.FixtureRequest, workflow: FailingWorkflow, auditor: A
         onboarding = workflow.onboardings.ended(customer_id, machine)
         return Run(customer_id, onboarding, auditor.world(customer_id, customer["email"], onboarding))
 
-    # Those that hang take the longest, and no processor: the others run meanwhile.
+    # Those that hang take longest, and no CPU time: they start first.
     rows = sorted(selected, key=lambda row: (row.failure.what != "hang", MATRIX.index(row)))
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         list(pool.map(run, rows))
@@ -85,7 +85,7 @@ def matrix(request: pytest.FixtureRequest, workflow: FailingWorkflow, auditor: A
 
 
 @pytest.mark.parametrize("row", MATRIX, ids=str)
-def test_a_task_that_fails_leaves_what_the_design_says(row: Row, matrix: Matrix) -> None:
+def test_failed_task_leaves_the_expected_world(row: Row, matrix: Matrix) -> None:
     run = matrix.failed[row]
 
     if row.failed_at and row.failure.error:
@@ -115,14 +115,14 @@ def test_refused_customer_can_register_again(matrix: Matrix) -> None:
         assert run.world == ONBOARDED.leaves(), str(row)
 
 
-def test_no_system_has_an_account_without_a_customer_or_lacks_one(matrix: Matrix, auditor: Auditor) -> None:
+def test_systems_have_the_active_customers(matrix: Matrix, auditor: Auditor) -> None:
     runs = [*matrix.failed.values(), *matrix.redriven.values(), *matrix.again.values()]
 
     assert list(auditor.discrepancies([run.customer_id for run in runs])) == []
 
 
 def test_each_task_fails_in_each_way(matrix: Matrix, record_property: Callable[[str, object], None]) -> None:
-    """A task that is new is in no way of `world.py` yet, and its service not among those that can fail."""
+    """A new task needs a way in `world.py`, and a new service its errors in `matrix.py`."""
     assert {task for way in WAYS for task in way.tasks} == TASKS.keys()
     assert {task.integration for task in TASKS.values() if task.is_native} == NATIVE_ERRORS.keys()
     typed = {(task.name, error) for task in TASKS.values() for error in task.typed_errors}
@@ -148,5 +148,5 @@ def _give_to_another(email: str, auditor: Auditor) -> None:
 
 
 def _parameters(item: pytest.Item) -> Mapping[str, Any]:
-    """The parameters of a test that was collected."""
+    """The parameters of a collected test."""
     return item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}

@@ -1,7 +1,7 @@
-"""Partners that fail, by HTTP: the deployed machine and its own functions, against servers that do as planned.
+"""Partners that fail over HTTP: the deployed machine and functions, against servers with planned faults.
 
-The failure matrix has the errors of each task. What is left is what a partner's answer becomes on its way, how often a
-partner is asked, and what partners keep of work whose answer was lost.
+The failure matrix has each task's errors. These tests add how a partner's answer becomes an error, how often a partner
+is asked, and what it keeps if its answer is lost.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,10 +34,10 @@ REFUSED = Fault(FaultKind.REFUSE)
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """Partners that fail, and what comes of it.
+    """Partners that fail, and the expected result.
 
-    `answers` are all that partner `at` answered, in order; `refused` says whether crm refuses the account; `error` is
-    what a creation or a deletion that can't be done fails the execution with; `done` whether it was done all the same.
+    `answers` are those of partner `at`, in order. `refused` says whether crm refuses the account. `error` fails the
+    execution, at a creation or a deletion; `done` says whether that was done all the same.
     """
 
     what: str
@@ -113,7 +113,7 @@ CASES = [
 
 @dataclass(frozen=True)
 class Run:
-    """A customer's onboarding, all that there was of the customer when it had ended, and what partners had answered."""
+    """A customer's onboarding, what existed of the customer at its end, and the partners' answers."""
 
     customer_id: str
     customer: Mapping[str, Any]
@@ -124,7 +124,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def runs(workflow: FailingWorkflow, auditor: Auditor, partners: Mapping[str, Partner]) -> Mapping[str, Sequence[Run]]:
-    """What became of each case: as it failed; once the partner was mended, redriven; the customer registered again."""
+    """Each case's runs: as it failed, redriven once the partner works, and with the customer registered again."""
 
     def run(case: Case) -> Iterator[Run]:
         customer = a_customer()
@@ -152,7 +152,7 @@ def runs(workflow: FailingWorkflow, auditor: Auditor, partners: Mapping[str, Par
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
-def test_failing_partner_leaves_what_the_design_says(case: Case, runs: Mapping[str, Sequence[Run]]) -> None:
+def test_failing_partner_leaves_the_expected_world(case: Case, runs: Mapping[str, Sequence[Run]]) -> None:
     run, *mended = runs[case.what]
     way = COMPENSATED if case.refused else ONBOARDED
 
@@ -174,7 +174,7 @@ def test_failing_partner_leaves_what_the_design_says(case: Case, runs: Mapping[s
 
 
 @pytest.mark.parametrize("what", [case.what for case in CASES if "hangs" in case.what])
-def test_hang_costs_one_time_out(what: str, runs: Mapping[str, Sequence[Run]]) -> None:
+def test_hang_costs_one_timeout(what: str, runs: Mapping[str, Sequence[Run]]) -> None:
     run = runs[what][0]
     requests = [answer.split()[0] for answers in run.answers.values() for answer in answers]
     deletes = requests.count("DELETE")
@@ -184,7 +184,7 @@ def test_hang_costs_one_time_out(what: str, runs: Mapping[str, Sequence[Run]]) -
     assert run.onboarding.tries["DeprovisionAccounts"] == deletes + bool(deletes)
 
 
-def test_throttling_partner_is_waited_for_within_the_try(runs: Mapping[str, Sequence[Run]]) -> None:
+def test_short_throttle_costs_no_try(runs: Mapping[str, Sequence[Run]]) -> None:
     assert runs["creating throttles"][0].onboarding.tries["ProvisionAccounts"] == 3  # one for each system
 
 
@@ -204,5 +204,5 @@ def test_late_creation_is_refused(
     assert run.customer_id not in partners[system].accounts()
 
 
-def test_accounts_are_those_of_active_customers(runs: Mapping[str, Sequence[Run]], auditor: Auditor) -> None:
+def test_partners_have_the_active_customers(runs: Mapping[str, Sequence[Run]], auditor: Auditor) -> None:
     assert list(auditor.discrepancies([run.customer_id for of_case in runs.values() for run in of_case])) == []

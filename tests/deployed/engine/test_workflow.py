@@ -1,4 +1,4 @@
-"""Each branch and each retry of the workflow, on the engine, with the real handlers."""
+"""Each branch and each retry of the workflow, on the emulator, with the real handlers."""
 
 from typing import Any
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""What a customer's onboarding leaves behind, everywhere: the whole truth, as one value to compare.
+"""Everything that a customer's onboarding leaves behind, as one value to compare.
 
 What each task does to it, and the ways through the workflow, are written down here a second time, from docs/design.md:
 the definition is what is tested.
@@ -12,7 +12,7 @@ from typing import Any
 
 ALL = frozenset({"crm", "billing", "ledger"})
 
-# The system in which a task fails that is done in each.
+# A Map's task fails in this system.
 FAILING_SYSTEM = {"ProvisionAccount": "crm", "DeprovisionAccount": "billing"}
 
 # The detail-type that each task publishes.
@@ -31,11 +31,11 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class World:
-    """What there is of one customer.
+    """What exists of one customer.
 
-    `account` is the status in the customers table; `address` is whose the e-mail address is: "free", "theirs" or
-    "another's". `accounts` and `tombstones` are the downstream systems that have one; `events` the detail-types that
-    were published, each once by its eventId.
+    `account` is the status in the customers table. `address` says who has the e-mail address: "free", "theirs" or
+    "another's". `accounts` and `tombstones` are the downstream systems that have one. `events` are the published
+    detail-types, each once by its eventId.
     """
 
     account: str | None = None
@@ -46,7 +46,7 @@ class World:
     mails: int = 0
 
     def after(self, task: str, systems: frozenset[str]) -> World:
-        """The same customer's, once a task has done its work; `systems` are those in which a task of a Map has."""
+        """The world once a task has done its work; a Map's task has done it in `systems`."""
         changes: dict[str, Any] = {}
         match task:
             case "ValidateCustomer":
@@ -80,16 +80,16 @@ class World:
         return replace(self, accounts=accounts, tombstones=self.tombstones & own)
 
     def with_mails(self, more: int) -> World:
-        """The same, with so many mails more."""
+        """The world with so many more e-mails."""
         return replace(self, mails=self.mails + more)
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way through the workflow: its tasks up to the state that it ends in.
+    """A way through the workflow: its tasks, up to the state in which it ends.
 
-    `fails`, if any, is the task that fails, with the error `by`, and so makes the way: by nature, because the customer
-    is as `customer` says or the address is another's (`taken`), or else because the test plans it.
+    `fails` is the task, if any, whose error `by` leads this way. It fails because the customer has the fields
+    `customer` or the address is `taken`; otherwise the test plans the fault.
     """
 
     end: str
@@ -107,9 +107,9 @@ class Way:
         return {} if by_nature else {in_one_system(self.fails): [f"raise {self.by}"]}
 
     def leaves(self, failed_at: str | None = None, *, systems: frozenset[str] = ALL, done: bool = False) -> World:
-        """What the way leaves behind, or what had come of it where the execution failed at a task.
+        """What the way leaves behind, up to the task at which the execution failed, if any.
 
-        `done` says whether that task did its work all the same, and only never said so.
+        `done` says whether that task did its work, and only its answer was lost.
         """
         world = World(address="another's" if self.taken else "free")
         for task in self.tasks:
@@ -123,7 +123,7 @@ class Way:
 
 
 def in_one_system(task: str) -> str:
-    """The name under which faults of a task are planned: in one system alone, where it is done in each."""
+    """The name for a task's planned faults: a Map's task fails in one system alone."""
     return f"{task}/{FAILING_SYSTEM[task]}" if task in FAILING_SYSTEM else task
 
 

@@ -1,4 +1,4 @@
-"""The consumers of the deployed stack: hundreds of events, repeated and shuffled, and one that nobody can read."""
+"""The consumers of the deployed stack: hundreds of events, repeated and shuffled, and an unreadable one."""
 
 import json
 import random
@@ -34,7 +34,7 @@ DAY = datetime.now(UTC).replace(hour=6, minute=0, second=0, microsecond=0) - tim
 
 
 def four_events(number: int, chance: random.Random) -> list[Event]:
-    """What is published of one customer: four events, or, for one customer in ten, two of a rejection."""
+    """The events about one customer: four, or the two of a rejection for one customer in ten."""
     customer_id, at = str(uuid4()), DAY + timedelta(seconds=number * 100)
     domain = "mailinator.com" if chance.random() < 0.2 else "gmail.com"
     local = chance.choice(["ada.lovelace", "xk29q"])
@@ -61,7 +61,7 @@ def four_events(number: int, chance: random.Random) -> list[Event]:
 
 def put(onboardings: Onboardings, events: list[Event]) -> None:
     client, bus = onboardings.stack.session.client("events"), onboardings.stack.outputs["EventBusName"]
-    for start in range(0, len(events), 10):  # as many at a time as EventBridge takes
+    for start in range(0, len(events), 10):  # EventBridge takes ten at a time
         envelopes = [an_envelope(event) for event in events[start : start + 10]]
         entries: list[PutEventsRequestEntryTypeDef] = [
             {

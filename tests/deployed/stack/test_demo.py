@@ -1,4 +1,4 @@
-"""The demo shows what became of each customer, and fails where that was not expected."""
+"""The demo shows each customer's result, and fails if it is not the expected one."""
 
 import io
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from tests.customers import a_customer
 
 
 def elsewhere(customer: Customer, domain: str = f"{uuid4().hex}.example.com") -> Customer:
-    """The customer with an address that no other test has registered."""
+    """The customer, with an address that no other test registers."""
     email = customer.customer["email"].replace("example.com", domain).replace("EXAMPLE.COM", domain.upper())
     return customer.model_copy(update={"customer": customer.customer | {"email": email}})
 

@@ -7,8 +7,8 @@
 - without UTF-8: a container without a locale, output to a program that takes ASCII
 - without a home, or without a terminal to speak of: a CI job, a cron job, a narrow window
 
-The commands that are read-only run in it, on the stack that the other tests use, in a checkout whose path has a space
-and an accent; and so does a deployment.
+In it run the read-only commands, on the other tests' stack, and a deployment. The checkout's path has a space and an
+accent.
 """
 
 import json
@@ -41,7 +41,7 @@ UNIT_TEST = ("-m", "pytest", "-q", f"--rootdir={PROJECT}", str(PROJECT / "tests/
 
 @pytest.fixture
 def checkout(stack: EmulatorStack, tmp_path: Path) -> Path:
-    """A copy of the project in which the tests' stack is what is up."""
+    """A copy of the project, in which the tests' stack is up."""
     folder = tmp_path / "Zoë's own checkout"
     shutil.copytree(PROJECT / "cli", folder / "cli", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".local").mkdir()
@@ -54,7 +54,7 @@ def checkout(stack: EmulatorStack, tmp_path: Path) -> Path:
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment of these tests, without what tests/conftest.py put into it, and with these variables."""
+    """The tests' environment before tests/conftest.py changed it, with these variables."""
     own = {name for name in os.environ if name.lower().endswith("_proxy")} | ROOT_OF_THE_EMULATOR.keys()
     return {name: value for name, value in os.environ.items() if name not in own} | dict(variables)
 
@@ -119,7 +119,7 @@ def test_setup_refuses_other_systems_than_linux(tmp_path: Path) -> None:
 
 
 def made(*arguments: str, variables: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run `make`, from another directory, without the flags of the one that may run these tests."""
+    """Run `make` from another directory, without the flags of a make that runs these tests."""
     own = {name: value for name, value in environment(variables).items() if not name.startswith(("MAKE", "MFLAGS"))}
     command = ["make", "--no-print-directory", "-C", str(folder), *arguments]
     return subprocess.run(command, cwd="/", env=own, capture_output=True, encoding="utf-8", check=False)

@@ -18,7 +18,7 @@ ON_THE_WAY = {
 
 def test_correlation_id_is_in_every_log(onboardings: Onboardings) -> None:
     began = datetime.now(UTC)
-    # One who is suspected: a consumer publishes too.
+    # A suspected customer: a consumer publishes too.
     customer_id = onboardings.register(a_customer(email=an_address().replace("example.com", "mailinator.com")))
     onboardings.await_status(customer_id, "ONBOARDED")
 
@@ -32,7 +32,7 @@ def test_correlation_id_is_in_every_log(onboardings: Onboardings) -> None:
         events = dict(onboardings.events_of(customer_id))
         if seen.keys() >= ON_THE_WAY and events.keys() >= BY_CONSUMERS:
             break
-        onboardings.onboard(a_customer())  # a line that the emulator reads late comes with the function's next call
+        onboardings.onboard(a_customer())  # the emulator may read a line only with the function's next call
 
     assert seen.keys() == ON_THE_WAY
     (correlation_id,) = set.union(*seen.values())

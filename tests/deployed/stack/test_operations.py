@@ -28,7 +28,7 @@ DESCRIBE = "cli.operate.execution.describe"
 
 @pytest.fixture
 def undone(onboardings: Onboardings, partners: Mapping[str, Partner]) -> str:
-    """A customer whose account one partner refused, so that it was undone in all systems."""
+    """A customer whom one partner refused, and who was undone in all systems."""
     customer = a_customer()
     partners["crm"].plan(customer["email"], REFUSED)
     customer_id = onboardings.register(customer)
@@ -38,7 +38,7 @@ def undone(onboardings: Onboardings, partners: Mapping[str, Partner]) -> str:
 
 @pytest.fixture
 def stranded(onboardings: Onboardings, partners: Mapping[str, Partner]) -> dict[str, Any]:
-    """A customer, registered under `customerId`, whose execution was stopped while one partner was unavailable."""
+    """A customer whose execution was stopped while one partner was unavailable."""
     customer = a_customer()
     partners["crm"].plan(customer["email"], UNAVAILABLE)
     customer_id = onboardings.register(customer)

@@ -16,7 +16,7 @@ ADDRESS = {"street": "17 Kestrel Row", "city": "Quibbleton", "postalCode": "QZ9 
 
 @pytest.fixture(scope="module")
 def lines(onboardings: Onboardings) -> list[str]:
-    """Every log line, once customers of all sorts were accepted, rejected and refused."""
+    """Every log line, after customers were accepted, rejected and refused."""
     taken = an_address()
     accepted = [
         a_customer(firstName="Zephyrine", lastName="Quartermain", email=taken, phone="+442079460321", address=ADDRESS),

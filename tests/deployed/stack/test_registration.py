@@ -1,4 +1,4 @@
-"""The deployed stack through HTTP: what it answers, and what becomes of a registration."""
+"""The deployed stack over HTTP: its answers, and the result of a registration."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

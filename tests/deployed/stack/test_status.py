@@ -1,4 +1,4 @@
-"""The status of an onboarding, as a client of the deployed stack follows it."""
+"""The status of an onboarding, as a client of the deployed stack sees it."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def steps(onboarding: Mapping[str, Any]) -> list[str]:
 
 
 def await_steps(onboardings: Onboardings, customer_id: str, count: int) -> httpx.Response:
-    """Wait until the timeline has so many steps: an earlier event may arrive after the one that ends the onboarding."""
+    """Wait until the timeline has so many steps: the last event may arrive before an earlier one."""
     for _ in back_off(PATIENCE_SECONDS):
         answer = onboardings.status_of(customer_id)
         if answer.is_success and len(steps(answer.json())) == count:
@@ -115,7 +115,7 @@ def test_later_bounce_is_in_the_status(onboardings: Onboardings) -> None:
     feedback = json.loads(record["body"])
     feedback["detail"]["mail"]["tags"] |= {"customerId": [customer_id], "accountId": [onboarded["accountId"]]}
 
-    # The emulator's SES reports nothing, and nobody else may put an event of AWS's on a bus.
+    # The emulator's SES reports nothing, and only AWS may put its events on a bus.
     onboardings.stack.session.client("sqs").send_message(
         QueueUrl=onboardings.physical_id("PublishEmailFeedbackQueue"), MessageBody=json.dumps(feedback)
     )
