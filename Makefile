@@ -6,8 +6,7 @@
 PYTHON  ?= python3
 WORKERS ?= logical
 ENV     ?= dev
-# The parameter PythonRuntime of the template.
-LAMBDA_PYTHON ?= python3.14
+LAMBDA_PYTHON := $(shell sed -n 's/^    Runtime: //p' template.yaml)
 UPGRADE ?=
 
 VENV := .venv
@@ -163,7 +162,7 @@ requirements: setup ## Pin the requirements again (UPGRADE=--upgrade takes the n
 ##@ Deploy to AWS
 
 .PHONY: build
-build: setup ## Build the functions for Lambda, with byte code where LAMBDA_PYTHON can be had
+build: setup ## Build the functions for Lambda, with byte code where Lambda's Python can be had
 	$(BIN)/sam build
 	@# Lambda can't write to a function's folder: what comes without byte code is compiled at each cold start.
 	@# uv finds that Python on the machine, or fetches it.

@@ -7,6 +7,7 @@ import compileall
 import hashlib
 import io
 import platform
+import re
 import shutil
 import sys
 import zipfile
@@ -27,10 +28,11 @@ BUILT = WORKSPACE / "build"
 LIBRARY = WORKSPACE / "runtime"
 PACKAGES = WORKSPACE / "packages"
 
-# The template's parameters for this Python and processor.
+# What a template says of Python and processor, and what it says for this machine's.
+PROCESSOR = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
 TARGET = {
-    "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
-    "Architecture": "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64",
+    r"Runtime: python3\.\d+": f"Runtime: python3.{sys.version_info.minor}",
+    r"Architectures: \[\w+\]": f"Architectures: [{PROCESSOR}]",
 }
 
 
@@ -57,13 +59,13 @@ def build_functions(template: Path, built: Path) -> None:
 
 
 def _sam_build(template: Path, built: Path) -> None:
+    here = _retarget(template, built.with_suffix(".source"))
     shutil.rmtree(built, ignore_errors=True)
     sam(
         "build",
-        *("--template-file", str(template)),
+        *("--template-file", str(here)),
         *("--build-dir", str(built)),
         *("--cached", "--cache-dir", str(WORKSPACE / "cache")),
-        *("--parameter-overrides", *(f"{name}={value}" for name, value in TARGET.items())),
         directory=WORKSPACE,  # SAM CLI caches downloaded packages here
         environment={},
     )
@@ -73,6 +75,20 @@ def _sam_build(template: Path, built: Path) -> None:
             _zip(folder, packages, folder.with_suffix(".zip"))
             shutil.rmtree(folder)
             folder.with_suffix(".packages").symlink_to(packages)
+
+
+def _retarget(template: Path, folder: Path) -> Path:
+    """The template for this machine's Python and processor, in a folder with links to the files beside it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for path in template.parent.glob("[!.]*"):
+        (folder / path.name).symlink_to(path)
+    text = template.read_text(encoding="utf-8")
+    for pattern, replacement in TARGET.items():
+        text = re.sub(pattern, replacement, text)
+    here = folder / "here.yaml"
+    here.write_text(text, encoding="utf-8")
+    return here
 
 
 def _digest(files: Iterable[Path]) -> str:

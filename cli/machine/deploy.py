@@ -18,7 +18,7 @@ from rich.table import Table
 from cli import NotPossible
 from cli.aws.stack import Stack
 from cli.machine import system_configuration
-from cli.machine.build import BUILT, TARGET, build, build_functions
+from cli.machine.build import BUILT, build, build_functions
 from cli.machine.emulator import Emulator
 from cli.machine.patch import Change, Template, patch
 from cli.machine.sam import sam
@@ -172,14 +172,14 @@ def deploy_beside(stack: EmulatorStack, name: str, template: Path, parameters: M
 def _sam_deploy(emulator: Emulator, name: str, template: Mapping[str, object], parameters: Mapping[str, str]) -> None:
     path = emulator.folder / f"{name}.json"
     path.write_text(json.dumps(template), encoding="utf-8")
-    parameters = TARGET | dict(parameters)
+    overrides = [f"{name}={value}" for name, value in parameters.items()]
     sam(
         "deploy",
         *("--template-file", str(path)),
         *("--stack-name", name),
         *("--s3-bucket", ARTIFACTS),
         *("--capabilities", "CAPABILITY_IAM"),
-        *("--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())),
+        *(["--parameter-overrides", *overrides] if overrides else []),
         "--no-confirm-changeset",
         "--no-fail-on-empty-changeset",
         "--no-progressbar",
