@@ -7,6 +7,7 @@ PYTHON  ?= python3
 WORKERS ?= logical
 ENV     ?= dev
 LAMBDA_PYTHON := $(shell sed -n 's/^    Runtime: //p' template.yaml)
+PARAMETERS ?=
 UPGRADE ?=
 
 VENV := .venv
@@ -165,11 +166,12 @@ requirements: setup ## Pin the requirements again (UPGRADE=--upgrade takes the n
 build: setup ## Build the functions for Lambda, with byte code where Lambda's Python can be had
 	$(BIN)/sam build
 	@# Lambda can't write to a function's folder: what comes without byte code is compiled at each cold start.
-	@# uv finds that Python on the machine, or fetches it.
+	@# uv finds that Python on the machine, or fetches it. The paths in byte code are relative, so any checkout gives the
+	@# same package.
 	@$(BIN)/uv run --quiet --no-project --python $(LAMBDA_PYTHON) \
 		python -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build/*/ \
 		|| echo "WARNING: the package has no byte code: each cold start takes more CPU time (see make bench)"
 
 .PHONY: deploy
-deploy: build ## Deploy to the AWS account that is signed in (ENV=dev or prod)
-	$(BIN)/sam deploy --config-env $(ENV)
+deploy: build ## Build, and deploy to the AWS account that is signed in (ENV=dev or prod, PARAMETERS="NAME=VALUE …")
+	@$(BIN)/onboarding deploy --env $(ENV) $(PARAMETERS)

@@ -114,6 +114,22 @@ def demo() -> None:
         sys.exit(1)
 
 
+environment_option = click.option(
+    "--env", default="default", help="An environment in samconfig.toml.", show_default=True
+)
+
+
+@commands.command("deploy")
+@environment_option
+@click.option("--yes", is_flag=True, help="Don't ask to confirm the change set.")
+@click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
+def deploy_to_aws(env: str, parameters: tuple[str, ...], *, yes: bool) -> None:
+    """Deploy to AWS what `make build` built, with these and samconfig.toml's parameters."""
+    from cli.operate.deployment import deploy  # noqa: PLC0415 - SAM CLI is slow to import
+
+    deploy(env, dict(it.partition("=")[::2] for it in parameters), *["--no-confirm-changeset"] * yes)
+
+
 @commands.command("trace")
 @stack_option
 @customer_argument

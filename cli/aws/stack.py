@@ -40,10 +40,14 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for output in self._described.get("Outputs", [])}
 
     @property
+    def parameters(self) -> Mapping[str, str]:
+        """The template's parameters as last deployed, by name."""
+        return {it["ParameterKey"]: it["ParameterValue"] for it in self._described.get("Parameters", [])}
+
+    @property
     def systems(self) -> list[str]:
         """The names of the downstream systems."""
-        parameters = {it["ParameterKey"]: it["ParameterValue"] for it in self._described.get("Parameters", [])}
-        return [name for name in parameters.get("DownstreamSystems", "").split(",") if name]
+        return [name for name in self.parameters.get("DownstreamSystems", "").split(",") if name]
 
     def resources(self, resource_type: str) -> Iterator[tuple[str, str]]:
         """The logical and the physical id (a queue's URL, a table's name) of each resource of one type."""

@@ -7,7 +7,7 @@ and what a function calls can be compared as texts.
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
@@ -112,12 +112,17 @@ def written() -> Document:
 
 @cache
 def transformed(parameters: frozenset[tuple[str, str]] = frozenset()) -> Document:
-    """The template as CloudFormation, by SAM's own translator, which takes a second to import."""
+    """The template as CloudFormation."""
+    return expanded(written(), parameters)
+
+
+def expanded(source: Document, parameters: Iterable[tuple[str, str]]) -> Document:
+    """A template as CloudFormation, by SAM's own translator, which takes a second to import."""
     from samtranslator.translator.transform import transform  # type: ignore[import-untyped]  # noqa: PLC0415
 
     # It warns that a toggle, which only SAM on AWS has, is off.
     logging.getLogger("samtranslator.feature_toggle.feature_toggle").setLevel(logging.ERROR)
-    template = deepcopy(written())
+    template = deepcopy(source)
     template["Globals"]["Function"]["CodeUri"] = "s3://bucket/functions"  # as `sam package` leaves them
     for machine in _properties(template["Resources"], "AWS::Serverless::StateMachine").values():
         machine["DefinitionUri"] = "s3://bucket/definition"

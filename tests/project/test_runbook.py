@@ -1,4 +1,4 @@
-"""The commands in the runbook exist, with these options."""
+"""The commands in the runbook and in the README exist, with these options."""
 
 import re
 import shlex
@@ -12,7 +12,7 @@ from cli import PROJECT
 from cli.__main__ import commands as onboarding
 from tests.in_process import template
 
-PAGES = ("docs/runbook.md", "docs/replay.md")
+PAGES = ("README.md", "docs/runbook.md", "docs/replay.md")
 # What `aws` has for every command. https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-options.html
 GLOBAL = {"query", "output", "region", "profile"}
 # The services that have another name in `aws` than in the API.

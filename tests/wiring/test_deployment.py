@@ -1,7 +1,6 @@
 """What AWS refuses at a deployment and the emulator doesn't, on each kind of deployment, as SAM expands it."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from cfnlint.helpers import REGIONS  # type: ignore[import-untyped]
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER as SCHEMAS  # type: ignore[import-untyped]
 
 from cli import PROJECT
+from cli.operate import deployment
 from tests.in_process import template
 from tests.wiring import report
 from tests.wiring.permissions import listed
@@ -30,10 +30,8 @@ REGISTRY = {"AWS::EventSchemas::Registry", "AWS::EventSchemas::Schema"}
 
 def environment(name: str) -> tuple[dict[str, str], str, str]:
     """An environment of samconfig.toml."""
-    settings = tomllib.loads((PROJECT / "samconfig.toml").read_text(encoding="utf-8"))[name]
-    overrides = settings["deploy"]["parameters"].get("parameter_overrides", [])
-    parameters = dict(override.split("=", 1) for override in overrides)
-    return parameters, template.REGION, settings["global"]["parameters"]["stack_name"]
+    settings = deployment.settings(name)
+    return deployment.overrides(settings), template.REGION, settings["stack_name"]
 
 
 # The parameters, the region and the stack's name.

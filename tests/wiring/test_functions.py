@@ -36,8 +36,7 @@ def test_each_function_has_all_its_parts() -> None:
             "alarm on that filter in its DeploymentPreference": not watched & counted,
             # Another method needs the functions' Python on the machine that builds.
             "BuildMethod: python-uv": builds != "python-uv",
-            # Else a changed environment isn't published.
-            "AutoPublishAliasAllProperties: true": it.get("AutoPublishAliasAllProperties") is not True,
+            "<<: *release": "AutoPublishCodeSha256" not in it,
         }
         problems += [f"template.yaml: {name} has no {part}" for part, missing in lacks.items() if missing]
         own = {"CodeUri", "Tracing", "AutoPublishAlias"} & it.keys()
