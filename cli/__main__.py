@@ -22,7 +22,7 @@ from rich.text import Text
 from cli import NotPossible, background, terminal
 from cli.aws.stack import Stack
 from cli.background import find
-from cli.operate import customers, dead_letters, execution, logs, trace
+from cli.operate import customers, dead_letters, execution, logs, preflight, trace
 from cli.report import source, table
 from onboarding.adapters.bus import EventNotPublished
 
@@ -117,6 +117,18 @@ def demo() -> None:
 environment_option = click.option(
     "--env", default="default", help="An environment in samconfig.toml.", show_default=True
 )
+
+
+@commands.command("preflight")
+@environment_option
+@click.argument("sender")
+def check_account(env: str, sender: str) -> None:
+    """Check whether the account can run the stack and send mail from SENDER."""
+    from cli.operate.deployment import session  # noqa: PLC0415 - SAM CLI is slow to import
+
+    checks = list(preflight.preflight(session(env), sender))
+    click.echo("\n".join(f"✓ {found}" if good else f"✗ {found}: {to_do}" for good, found, to_do in checks))
+    sys.exit(not all(good for good, *_ in checks))
 
 
 @commands.command("deploy")

@@ -105,3 +105,20 @@ def test_dead_letters_move_back_to_their_queue(monkeypatch: pytest.MonkeyPatch) 
         assert run("dead-letters", "Registration", "--move").stdout == "moving, task handle\n"
 
         sqs.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(("concurrency", "identity"), [(10, "other-example.com"), (1000, "example.com")])
+def test_preflight_says_what_to_do(concurrency: int, identity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, is_new = boto3.Session("key", "secret", region_name="us-east-1"), concurrency == 10
+    clients = {name: session.client(name) for name in ("sesv2", "lambda")}
+    monkeypatch.setattr("cli.operate.deployment.session", lambda _: SimpleNamespace(client=clients.__getitem__))
+    with Stubber(clients["sesv2"]) as mail, Stubber(clients["lambda"]) as functions:
+        found = [{"IdentityName": identity, "SendingEnabled": True}]
+        mail.add_response("list_email_identities", {"EmailIdentities": found})
+        mail.add_response("get_account", {"ProductionAccessEnabled": not is_new})
+        functions.add_response("get_account_settings", {"AccountLimit": {"ConcurrentExecutions": concurrency}})
+
+        done = run("preflight", "welcome@mail.example.com")
+
+    to_do = [line.partition(": ")[2].split()[0] for line in done.stdout.splitlines() if ": " in line]
+    assert (to_do, done.exit_code) == ((["aws", "ask", "ask"], 1) if is_new else ([], 0))
