@@ -7,7 +7,8 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from cli.documents.schemas import NoTitles, as_text, document
 from onboarding.domain.analytics import Analytics
-from onboarding.domain.models import Address, CustomerData, CustomerId
+from onboarding.domain.form import AddressForm, RegistrationForm
+from onboarding.domain.models import CustomerId
 from onboarding.domain.registration import Accepted
 from onboarding.domain.status import Onboarding
 from onboarding.runtime.api import IDEMPOTENCY_KEY, MAX_BODY_BYTES, MAX_DAYS, Problem
@@ -29,12 +30,12 @@ def _schemas() -> dict[str, Any]:
     taken: JsonSchemaMode = "validation"
     given: JsonSchemaMode = "serialization"
     _, definitions = models_json_schema(
-        [(CustomerData, taken), (Accepted, given), (Onboarding, given), (Analytics, given), (Problem, given)],
+        [(RegistrationForm, taken), (Accepted, given), (Onboarding, given), (Analytics, given), (Problem, given)],
         ref_template="#/components/schemas/{model}",
         schema_generator=NoTitles,
     )
     schemas: dict[str, Any] = definitions["$defs"]
-    for strict in (CustomerData, Address):  # the API rejects unknown fields
+    for strict in (RegistrationForm, AddressForm):  # the API rejects unknown fields
         schemas[strict.__name__]["additionalProperties"] = False
     # API Gateway's own errors have it in the status line only.
     schemas[Problem.__name__]["required"].remove("status")

@@ -12,7 +12,8 @@ from cli.documents.compatibility import breaks, changes, rewritten, version_of
 from cli.documents.event_contracts import CONTRACTS, path_of, schema
 from cli.documents.generate import refuse_to_rewrite
 from onboarding.domain.events import EVENTS, CustomerAccountCreated, CustomerValidated
-from onboarding.domain.models import PERSONAL, CustomerData
+from onboarding.domain.form import RegistrationForm
+from onboarding.domain.models import PERSONAL
 
 RELEASED = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in CONTRACTS.glob("*.json")}
 VALIDATED = schema(CustomerValidated)
@@ -41,7 +42,7 @@ def test_contract_is_a_json_schema(name: str) -> None:
 
 
 def test_every_typed_field_is_marked_as_personal() -> None:
-    customer = {name for name in CustomerData.model_json_schema()["properties"] if name != "address"}
+    customer = {name for name in RegistrationForm.model_json_schema()["properties"] if name != "address"}
     address = set(VALIDATED["$defs"]["Address"]["properties"])
 
     unmarked = customer ^ marked(VALIDATED["$defs"]["CustomerData"])

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onboarding.domain.errors import CustomerInvalid
+from onboarding.domain.form import RegistrationForm
 from onboarding.domain.models import CustomerData
 from onboarding.domain.validation import validate
 from tests.customers import a_customer
@@ -18,8 +19,8 @@ LONDON = {"street": "12 St James’s Square", "city": "London", "postalCode": "S
 
 
 def validated(**changes: Any) -> CustomerData:
-    """The normalised customer, after a check that validating it again changes nothing."""
-    once = validate(CustomerData.model_validate(a_customer(**changes)))
+    """The normalised customer of a form, after a check that validating it again changes nothing."""
+    once = validate(RegistrationForm.model_validate(a_customer(**changes)).customer())
     assert validate(once) == CustomerData.model_validate_json(once.model_dump_json(by_alias=True)) == once
     return once
 
@@ -83,9 +84,20 @@ def test_email_without_public_domain_is_refused(email: str) -> None:
 
 @pytest.mark.parametrize(  # numbers that regulators reserve for fiction
     ("country", "typed", "normalised"),
-    [("GB", "020 7946 0958", "+442079460958"), ("US", "(202) 555-0143", "+12025550143")],
+    [
+        ("GB", "020 7946 0958", "+442079460958"),
+        ("GB", "٠٢٠ ٧٩٤٦ ٠٩٥٨", "+442079460958"),
+        ("US", "(202) 555-0143", "+12025550143"),
+        ("US", "\u202a+1\t202‑555‑0143\u202c\ufe0f", "+12025550143"),
+        ("US", "tel:+44-20-7946-0958", "+442079460958"),
+        ("US", "011 44 20 7946 0958", "+442079460958"),
+        ("JP", "03ー1234ー5678", "+81312345678"),
+        ("JP", "0049 (0)30 / 23125 012", "+493023125012"),
+        ("DE", "(030)/23125-012", "+493023125012"),
+        ("DE", "+49 30/23125012", "+493023125012"),
+    ],
 )
-def test_national_number_takes_address_country(country: str, typed: str, normalised: str) -> None:
+def test_number_in_any_notation_is_read(country: str, typed: str, normalised: str) -> None:
     assert validated(phone=typed, address=LONDON | {"country": country}).phone == normalised
 
 
@@ -95,23 +107,61 @@ def test_e164_number_needs_no_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "phone",
-    ["12", "call me", "+", "+1 123 456 7890", "020 7946 0958", "+44 20 7946 09580000", "+44 20 7946 0958 ext 5"],
+    ("phone", "code"),
+    [
+        *(
+            (phone, "invalid")
+            for phone in ("12", "+", "020 7946 0958", "+44 20 7946 09580000", "+999 123456", "\u20e3")
+        ),
+        *(
+            (phone, "invalid")
+            for phone in ("+49 30 23125/26", "+49/30/23125012", "+1 202-555-0143; 44", "+12025550143²")
+        ),
+        *((phone, "invalid") for phone in ("+1 202-555-0143 +1 202-555-0144", "++1 202-555-0143", "+1 202-555-01??")),
+        *((phone, "letters") for phone in ("call me", "+1 2o2-555-0143", "+1 202-555-0143 (Ada)", "+1 202 FLOWERS")),
+        *((f"+44 20 7946 0958{rest}", "extension") for rest in (" ext 5", "x5", "#5", ";ext=5", " App. 12", " доб. 5")),
+    ],
 )
-def test_invalid_number_is_refused(phone: str) -> None:
-    assert errors(phone=phone) == [("phone", "phone_invalid")]
+def test_text_that_is_no_single_number_is_refused(phone: str, code: str) -> None:
+    assert errors(phone=phone) == [("phone", f"phone_{code}")]
 
 
-def test_texts_are_stripped() -> None:
-    customer = validated(lastName=" O\u3000", address={field: f"\u3000{text} " for field, text in LONDON.items()})
+@pytest.mark.parametrize(
+    ("country", "phone"), [("DE", "23125/12"), ("DE", "23125012"), ("US", "555-0143"), ("US", "911")]
+)
+def test_local_number_is_refused(country: str, phone: str) -> None:
+    assert errors(phone=phone, address=LONDON | {"country": country}) == [("phone", "phone_invalid")]
 
-    assert customer.last_name == "O"
-    assert customer.model_dump(by_alias=True)["address"] == LONDON
+
+def test_number_of_a_new_range_is_marked() -> None:
+    assert validated(phone="+1 924 555 0143").phone_unrecognized is True
+    assert validated(phone="+1 202 555 0143").phone_unrecognized is None
+
+
+@pytest.mark.parametrize(
+    "unseen", [" ", "\t\r\n", "\u3000", "\u200b", "\ufeff", "\u202a\u202c", "\u2068", "\u2800", "\u00ad"]
+)
+def test_texts_are_trimmed(unseen: str) -> None:
+    def around(text: str) -> str:
+        return f"{unseen}{text}{unseen}"
+
+    customer = validated(
+        firstName=around("Ada"),
+        lastName=around("葛\ufe00"),
+        email=around("ada@example.com"),
+        phone=around("+12025550143"),
+        address={field: around(text) for field, text in LONDON.items()},
+    )
+
+    assert (customer.first_name, customer.last_name) == ("Ada", "葛\ufe00")
+    assert (customer.email, customer.phone) == ("ada@example.com", "+12025550143")
+    assert customer.model_dump(by_alias=True, exclude_none=True)["address"] == LONDON
     assert validated(address=LONDON | {"country": "gb"}).address == customer.address
 
 
 def test_address_is_complete() -> None:
-    assert errors(address={}) == [(f"address.{field}", "missing") for field in LONDON]
+    for field in LONDON:
+        assert errors(address=LONDON | {field: ""}) == [(f"address.{field}", "missing")]
 
 
 @pytest.mark.parametrize("country", ["XX", "GBR", "UK", "ß"])

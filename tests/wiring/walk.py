@@ -11,7 +11,7 @@ from itertools import chain, product
 from typing import Any
 
 from onboarding.domain.errors import CustomerInvalid, DownstreamRefused
-from onboarding.domain.models import CustomerData
+from onboarding.domain.form import RegistrationForm
 from onboarding.domain.registration import Registration
 from tests.in_process import functions
 from tests.invocations import sample
@@ -83,7 +83,7 @@ def registrations() -> Iterator[Registration]:
     """Execution inputs, as typed: a customer without any optional field, and one with all of them."""
     plain = json.loads(sample("start_onboarding/one-registration")["Records"][0]["body"])
     for name in ("plain", "phone-and-address"):
-        customer = CustomerData.model_validate_json(sample(f"register_customer/{name}")["body"])
+        customer = RegistrationForm.model_validate_json(sample(f"register_customer/{name}")["body"]).customer()
         typed = customer.model_copy(
             update={
                 "first_name": f" {customer.first_name} ",

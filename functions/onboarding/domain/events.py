@@ -52,6 +52,8 @@ class Event(Message):
 class CustomerRegistered(Event):
     """A registration was accepted; its data is as typed."""
 
+    VERSION = "1.1"
+
     registered_at: Annotated[AwareDatetime, Field(description="When the API accepted the registration")]
     customer_data: CustomerData
 
@@ -59,12 +61,16 @@ class CustomerRegistered(Event):
 class CustomerValidated(Event):
     """A registration passed every rule; its data is normalised."""
 
+    VERSION = "1.1"
+
     status: Literal["VALID"]
     customer_data: CustomerData
 
 
 class CustomerValidationFailed(Event):
     """A registration broke a rule, and the customer was rejected; its data is as typed."""
+
+    VERSION = "1.1"
 
     status: Literal["INVALID"]
     errors: Annotated[list[FieldError], Field(min_length=1)]

@@ -4,54 +4,18 @@ Unknown fields are ignored, so that a function accepts what the next or the prev
 refuses them: there, an unknown field is a typing error. An error never shows its input, which may be personal.
 """
 
-import re
-import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
-from pydantic_core import PydanticCustomError
 
-# Directional formatting can reorder the text around a name, so it is refused like a control character. The marks that
-# Arabic, Hebrew and Persian spelling needs (ZWNJ, LRM, RLM, ALM) are not among these.
-# https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
-_DIRECTIONAL_FORMATTING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+from onboarding.domain.text import ONE_LINE, one_line
 
-# SQS accepts XML's characters only, and refuses a message with one of these.
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-_NONCHARACTERS = frozenset("\ufffe\uffff")
-
-# Character classes that Python and ECMA-262 read alike, for _one_line and for the API's published schema: characters
-# that no text may contain, and invisible ones (white space, and those that are ignorable by default:
-# https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point).
-_FORBIDDEN = r"\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069\uFFFD-\uFFFF"
-_INVISIBLE = (
-    r"\u0020\u00A0\u00AD\u034F\u061C\u115F\u1160\u1680\u17B4\u17B5\u180B-\u180F\u2000-\u200F\u202F\u205F-\u206F"
-    r"\u3000\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFF8"
-)
-_VISIBLE = re.compile(f"[^{_FORBIDDEN}{_INVISIBLE}]")
-_ONE_LINE_PATTERN = f"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_INVISIBLE}][^{_FORBIDDEN}]*$"
-
-
-def _one_line(value: str) -> str:
-    """Refuse a value that isn't one line of text; otherwise leave it as typed."""
-    for character in value:
-        if unicodedata.category(character) in {"Cc", "Zl", "Zp"} or character in _DIRECTIONAL_FORMATTING:
-            raise PydanticCustomError("control_character", "Must not contain control characters or line breaks")
-        if character in _NONCHARACTERS:
-            raise PydanticCustomError("noncharacter", "Must not contain noncharacters")
-        if character == "\N{REPLACEMENT CHARACTER}":  # what API Gateway puts where the bytes were no UTF-8
-            raise PydanticCustomError("invalid_utf8", "Must be valid UTF-8")
-    if not _VISIBLE.search(value):
-        raise PydanticCustomError("blank", "Must not be blank")
-    return value
-
-
-_ONE_LINE = AfterValidator(_one_line)
+_ONE_LINE = AfterValidator(one_line)
 # How a published schema marks a customer's personal data.
 PERSONAL = "x-personal-data"
-_ONE_LINE_SCHEMA: JsonDict = {"pattern": _ONE_LINE_PATTERN, PERSONAL: True}
+_ONE_LINE_SCHEMA: JsonDict = {"pattern": ONE_LINE, PERSONAL: True}
 
 Name = Annotated[str, Field(min_length=1, max_length=100, json_schema_extra=_ONE_LINE_SCHEMA), _ONE_LINE]
 Line = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=_ONE_LINE_SCHEMA), _ONE_LINE]
@@ -92,4 +56,8 @@ class CustomerData(Message):
     last_name: Name
     email: Email
     phone: Annotated[Phone | None, Field(description="E.164, or national where the address has a country")] = None
+    phone_unrecognized: Annotated[
+        bool | None,
+        Field(description="The phone number has a possible length, and is in no range known to be assigned"),
+    ] = None
     address: Address | None = None

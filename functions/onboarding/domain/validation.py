@@ -3,6 +3,7 @@
 All broken rules are reported, not the first. An error names its field and the reason, never the value.
 """
 
+import re
 import unicodedata
 
 import iso3166
@@ -12,17 +13,32 @@ from pydantic.alias_generators import to_camel
 
 from onboarding.domain.errors import CustomerInvalid, FieldError
 from onboarding.domain.models import Address, CustomerData
+from onboarding.domain.text import trimmed, typed_phone
 
 # Top-level domains that are never public, beside those that email_validator knows: RFC 6761 (6.5), RFC 6762 (appendix
 # G), and https://www.icann.org/en/board-activities-and-meetings/materials/approved-board-resolutions-2018-02-04-en.
 _PRIVATE_DOMAINS = frozenset({"corp", "example", "home", "internal", "intranet", "lan", "mail", "private"})
 
+# A telephone number: digits of any script, a plus at the start, separators, and no more than one slash.
+_NUMBER = re.compile(
+    r"(\(?[+\uFF0B])?[\d\s().\-\u2010-\u2015\u2212\uFF08\uFF09\uFF0D\uFF0E]+(/[\d\s.\-\u2010-\u2015]+)?"
+)
+# What a slash may follow: the area code, as it is dialled within the country or after the country code.
+_FIRST_GROUP = re.compile(r"(\+\d{1,3}[\s.()\-]*(\(0\)\s*)?|\(?0)\d{1,5}\)?\s*")
+_EXTENSION = re.compile(
+    r"(#|(?<![^\W\d_])(ext\w*|x|app(arat)?|dw|durchwahl|poste|int(ern\w*)?|anexo|ramal|toestel|доб\w*|вн\w*|内線|内线|分机))"
+    r"[\s.:=]*\d{1,7}\s*$",
+    re.IGNORECASE,
+)
+# Subscribers of one town have numbers of eight digits at most.
+_LONGEST_LOCAL = 8
+
 
 def validate(customer: CustomerData) -> CustomerData:
     """Check every rule and return the customer normalised.
 
-    Normalised: texts without outer spaces, the e-mail address in the ASCII form that can be mailed to, the phone
-    number in E.164, the country in upper case.
+    Normalised: texts without what is invisible around them, the e-mail address in the ASCII form that can be mailed
+    to, the phone number in E.164 (and marked, if it isn't known to be assigned), the country in upper case.
 
     Raises:
         CustomerInvalid: with all errors, if a rule is broken.
@@ -34,8 +50,14 @@ def validate(customer: CustomerData) -> CustomerData:
     address = _address(customer.address, errors)
     if errors:
         raise CustomerInvalid(errors)
-    last_name = customer.last_name.strip()
-    normalised = {"first_name": first_name, "last_name": last_name, "email": email, "phone": phone, "address": address}
+    normalised = {
+        "first_name": first_name,
+        "last_name": trimmed(customer.last_name),
+        "email": email,
+        "phone": phone,
+        "phone_unrecognized": True if phone and not _is_known(phone) else None,
+        "address": address,
+    }
     return customer.model_copy(update=normalised)
 
 
@@ -52,7 +74,7 @@ def _first_name(value: str, errors: list[FieldError]) -> str:
     letters = [c for c in unicodedata.normalize("NFD", value) if unicodedata.category(c).startswith("L")]
     if len(letters) < 2 and not any(unicodedata.name(c, "").startswith("CJK ") for c in letters):  # noqa: PLR2004
         errors.append(_error("firstName", "name_too_short", "Must have two letters or more"))
-    return value.strip()
+    return trimmed(value)
 
 
 def _email(value: str, errors: list[FieldError]) -> str:
@@ -76,31 +98,67 @@ def _email(value: str, errors: list[FieldError]) -> str:
 
 
 def _phone(value: str | None, address: Address | None, errors: list[FieldError]) -> str | None:
-    if value is None:
+    """Return the number in E.164. It is the whole text: `phonenumbers.parse` alone finds a number in any."""
+    text = typed_phone(value)
+    if text is None:
         return None
-    region = address.country if address else None
+    text = re.sub(r"^tel:\s*", "", text, flags=re.IGNORECASE)
+    text = re.sub(r"^(\(?)00", r"\1+", text.replace("ー", "-"))  # the Japanese keyboard's dash, a letter
+    if _EXTENSION.search(text):
+        errors.append(_error("phone", "phone_extension", "Must be without an extension"))
+    elif any(map(str.isalpha, text)):
+        errors.append(_error("phone", "phone_letters", "Must have no letters; write a vanity number in digits"))
+    elif number := _number(text, address):
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    else:
+        errors.append(_error("phone", "phone_invalid", "Must be one number in E.164, or of the address's country"))
+    return value
+
+
+def _number(text: str, address: Address | None) -> phonenumbers.PhoneNumber | None:
+    """The one number that this text is for sure, or None."""
+    region = _country(address.country) if address and address.country else None
+    before, slash, _ = text.partition("/")
+    if not _NUMBER.fullmatch(text) or (slash and not _FIRST_GROUP.fullmatch(before)):
+        return None
     try:
-        number = phonenumbers.parse(value, region.strip().upper() if region else None)
+        number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
-        number = None
-    if number is None or number.extension or not phonenumbers.is_valid_number(number):
-        errors.append(_error("phone", "phone_invalid", "Must be valid in E.164, or in the country of the address"))
-        return value
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        return None
+    digits = phonenumbers.national_significant_number(number)
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE or (
+        # Without the prefix of national numbers, a number as short as this may be one of the customer's own town.
+        len(digits) <= _LONGEST_LOCAL
+        and phonenumbers.normalize_digits_only(text) == digits
+        and region
+        and phonenumbers.ndd_prefix_for_region(region, strip_non_digits=True)
+        and phonenumbers.number_type(number) != phonenumbers.PhoneNumberType.MOBILE
+    ):
+        return None
+    return number
+
+
+def _is_known(phone: str) -> bool:
+    """Whether the number is in a range that is assigned, as far as the library's data are up to date."""
+    return phonenumbers.is_valid_number(phonenumbers.parse(phone))
 
 
 def _address(address: Address | None, errors: list[FieldError]) -> Address | None:
     if address is None:
         return None
-    texts = {name: value.strip() for name, value in address if value is not None}
+    texts = {name: trimmed(value) for name, value in address if value is not None}
     errors.extend(
         _error(f"address.{to_camel(name)}", "missing", "Required in an address")
         for name, value in address
         if value is None
     )
     if "country" in texts:
-        if texts["country"].isascii():  # ß would become SS, which is South Sudan
-            texts["country"] = texts["country"].upper()
+        texts["country"] = _country(texts["country"])
         if texts["country"] not in iso3166.countries_by_alpha2:
             errors.append(_error("address.country", "country_unknown", "Must be an ISO 3166-1 alpha-2 code"))
     return address.model_copy(update=texts)
+
+
+def _country(code: str) -> str:
+    code = trimmed(unicodedata.normalize("NFKC", code))
+    return code.upper() if code.isascii() else code  # ß would become SS, which is South Sudan

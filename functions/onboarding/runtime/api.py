@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from onboarding.domain.errors import FieldError
-from onboarding.domain.models import CustomerData, CustomerId, Message
+from onboarding.domain.form import RegistrationForm
+from onboarding.domain.models import CustomerId, Message
 from onboarding.domain.registration import RegistrationRequest
 from onboarding.runtime import aws, failures
 
@@ -136,10 +137,10 @@ def parse_request(event: dict[str, Any]) -> RegistrationRequest:
         raise _invalid([{"field": "Idempotency-Key", "code": "header_invalid", "message": message}])
     try:
         # In two steps: model_validate_json would accept `postal_code` too, the field's name in Python.
-        customer = CustomerData.model_validate(_json(body), extra="forbid", by_name=False)
+        form = RegistrationForm.model_validate(_json(body), extra="forbid", by_name=False)
     except ValidationError as error:
         raise _invalid([_field_error(details) for details in _details(error)]) from None
-    return RegistrationRequest(customer=customer, idempotency_key=key)
+    return RegistrationRequest(customer=form.customer(), idempotency_key=key)
 
 
 def customer_id_in(event: dict[str, Any]) -> str:

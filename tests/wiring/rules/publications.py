@@ -4,8 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
+from cli.documents.event_contracts import CONTRACTS
 from onboarding.domain.events import EVENTS, SOURCE, CustomerFraudSuspected
 from onboarding.domain.validation import validate
 from tests.in_process import template
@@ -45,6 +47,15 @@ def each_publication_keeps_its_contract(machine: Machine) -> Iterator[str]:
             )
         except ValidationError as error:
             yield f"{name}: {error}"
+
+
+@rule
+def each_publication_can_be_read_by_the_released_versions(machine: Machine) -> Iterator[str]:
+    for _, name, entry in publications(machine):
+        for contract in CONTRACTS.glob(f"{entry['DetailType']}-*.json"):
+            schema = json.loads(contract.read_text(encoding="utf-8"))
+            problems = Draft202012Validator(schema).iter_errors(entry["Detail"])
+            yield from (f"{name}, {contract.name}: {problem.message}" for problem in problems)
 
 
 @rule

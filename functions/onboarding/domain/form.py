@@ -1,0 +1,59 @@
+"""The registration form: what the API takes, and the customer that it makes of it.
+
+A text stays as typed, without what keyboards and clipboards add around it.
+"""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic.config import JsonDict
+
+from onboarding.domain.models import PERSONAL, CustomerData, Message
+from onboarding.domain.text import TYPED, TYPED_OR_EMPTY, TYPED_PHONE, typed, typed_or_absent, typed_phone
+
+_TYPED: JsonDict = {"pattern": TYPED, PERSONAL: True}
+_TYPED_OR_EMPTY: JsonDict = {"pattern": TYPED_OR_EMPTY, PERSONAL: True}
+_PHONE: JsonDict = {"pattern": TYPED_PHONE, PERSONAL: True}
+
+# Each is at most as long as its field in `CustomerData`.
+Name = Annotated[str, Field(min_length=1, max_length=100, json_schema_extra=_TYPED), AfterValidator(typed)]
+Email = Annotated[str, Field(min_length=1, max_length=254, json_schema_extra=_TYPED), AfterValidator(typed)]
+OptionalName = Annotated[
+    Annotated[str, Field(max_length=100, json_schema_extra=_TYPED_OR_EMPTY)] | None, AfterValidator(typed_or_absent)
+]
+OptionalLine = Annotated[
+    Annotated[str, Field(max_length=200, json_schema_extra=_TYPED_OR_EMPTY)] | None, AfterValidator(typed_or_absent)
+]
+OptionalPhone = Annotated[
+    Annotated[str, Field(max_length=50, json_schema_extra=_PHONE)] | None, AfterValidator(typed_phone)
+]
+
+
+class AddressForm(Message):
+    """A postal address. One whose fields are all empty is as good as none."""
+
+    street: OptionalLine = None
+    city: OptionalName = None
+    postal_code: OptionalName = None
+    country: Annotated[OptionalName, Field(description="ISO 3166-1 alpha-2, such as DE")] = None
+
+
+class RegistrationForm(Message):
+    """A customer who wants to register. An optional field that is empty is as good as absent."""
+
+    first_name: Annotated[Name, Field(description="Two letters or more, or one ideograph")]
+    last_name: Name
+    email: Email
+    phone: Annotated[
+        OptionalPhone,
+        Field(
+            description="One number of digits in E.164 (+ or 00 first), or national where the address has a country. "
+            "No letters, no extension, a slash only after the first group"
+        ),
+    ] = None
+    address: AddressForm | None = None
+
+    def customer(self) -> CustomerData:
+        """The customer's data as it goes into the events."""
+        given = self.model_dump(exclude_none=True)
+        return CustomerData.model_validate({name: value for name, value in given.items() if value != {}})
