@@ -58,6 +58,45 @@ def test_empty_optional_field_is_absent(empty: str | None) -> None:
         assert [name for name, _ in field_errors(an_api_request(customer | {field: empty}))] == [field]
 
 
+@pytest.mark.parametrize("character", [" ", "\u00a0", "\u200b", "\u00ad", "\ufeff", "\u2800"])
+def test_email_with_unseen_character_is_refused(character: str) -> None:
+    request = an_api_request(a_customer(email=f"ada{character}@example.com"))
+
+    assert field_errors(request) == [("email", "invisible_character")]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("GMAIL.con", "gmail.com"),
+        ("gamil.com", "gmail.com"),
+        ("hotmial.com", "hotmail.com"),
+        ("yahoo.co", "yahoo.com"),
+        ("outlook.cmo", "outlook.com"),
+        ("web.ed", "web.de"),
+        ("example.vom", ".com"),
+    ],
+)
+def test_misspelt_provider_is_refused(typed: str, meant: str) -> None:
+    problem = refusal(an_api_request(a_customer(email=f"ada@{typed}")))
+
+    assert problem.errors == [{"field": "email", "code": "domain_misspelt", "message": f"Did you mean {meant}?"}]
+
+
+def test_likeness_of_a_provider_is_accepted() -> None:
+    for domain in (
+        "gmail.com",
+        "ymail.com",
+        "mail.com",
+        "yahoo.co.uk",
+        "hotmail.fr",
+        "gmx.com",
+        "me.com",
+        "gmail.con.example.com",
+    ):
+        assert parse_request(an_api_request(a_customer(email=f"ada@{domain}"))).customer.email == f"ada@{domain}"
+
+
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON", "application/json; charset=utf-8"])
 def test_json_content_type_is_accepted(content_type: str) -> None:
     assert parse_request(an_api_request(a_customer(), content_type=content_type)).customer.first_name == "Ada"

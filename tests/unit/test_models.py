@@ -28,7 +28,13 @@ BIDI_OVERRIDES = ["\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\
 NAMES = [" Ada ", "O’Faoláin d'Été", "李", "فاطمة", "می‌خواهم", "Софья", "👩‍🔬", "<b>Ada</b>", "$account_id {{x}}"]
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 TAKEN_BY_SQS = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
-KINDS = {"event": Name, "form": form.Name, "optional": form.OptionalName, "phone": form.OptionalPhone}
+KINDS = {
+    "event": Name,
+    "form": form.Name,
+    "optional": form.OptionalName,
+    "email": form.Email,
+    "phone": form.OptionalPhone,
+}
 ALL_FIELDS = "register_customer/phone-and-address"
 
 

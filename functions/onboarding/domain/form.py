@@ -9,15 +9,25 @@ from pydantic import AfterValidator, Field
 from pydantic.config import JsonDict
 
 from onboarding.domain.models import PERSONAL, CustomerData, Message
-from onboarding.domain.text import TYPED, TYPED_OR_EMPTY, TYPED_PHONE, typed, typed_or_absent, typed_phone
+from onboarding.domain.text import (
+    TYPED,
+    TYPED_EMAIL,
+    TYPED_OR_EMPTY,
+    TYPED_PHONE,
+    typed,
+    typed_email,
+    typed_or_absent,
+    typed_phone,
+)
 
 _TYPED: JsonDict = {"pattern": TYPED, PERSONAL: True}
 _TYPED_OR_EMPTY: JsonDict = {"pattern": TYPED_OR_EMPTY, PERSONAL: True}
+_EMAIL: JsonDict = {"pattern": TYPED_EMAIL, PERSONAL: True}
 _PHONE: JsonDict = {"pattern": TYPED_PHONE, PERSONAL: True}
 
 # Each is at most as long as its field in `CustomerData`.
 Name = Annotated[str, Field(min_length=1, max_length=100, json_schema_extra=_TYPED), AfterValidator(typed)]
-Email = Annotated[str, Field(min_length=1, max_length=254, json_schema_extra=_TYPED), AfterValidator(typed)]
+Email = Annotated[str, Field(min_length=1, max_length=254, json_schema_extra=_EMAIL), AfterValidator(typed_email)]
 OptionalName = Annotated[
     Annotated[str, Field(max_length=100, json_schema_extra=_TYPED_OR_EMPTY)] | None, AfterValidator(typed_or_absent)
 ]
@@ -43,7 +53,13 @@ class RegistrationForm(Message):
 
     first_name: Annotated[Name, Field(description="Two letters or more, or one ideograph")]
     last_name: Name
-    email: Email
+    email: Annotated[
+        Email,
+        Field(
+            description="ASCII before the @, a public domain after it. Misspelt domains of great providers, such as "
+            "gmail.con, are refused with what was probably meant"
+        ),
+    ]
     phone: Annotated[
         OptionalPhone,
         Field(

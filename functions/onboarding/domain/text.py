@@ -5,6 +5,8 @@ import unicodedata
 
 from pydantic_core import PydanticCustomError
 
+from onboarding.domain.misspelt import meant_domain
+
 # Directional formatting can reorder the text around a name, so it is refused like a control character. The marks that
 # Arabic, Hebrew and Persian spelling needs (ZWNJ, LRM, RLM, ALM) are not among these.
 # https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
@@ -34,10 +36,13 @@ _AROUND = (
 )
 _EDGES = re.compile(rf"\A[{_AROUND}]+|[{_AROUND}]+\Z")
 _SHOWS_NOTHING = re.compile(rf"[{_INVISIBLE}\u2800]*")
+_ANY_UNSEEN = re.compile(rf"[{_INVISIBLE}\u2800]")
 _UNSEEN = re.compile(rf"(?!\s)[{_AROUND}\u180B-\u180F\uFE00-\uFE0F\U000E0000-\U000E0FFF]")
-# The patterns of the API's texts: one that has to show something, one that may be empty, and a telephone number.
+# The patterns of the API's texts: one that has to show something, one that may be empty, an e-mail
+# address, and a telephone number.
 TYPED = f"^[{_AROUND}]*[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_INVISIBLE}\\u2800][^{_FORBIDDEN}]*[{_AROUND}]*$"
 TYPED_OR_EMPTY = f"^[{_AROUND}]*[^{_FORBIDDEN}]*[{_AROUND}]*$"
+TYPED_EMAIL = rf"^[{_AROUND}]*[^{_FORBIDDEN}{_INVISIBLE}\u2800]+[{_AROUND}]*$"
 TYPED_PHONE = rf"^[{_AROUND}]*[^\u0000-\u0008\u000A-\u001F\u007F-\u009F\u2028\u2029\uFFFD-\uFFFF]*[{_AROUND}]*$"
 
 
@@ -71,6 +76,16 @@ def typed(value: str) -> str:
 def typed_or_absent(value: str | None) -> str | None:
     """Trim a text from a form; one that shows nothing is absent."""
     return None if value is None or _SHOWS_NOTHING.fullmatch(trimmed(value)) else typed(value)
+
+
+def typed_email(value: str) -> str:
+    """Trim an e-mail address, and refuse white space, invisible characters and misspelt domains in it."""
+    text = typed(value)
+    if _ANY_UNSEEN.search(text):
+        raise PydanticCustomError("invisible_character", "Must not contain spaces or invisible characters")
+    if meant := meant_domain(text.rpartition("@")[2]):
+        raise PydanticCustomError("domain_misspelt", "Did you mean {meant}?", {"meant": meant})
+    return text
 
 
 def typed_phone(value: str | None) -> str | None:

@@ -5,10 +5,11 @@ All broken rules are reported, not the first. An error names its field and the r
 
 import re
 import unicodedata
+from contextlib import suppress
 
 import iso3166
 import phonenumbers
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from pydantic.alias_generators import to_camel
 
 from onboarding.domain.errors import CustomerInvalid, FieldError
@@ -16,8 +17,19 @@ from onboarding.domain.models import Address, CustomerData
 from onboarding.domain.text import trimmed, typed_phone
 
 # Top-level domains that are never public, beside those that email_validator knows: RFC 6761 (6.5), RFC 6762 (appendix
-# G), and https://www.icann.org/en/board-activities-and-meetings/materials/approved-board-resolutions-2018-02-04-en.
-_PRIVATE_DOMAINS = frozenset({"corp", "example", "home", "internal", "intranet", "lan", "mail", "private"})
+# G), RFC 9476, what routers and Linux call their own networks, and
+# https://www.icann.org/en/board-activities-and-meetings/materials/approved-board-resolutions-2018-02-04-en.
+_PRIVATE_DOMAINS = tuple(
+    f".{name}"
+    for name in (
+        *SPECIAL_USE_DOMAIN_NAMES,
+        *("alt", "corp", "domain", "example", "home", "internal", "intranet", "lan", "localdomain", "localnet", "mail"),
+        *("private", "workgroup"),
+    )
+)
+# Input methods of East Asia write ASCII in full width, and their own full stop. Other characters that NFKC would fold,
+# such as the Kelvin sign, are no ASCII: folded, they would make another person's address.
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {ord("\u3002"): "."}
 
 # A telephone number: digits of any script, a plus at the start, separators, and no more than one slash.
 _NUMBER = re.compile(
@@ -82,19 +94,23 @@ def _email(value: str, errors: list[FieldError]) -> str:
 
     https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Destination.html
     """
-    try:
-        address = validate_email(
-            unicodedata.normalize("NFKC", value).strip(),
-            allow_smtputf8=False,
-            check_deliverability=False,
-            strict=True,  # at most 64 characters before the @, as RFC 5321 has it
-        )
-    except EmailNotValidError:
-        address = None
-    if address is None or address.ascii_domain.rpartition(".")[2] in _PRIVATE_DOMAINS:
-        errors.append(_error("email", "email_invalid", "Must be a well-formed address under a public domain"))
-        return value
-    return address.ascii_email or address.normalized
+    text = trimmed(value).translate(_FULL_WIDTH)
+    local, _, domain = text.rpartition("@")
+    if not local.isascii():
+        errors.append(_error("email", "email_not_ascii", "Must have only ASCII characters before the @"))
+    elif "." not in domain or f".{domain.lower()}".endswith(_PRIVATE_DOMAINS):
+        errors.append(_error("email", "email_domain_not_public", "Must be under a public domain"))
+    else:
+        with suppress(EmailNotValidError):
+            address = validate_email(
+                text,
+                allow_smtputf8=False,
+                check_deliverability=False,
+                strict=True,  # at most 64 characters before the @, as RFC 5321 has it
+            )
+            return address.ascii_email or address.normalized
+        errors.append(_error("email", "email_invalid", "Must be well-formed, such as ada@example.com"))
+    return value
 
 
 def _phone(value: str | None, address: Address | None, errors: list[FieldError]) -> str | None:
