@@ -97,7 +97,18 @@ def test_likeness_of_a_provider_is_accepted() -> None:
         assert parse_request(an_api_request(a_customer(email=f"ada@{domain}"))).customer.email == f"ada@{domain}"
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON", "application/json; charset=utf-8"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *(
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            'application/json;CHARSET="UTF-8"',
+        ),
+        *("application/json; v=1", "application/json;", "application/json; charset=us-ascii"),
+    ],
+)
 def test_json_content_type_is_accepted(content_type: str) -> None:
     assert parse_request(an_api_request(a_customer(), content_type=content_type)).customer.first_name == "Ada"
 
@@ -110,6 +121,26 @@ def test_other_content_type_is_refused(headers: dict[str, str] | None) -> None:
     assert refusal(an_api_request(a_customer()) | {"headers": headers}) == Problem(
         title="Unsupported Media Type", status=415, detail="The Content-Type must be application/json."
     )
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "detail"),
+    [
+        *(
+            ("Content-Encoding", it, "The body must have no Content-Encoding.")
+            for it in ("gzip", "BR", "identity, gzip")
+        ),
+        *(
+            ("Content-Type", f"application/json;charset={it}", "The charset must be UTF-8.")
+            for it in ("latin1", '"UTF-16"')
+        ),
+    ],
+)
+def test_other_encoding_is_refused(header: str, value: str, detail: str) -> None:
+    request = an_api_request(a_customer())
+    request["headers"][header] = value
+
+    assert refusal(request) == Problem(title="Unsupported Media Type", status=415, detail=detail)
 
 
 @pytest.mark.parametrize("encoded", [str, str.encode], ids=["text", "Base64"])
@@ -131,6 +162,7 @@ NO_JSON = {
     "a lone surrogate": '{"firstName": "\ud800"}',
     "latin-1": b'{"firstName": "Ren\xe9"}',
     "utf-16": b"\xff\xfe{\x00}\x00",
+    "an endless number": "1" * 5000,
     "nested too deeply": '{"firstName":' * 1000,
 }
 
@@ -140,6 +172,27 @@ def test_invalid_json_is_refused(body: str | bytes | None) -> None:
     request = an_api_request("") | {"body": None} if body is None else an_api_request(body)
 
     assert field_errors(request) == [("body", "json_invalid")]
+
+
+@pytest.mark.parametrize("encoded", [str, str.encode], ids=["text", "Base64"])
+def test_byte_order_mark_is_skipped(encoded: Callable[[str], str | bytes]) -> None:
+    request = an_api_request(encoded("\ufeff" + json.dumps(a_customer())))
+    request["headers"]["Content-Encoding"] = "identity"
+
+    assert parse_request(request).customer.first_name == "Ada"
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ('{"firstName": "Ada", "firstName": "Grace"}', "firstName"),
+        ('{"email": 1, "\\u0065mail": 1}', "email"),
+        ('{"address": {"city": "London", "city": "Paris"}}', "city"),
+        ('[{"x": {"a": {}, "a": []}}]', "a"),
+    ],
+)
+def test_repeated_key_is_refused(body: str, key: str) -> None:
+    assert field_errors(an_api_request(body)) == [(key, "repeated_key")]
 
 
 @pytest.mark.parametrize(
@@ -160,16 +213,31 @@ def test_each_wrong_field_is_named(customer: object, errors: list[tuple[str, str
     assert field_errors(an_api_request(customer)) == errors
 
 
-@pytest.mark.parametrize("key", ["k", "b7c2f7a4-6f0e-4d1c-9d0b-3f5a8c1e2d4f", "x" * 255])
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [
+        *(
+            (key, key)
+            for key in ("k", "b7c2f7a4-6f0e-4d1c-9d0b-3f5a8c1e2d4f", "x" * 255, "order 12 of Ada", 'a"b', '"', '"a')
+        ),
+        *(
+            ('"k"', "k"),
+            (' "an order" ', "an order"),
+            (r'"a\"b\\c"', r'a"b\c'),
+            (r'"a\b"', r'"a\b"'),
+            ('"a"b"', '"a"b"'),
+        ),
+    ],
+)
 @pytest.mark.parametrize("in_case", [str.lower, str.upper])
-def test_idempotency_key_is_accepted(key: str, in_case: Callable[[str], str]) -> None:
-    request = an_api_request(a_customer(), idempotency_key=key)
+def test_idempotency_key_is_accepted(header: str, key: str, in_case: Callable[[str], str]) -> None:
+    request = an_api_request(a_customer(), idempotency_key=header)
     request["headers"] = {in_case(name): value for name, value in request["headers"].items()}
 
     assert parse_request(request).idempotency_key == key
 
 
-@pytest.mark.parametrize("key", ["", " ", "x" * 256, "a\nb", "a\x7fb"])
+@pytest.mark.parametrize("key", ["", " ", "x" * 256, "a\nb", "a\x7fb", "ä", '""', '" "'])
 def test_bad_idempotency_key_is_refused(key: str) -> None:
     assert field_errors(an_api_request(a_customer(), idempotency_key=key)) == [("Idempotency-Key", "header_invalid")]
 

@@ -1,8 +1,11 @@
 """The API's requests and answers; problems are documents of RFC 9457."""
 
 import functools
+import json
 import re
 from base64 import b64decode
+from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from hashlib import sha256
@@ -28,7 +31,7 @@ Handler = Callable[[dict[str, Any], "LambdaContext"], Response]
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_DAYS = 92
-IDEMPOTENCY_KEY = r"^[!-~]{1,255}$"
+IDEMPOTENCY_KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
 
 _CUSTOMER_ID = TypeAdapter(CustomerId)
 # https://www.rfc-editor.org/rfc/rfc9110#name-etag
@@ -125,16 +128,11 @@ def parse_request(event: dict[str, Any]) -> RegistrationRequest:
         RequestRefused: 400 with an error for each wrong field, 413 or 415.
     """
     headers = _headers(event)
-    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/json":
-        raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The Content-Type must be application/json.")
+    _refuse_other_media(headers)
     body = _body(event)
     if len(body) > MAX_BODY_BYTES:
         raise RequestRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body must be at most {MAX_BODY_BYTES} bytes.")
-    key = headers.get("idempotency-key")
-    if key is not None and not re.fullmatch(IDEMPOTENCY_KEY, key):
-        message = "Must be 1 to 255 visible ASCII characters"
-        raise _invalid([{"field": "Idempotency-Key", "code": "header_invalid", "message": message}])
+    key = _idempotency_key(headers.get("idempotency-key"))
     try:
         # In two steps: model_validate_json would accept `postal_code` too, the field's name in Python.
         form = RegistrationForm.model_validate(_json(body), extra="forbid", by_name=False)
@@ -230,6 +228,32 @@ def _headers(event: dict[str, Any]) -> dict[str, str]:
     return {name.lower(): value for name, value in (event.get("headers") or {}).items()}
 
 
+def _refuse_other_media(headers: dict[str, str]) -> None:
+    media_type, *parameters = (part.strip().lower() for part in headers.get("content-type", "").split(";"))
+    if media_type != "application/json":
+        raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The Content-Type must be application/json.")
+    charsets = {text.strip(' "') for name, _, text in (it.partition("=") for it in parameters) if name == "charset"}
+    if not charsets <= {"utf-8", "utf8", "us-ascii"}:
+        raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The charset must be UTF-8.")
+    if headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
+        raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must have no Content-Encoding.")
+
+
+def _idempotency_key(header: str | None) -> str | None:
+    """The key, with or without the quotes that the IETF's draft puts around it.
+
+    https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+    """
+    if header is None:
+        return None
+    key = header.strip(" \t")
+    quoted = re.fullmatch(r'"((?:[^"\\]|\\["\\])*)"', key)
+    if not re.fullmatch(IDEMPOTENCY_KEY, key) or (quoted and not quoted[1].strip()):
+        message = "Must be 1 to 255 printable ASCII characters"
+        raise _invalid([{"field": "Idempotency-Key", "code": "header_invalid", "message": message}])
+    return re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else key
+
+
 def _body(event: dict[str, Any]) -> bytes:
     body: str = event.get("body") or ""
     # UTF-8 has no lone surrogates; encoded anyway, the JSON parser reports one as invalid.
@@ -237,10 +261,20 @@ def _body(event: dict[str, Any]) -> bytes:
 
 
 def _json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    body = body.removeprefix(BOM_UTF8)
     try:
-        return from_json(body)
+        document = from_json(body)
     except ValueError as error:
         raise _invalid([{"field": "body", "code": "json_invalid", "message": f"Invalid JSON: {error}"}]) from None
+    json.loads(body, object_pairs_hook=_refuse_repeated_keys)
+    return document
+
+
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object that has a key twice: readers differ in which of the values they take."""
+    repeated = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
+    if repeated:
+        raise _invalid([{"field": key[:100], "code": "repeated_key", "message": "Must come once"} for key in repeated])
 
 
 def _details(error: ValidationError) -> list[ErrorDetails]:
