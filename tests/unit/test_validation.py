@@ -56,6 +56,32 @@ def test_shorter_first_name_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        *("https://x.example", "www.example.example", "Win at example.com", "Example.TOP!", "bet1.xyz", "t.me/ada"),
+        *(
+            "ｅｘａｍｐｌｅ．ｃｏｍ",
+            "exam\u00adple\u2024com",
+            "example。net",
+            "𝐞𝐱𝐚𝐦𝐩𝐥𝐞.𝐨𝐫𝐠",
+            "пример.рф",
+            "ada@example.info",
+        ),
+    ],
+)
+@pytest.mark.parametrize("field", ["firstName", "lastName"])
+def test_advertisement_is_no_name(field: str, name: str) -> None:
+    assert errors(**{field: name}) == [(field, "name_is_link")]
+
+
+@pytest.mark.parametrize(
+    "name", ["J.Li", "St. John", "Ravi B.Com", "Ma.Teresa", "Anne.Marie", "Mohd. Ali a/l Top", "Dot.Comfort"]
+)
+def test_name_with_a_dot_is_a_name(name: str) -> None:
+    assert validated(firstName=name, lastName=name).last_name == name
+
+
+@pytest.mark.parametrize(
     ("typed", "mailed"),
     [
         ("ada@example.com", "ada@example.com"),

@@ -25,6 +25,8 @@ _TYPED_OR_EMPTY: JsonDict = {"pattern": TYPED_OR_EMPTY, PERSONAL: True}
 _EMAIL: JsonDict = {"pattern": TYPED_EMAIL, PERSONAL: True}
 _PHONE: JsonDict = {"pattern": TYPED_PHONE, PERSONAL: True}
 
+_NO_LINK = "No web address"
+
 # Each is at most as long as its field in `CustomerData`.
 Name = Annotated[str, Field(min_length=1, max_length=100, json_schema_extra=_TYPED), AfterValidator(typed)]
 Email = Annotated[str, Field(min_length=1, max_length=254, json_schema_extra=_EMAIL), AfterValidator(typed_email)]
@@ -51,8 +53,8 @@ class AddressForm(Message):
 class RegistrationForm(Message):
     """A customer who wants to register. An optional field that is empty is as good as absent."""
 
-    first_name: Annotated[Name, Field(description="Two letters or more, or one ideograph")]
-    last_name: Name
+    first_name: Annotated[Name, Field(description=f"Two letters or more, or one ideograph. {_NO_LINK}")]
+    last_name: Annotated[Name, Field(description=_NO_LINK)]
     email: Annotated[
         Email,
         Field(

@@ -88,6 +88,11 @@ def typed_email(value: str) -> str:
     return text
 
 
+def shown(value: str) -> str:
+    """The text without the invisible characters in it; white space stays."""
+    return _UNSEEN.sub("", value)
+
+
 def typed_phone(value: str | None) -> str | None:
     """Trim a telephone number, and drop what is invisible in it, as telephones copy it."""
-    return typed_or_absent(None if value is None else _UNSEEN.sub("", value).replace("\t", " "))
+    return typed_or_absent(None if value is None else shown(value).replace("\t", " "))

@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from onboarding.domain.errors import CustomerInvalid, FieldError
 from onboarding.domain.models import Address, CustomerData
-from onboarding.domain.text import trimmed, typed_phone
+from onboarding.domain.text import shown, trimmed, typed_phone
 
 # Top-level domains that are never public, beside those that email_validator knows: RFC 6761 (6.5), RFC 6762 (appendix
 # G), RFC 9476, what routers and Linux call their own networks, and
@@ -31,6 +31,12 @@ _PRIVATE_DOMAINS = tuple(
 # such as the Kelvin sign, are no ASCII: folded, they would make another person's address.
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {ord("\u3002"): "."}
 
+# What a mail program makes a link of, with endings that no name has; `J.Li` and `St. John` are names.
+_LINK = re.compile(
+    r"://|www\.|[^\W_]\.[^\W\d_]{2,}/|[^\W_]{2}\."
+    r"(app|biz|casino|click|club|com|icu|info|link|net|online|org|shop|site|store|top|vip|website|xyz|рф)(?![^\W_])",
+    re.IGNORECASE,
+)
 # A telephone number: digits of any script, a plus at the start, separators, and no more than one slash.
 _NUMBER = re.compile(
     r"(\(?[+\uFF0B])?[\d\s().\-\u2010-\u2015\u2212\uFF08\uFF09\uFF0D\uFF0E]+(/[\d\s.\-\u2010-\u2015]+)?"
@@ -57,6 +63,7 @@ def validate(customer: CustomerData) -> CustomerData:
     """
     errors: list[FieldError] = []
     first_name = _first_name(customer.first_name, errors)
+    last_name = _name("lastName", customer.last_name, errors)
     email = _email(customer.email, errors)
     phone = _phone(customer.phone, customer.address, errors)
     address = _address(customer.address, errors)
@@ -64,7 +71,7 @@ def validate(customer: CustomerData) -> CustomerData:
         raise CustomerInvalid(errors)
     normalised = {
         "first_name": first_name,
-        "last_name": trimmed(customer.last_name),
+        "last_name": last_name,
         "email": email,
         "phone": phone,
         "phone_unrecognized": True if phone and not _is_known(phone) else None,
@@ -86,6 +93,13 @@ def _first_name(value: str, errors: list[FieldError]) -> str:
     letters = [c for c in unicodedata.normalize("NFD", value) if unicodedata.category(c).startswith("L")]
     if len(letters) < 2 and not any(unicodedata.name(c, "").startswith("CJK ") for c in letters):  # noqa: PLR2004
         errors.append(_error("firstName", "name_too_short", "Must have two letters or more"))
+    return _name("firstName", value, errors)
+
+
+def _name(field: str, value: str, errors: list[FieldError]) -> str:
+    """A name goes to an address that a stranger may have typed, so it is no advertisement."""
+    if _LINK.search(unicodedata.normalize("NFKC", shown(value)).replace("\u3002", ".")):
+        errors.append(_error(field, "name_is_link", "Must be a name, without a web address"))
     return trimmed(value)
 
 
