@@ -45,7 +45,7 @@ def test_every_typed_field_is_marked_as_personal() -> None:
     customer = {name for name in RegistrationForm.model_json_schema()["properties"] if name != "address"}
     address = set(VALIDATED["$defs"]["Address"]["properties"])
 
-    unmarked = customer ^ marked(VALIDATED["$defs"]["CustomerData"])
+    unmarked = (customer | {"fullName"}) ^ marked(VALIDATED["$defs"]["CustomerData"])
     assert not unmarked, f"functions/onboarding/domain/models.py: mark the type of {', '.join(unmarked)} as PERSONAL"
     assert marked(VALIDATED["$defs"]["Address"]) == address
     assert marked(schema(CustomerAccountCreated)) == {"email", "name"}

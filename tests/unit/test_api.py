@@ -9,7 +9,6 @@ import pytest
 from aws_lambda_powertools import Logger
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic.alias_generators import to_camel
 
 from onboarding.domain.models import CustomerData
 from onboarding.runtime.api import MAX_BODY_BYTES, Problem, RequestRefused, endpoint, parse_request, respond
@@ -54,7 +53,7 @@ def test_empty_optional_field_is_absent(empty: str | None) -> None:
         request = parse_request(an_api_request(customer | fields))
 
         assert request.customer.model_dump(by_alias=True, exclude_none=True) == customer
-    for field in customer:
+    for field in ("firstName", "email"):
         assert [name for name, _ in field_errors(an_api_request(customer | {field: empty}))] == [field]
 
 
@@ -200,12 +199,12 @@ def test_repeated_key_is_refused(body: str, key: str) -> None:
     [
         (None, [("body", "model_type")]),
         ([{}], [("body", "model_type")]),
-        ({}, [("firstName", "missing"), ("lastName", "missing"), ("email", "missing")]),
+        ({}, [("firstName", "missing"), ("email", "missing")]),
         (a_customer() | {"first_name": "Ada"}, [("first_name", "extra_forbidden")]),
         (a_customer() | {"постскриптум": "Ada"}, [("постскриптум", "extra_forbidden")]),
         (a_customer() | {"x" * 1000: 1}, [("x" * 100, "extra_forbidden")]),
         (a_customer(address={"postal_code": "1"}), [("address.postal_code", "extra_forbidden")]),
-        (a_customer() | {"lastName": None}, [("lastName", "string_type")]),
+        (a_customer() | {"firstName": None}, [("firstName", "string_type")]),
         (a_customer(address="London"), [("address", "model_type")]),
     ],
 )
@@ -267,7 +266,9 @@ def test_any_body_is_accepted_or_refused(body: bytes | str) -> None:
     else:
         typed = json.loads(body)
         assert CustomerData.model_validate(customer.model_dump()) == customer
-        assert all(getattr(customer, field) in typed[to_camel(field)] for field in ("first_name", "last_name", "email"))
+        assert customer.first_name in typed["firstName"]
+        assert customer.last_name == customer.full_name or customer.last_name in typed["lastName"]
+        assert customer.email in typed["email"]
 
 
 @pytest.mark.parametrize("rubbish", ["", "§"])

@@ -45,14 +45,58 @@ def test_field_without_a_rule_passes() -> None:
     assert validate(customer) == customer
 
 
-@pytest.mark.parametrize("name", ["Al", "J R", "李", "Ñu", "김", "عمر", "Ян", "<b>Ada</b>"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Al", "J R", "李", "Ñu", "김", "عمر", "Ян", "<b>Ada</b>", "Đạ"),
+        *("မိုး", "ปู", "ນີ", "ບຸ", "សុ", "பா", "மீ", "মা", "মুই", "मी", "രേ", "ති", "ੴਸਿ", "གུ", "ଇଂ"),
+    ],
+)
 def test_two_letters_or_an_ideograph_suffice(name: str) -> None:
     assert validated(firstName=name).first_name == name
 
 
-@pytest.mark.parametrize("name", ["A", "J.", "É", "E\u0301", " A ", "1", "12", "--", "み", "👩", "A\u200d", "O’"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "A",
+            "J.",
+            "É",
+            "E\u0301",
+            " A ",
+            "1",
+            "12",
+            "--",
+            "み",
+            "が",
+            "👩",
+            "A\u200d",
+            "O’",
+            "Ậ",
+            "❤️",
+            "A\ufe0f",
+            "A\u20dd",
+        ),
+        *("ก่", "क्", "א\u05b8", "ب\u064e", "\U000e0041\U000e0042"),
+    ],
+)
 def test_shorter_first_name_is_refused(name: str) -> None:
     assert errors(firstName=name) == [("firstName", "name_too_short")]
+
+
+@pytest.mark.parametrize("absent", [None, "", " ", "\u2800", "\u200b"])
+def test_one_name_stands_in_both_fields(absent: str | None) -> None:
+    customer = validated(firstName=" Sukarno ", lastName=absent)
+
+    assert (customer.first_name, customer.last_name, customer.full_name) == ("Sukarno",) * 3
+    assert validated(firstName="Sukarno").full_name is None
+    assert errors(firstName="S", lastName=absent) == [("firstName", "name_too_short")]
+    assert errors(firstName="www.example", lastName=absent) == [("firstName", "name_is_link")]
+
+
+def test_tag_characters_are_no_name() -> None:
+    assert errors(lastName="\U000e0041\U000e0042") == [("lastName", "blank")]
 
 
 @pytest.mark.parametrize(

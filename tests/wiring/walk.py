@@ -80,9 +80,9 @@ class Walk:
 
 
 def registrations() -> Iterator[Registration]:
-    """Execution inputs, as typed: a customer without any optional field, and one with all of them."""
+    """Execution inputs, as typed: customers without any optional field, with all of them, and with one name."""
     plain = json.loads(sample("start_onboarding/one-registration")["Records"][0]["body"])
-    for name in ("plain", "phone-and-address"):
+    for name in ("plain", "phone-and-address", "one-name"):
         customer = RegistrationForm.model_validate_json(sample(f"register_customer/{name}")["body"]).customer()
         typed = customer.model_copy(
             update={

@@ -53,8 +53,10 @@ class AddressForm(Message):
 class RegistrationForm(Message):
     """A customer who wants to register. An optional field that is empty is as good as absent."""
 
-    first_name: Annotated[Name, Field(description=f"Two letters or more, or one ideograph. {_NO_LINK}")]
-    last_name: Annotated[Name, Field(description=_NO_LINK)]
+    first_name: Annotated[
+        Name, Field(description=f"Two letters or more, or one ideograph; a vowel sign is a letter. {_NO_LINK}")
+    ]
+    last_name: Annotated[OptionalName, Field(description=f"Absent if the person has one name. {_NO_LINK}")] = None
     email: Annotated[
         Email,
         Field(
@@ -74,4 +76,6 @@ class RegistrationForm(Message):
     def customer(self) -> CustomerData:
         """The customer's data as it goes into the events."""
         given = self.model_dump(exclude_none=True)
+        if self.last_name is None:
+            given |= {"last_name": self.first_name, "full_name": self.first_name}
         return CustomerData.model_validate({name: value for name, value in given.items() if value != {}})

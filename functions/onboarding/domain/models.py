@@ -54,6 +54,10 @@ class CustomerData(Message):
 
     first_name: Name
     last_name: Name
+    full_name: Annotated[
+        Name | None,
+        Field(description="The name of a person who has only one; firstName and lastName are then the same"),
+    ] = None
     email: Email
     phone: Annotated[Phone | None, Field(description="E.164, or national where the address has a country")] = None
     phone_unrecognized: Annotated[

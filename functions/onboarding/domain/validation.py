@@ -31,6 +31,9 @@ _PRIVATE_DOMAINS = tuple(
 # such as the Kelvin sign, are no ASCII: folded, they would make another person's address.
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {ord("\u3002"): "."}
 
+# Of the marks that are vowels: those of most Indic scripts (0), Telugu, Thai, Lao and Tibetan. Accents, tones, nuktas
+# and viramas have others. https://www.unicode.org/reports/tr44/#Canonical_Combining_Class_Values
+_COMBINING_CLASSES_OF_VOWELS = frozenset({0, 84, 91, 103, 118, 129, 130, 132})
 # What a mail program makes a link of, with endings that no name has; `J.Li` and `St. John` are names.
 _LINK = re.compile(
     r"://|www\.|[^\W_]\.[^\W\d_]{2,}/|[^\W_]{2}\."
@@ -63,7 +66,7 @@ def validate(customer: CustomerData) -> CustomerData:
     """
     errors: list[FieldError] = []
     first_name = _first_name(customer.first_name, errors)
-    last_name = _name("lastName", customer.last_name, errors)
+    last_name = _last_name(customer, first_name, errors)
     email = _email(customer.email, errors)
     phone = _phone(customer.phone, customer.address, errors)
     address = _address(customer.address, errors)
@@ -72,6 +75,7 @@ def validate(customer: CustomerData) -> CustomerData:
     normalised = {
         "first_name": first_name,
         "last_name": last_name,
+        "full_name": last_name if customer.full_name else None,
         "email": email,
         "phone": phone,
         "phone_unrecognized": True if phone and not _is_known(phone) else None,
@@ -88,12 +92,27 @@ def _first_name(value: str, errors: list[FieldError]) -> str:
     """A first name has two letters or more, or one ideograph.
 
     Letters are counted decomposed: an accent adds none, while a Hangul syllable is the two or three letters that it
-    is written with.
+    is written with. A vowel that is written as a mark is a letter.
     """
-    letters = [c for c in unicodedata.normalize("NFD", value) if unicodedata.category(c).startswith("L")]
+    letters = [c for c in unicodedata.normalize("NFD", shown(value)) if _is_letter(c)]
     if len(letters) < 2 and not any(unicodedata.name(c, "").startswith("CJK ") for c in letters):  # noqa: PLR2004
         errors.append(_error("firstName", "name_too_short", "Must have two letters or more"))
     return _name("firstName", value, errors)
+
+
+def _is_letter(character: str) -> bool:
+    category = unicodedata.category(character)
+    is_vowel_sign = category in {"Mn", "Mc"} and unicodedata.combining(character) in _COMBINING_CLASSES_OF_VOWELS
+    return is_vowel_sign or category.startswith("L")
+
+
+def _last_name(customer: CustomerData, first_name: str, errors: list[FieldError]) -> str:
+    """The last name; of a person with one name, that one."""
+    if customer.full_name:
+        return first_name
+    if not shown(customer.last_name).strip():
+        errors.append(_error("lastName", "blank", "Must not be blank"))
+    return _name("lastName", customer.last_name, errors)
 
 
 def _name(field: str, value: str, errors: list[FieldError]) -> str:

@@ -28,7 +28,7 @@ def lines(onboardings: Onboardings) -> list[str]:
     reasons = [onboardings.onboard(customer).output.get("reason") for customer in accepted]
     assert reasons == [None, None, None, "INVALID", "EMAIL_TAKEN"]
     for customer in (
-        a_customer(firstName="Marigold\n", lastName="Thistlewood"),
+        a_customer(firstName="Marigold", lastName="Thistle\nwood"),
         a_customer(lastName="Umbrella" * 40),
         a_customer(Misspelt="Fenwick"),
     ):
