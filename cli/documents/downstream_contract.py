@@ -32,6 +32,6 @@ def _schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = definitions["$defs"]
     # The models describe what customers type; here it is already validated and normalised.
     schemas["Account"]["properties"]["phone"]["description"] = "E.164"
-    schemas["Address"]["description"] = "A postal address."
-    schemas["Address"]["required"] = list(schemas["Address"]["properties"])
+    schemas["Address"]["description"] = "A postal address, with the fields that its country uses."
+    schemas["Address"]["required"] = ["street", "country"]
     return schemas | {"CustomerId": TypeAdapter(CustomerId).json_schema()}

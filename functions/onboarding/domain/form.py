@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic.config import JsonDict
 
+from onboarding.domain.countries import CITY_OPTIONAL, POSTAL_CODE_REQUIRED
 from onboarding.domain.models import PERSONAL, CustomerData, Message
 from onboarding.domain.text import (
     TYPED,
@@ -41,13 +42,25 @@ OptionalPhone = Annotated[
 ]
 
 
+def _codes(countries: frozenset[str]) -> str:
+    return " ".join(sorted(countries))
+
+
 class AddressForm(Message):
     """A postal address. One whose fields are all empty is as good as none."""
 
-    street: OptionalLine = None
-    city: OptionalName = None
-    postal_code: OptionalName = None
-    country: Annotated[OptionalName, Field(description="ISO 3166-1 alpha-2, such as DE")] = None
+    street: Annotated[OptionalLine, Field(description="Required in an address")] = None
+    city: Annotated[OptionalName, Field(description=f"Required in an address, except in {_codes(CITY_OPTIONAL)}")] = (
+        None
+    )
+    region: Annotated[OptionalName, Field(description="State, province or prefecture")] = None
+    postal_code: Annotated[
+        OptionalName, Field(description=f"Required in an address in {_codes(POSTAL_CODE_REQUIRED)}")
+    ] = None
+    country: Annotated[
+        OptionalName,
+        Field(description="Required in an address: its ISO 3166-1 alpha-2 code, such as DE, in either case"),
+    ] = None
 
 
 class RegistrationForm(Message):

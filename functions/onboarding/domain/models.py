@@ -45,6 +45,7 @@ class Address(Message):
 
     street: Line | None = None
     city: Name | None = None
+    region: Annotated[Name | None, Field(description="State, province or prefecture")] = None
     postal_code: Name | None = None
     country: Annotated[Name | None, Field(description="ISO 3166-1 alpha-2, such as DE")] = None
 

@@ -12,6 +12,7 @@ import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from pydantic.alias_generators import to_camel
 
+from onboarding.domain.countries import CITY_OPTIONAL, POSTAL_CODE_REQUIRED
 from onboarding.domain.errors import CustomerInvalid, FieldError
 from onboarding.domain.models import Address, CustomerData
 from onboarding.domain.text import shown, trimmed, typed_phone
@@ -196,15 +197,17 @@ def _address(address: Address | None, errors: list[FieldError]) -> Address | Non
     if address is None:
         return None
     texts = {name: trimmed(value) for name, value in address if value is not None}
+    country = texts["country"] = _country(texts.get("country", ""))
+    required = {"street": True, "city": country not in CITY_OPTIONAL, "postal_code": country in POSTAL_CODE_REQUIRED}
     errors.extend(
-        _error(f"address.{to_camel(name)}", "missing", "Required in an address")
-        for name, value in address
-        if value is None
+        _error(f"address.{to_camel(name)}", "missing", "Required in an address of this country")
+        for name, is_required in required.items()
+        if is_required and name not in texts
     )
-    if "country" in texts:
-        texts["country"] = _country(texts["country"])
-        if texts["country"] not in iso3166.countries_by_alpha2:
-            errors.append(_error("address.country", "country_unknown", "Must be an ISO 3166-1 alpha-2 code"))
+    if not country:
+        errors.append(_error("address.country", "missing", "Required in an address"))
+    elif country not in iso3166.countries_by_alpha2:
+        errors.append(_error("address.country", "country_unknown", "Must be an ISO 3166-1 alpha-2 code"))
     return address.model_copy(update=texts)
 
 
