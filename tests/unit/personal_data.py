@@ -34,7 +34,7 @@ def _personal(message: dict[str, Any]) -> list[Any]:
     """The personal parts of a registration, of one of our events, and of SES's feedback."""
     detail = message.get("detail") or {}
     if message.get("source") == SOURCE:
-        return [detail.get(field) for field in ("customerData", "email", "name")]
+        return [detail.get(field) for field in ("customerData", "email", "name", "firstName", "lastName")]
     if message.get("source") == "aws.ses":
         return [detail.get("mail", {}).get("destination")]
     return [message.get("data")]

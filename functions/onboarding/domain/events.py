@@ -80,9 +80,23 @@ class CustomerValidationFailed(Event):
 class CustomerAccountCreated(Event):
     """The customer has an account."""
 
+    VERSION = "1.1"
+
     account_id: str
     email: Annotated[str, Field(json_schema_extra={PERSONAL: True})]
-    name: Annotated[str, Field(json_schema_extra={PERSONAL: True})]
+    name: Annotated[
+        str,
+        Field(
+            description="firstName, a space and lastName, or the one name of a person who has no other. Many people "
+            "write their names in another order: to address a customer, use the other fields",
+            json_schema_extra={PERSONAL: True},
+        ),
+    ]
+    first_name: Annotated[str | None, Field(json_schema_extra={PERSONAL: True})] = None
+    last_name: Annotated[
+        str | None,
+        Field(description="The same as firstName if the person has one name", json_schema_extra={PERSONAL: True}),
+    ] = None
 
 
 class FailedSystem(Message):
