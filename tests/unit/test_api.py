@@ -57,6 +57,28 @@ def test_empty_optional_field_is_absent(empty: str | None) -> None:
         assert [name for name, _ in field_errors(an_api_request(customer | {field: empty}))] == [field]
 
 
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        *(("", None), ("*", None), ("de;q=0", None), ("english", None), ("../../x", None), ("de;q=high", None)),
+        *(("de", "de"), ("de-AT, en;q=0.5", "de-AT"), ("en;q=0.8,fr-CH ; q=0.9,*;q=0.5", "fr-CH"), ("en, de", "en")),
+        *(("en;q=0.3, zh-Hant-TW", "zh-Hant-TW"), ("DE-de;q=1.000", "DE-de")),
+    ],
+)
+def test_language_is_the_forms_or_the_clients(header: str, language: str | None) -> None:
+    expected = {None: language, "": language, " pt_BR": "pt-BR"}
+    requests = {locale: an_api_request(a_customer(locale=locale)) for locale in expected}
+    for request in requests.values():
+        request["headers"]["Accept-Language"] = header
+
+    assert {locale: parse_request(request).data.locale for locale, request in requests.items()} == expected
+
+
+@pytest.mark.parametrize("locale", ["German", "d", "de-", "de--AT", "de AT", "../de", "de-abcdefghi"])
+def test_no_language_tag_is_refused(locale: str) -> None:
+    assert field_errors(an_api_request(a_customer(locale=locale))) == [("locale", "locale_invalid")]
+
+
 @pytest.mark.parametrize("character", [" ", "\u00a0", "\u200b", "\u00ad", "\ufeff", "\u2800"])
 def test_email_with_unseen_character_is_refused(character: str) -> None:
     request = an_api_request(a_customer(email=f"ada{character}@example.com"))

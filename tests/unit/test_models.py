@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from onboarding.domain import form
 from onboarding.domain.form import RegistrationForm
-from onboarding.domain.models import CustomerData, CustomerId, Email, Line, Name, Phone
+from onboarding.domain.models import CustomerData, CustomerId, Email, Line, Locale, Name, Phone
 from onboarding.domain.registration import Registration
 from onboarding.domain.tasks import CustomerTask
 from tests.customers import a_customer
@@ -29,6 +29,8 @@ NAMES = [" Ada ", "O’Faoláin d'Été", "李", "فاطمة", "می‌خواه�
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 TAKEN_BY_SQS = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 KINDS = {
+    "locale": Locale,
+    "typed locale": form.OptionalLocale,
     "event": Name,
     "form": form.Name,
     "optional": form.OptionalName,

@@ -62,7 +62,7 @@ def test_email_has_both_parts_and_its_tags(runtime: Runtime, functions: Function
             "send_email",
             {"MessageId": "message-1"},
             {
-                "FromEmailAddress": REFERENCES["SenderEmail"],
+                "FromEmailAddress": functions[FUNCTION].SENDER.mailbox,
                 "Destination": {"ToAddresses": [task["email"]]},
                 "Content": {
                     "Simple": {

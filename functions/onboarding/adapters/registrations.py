@@ -35,7 +35,7 @@ def accept(  # noqa: PLR0913 - its ports
 
     def queue(request: RegistrationRequest) -> Accepted:
         registration = Registration(
-            timestamp=datetime.now(UTC), customer_id=customer_id, correlation_id=correlation_id, data=request.customer
+            timestamp=datetime.now(UTC), customer_id=customer_id, correlation_id=correlation_id, data=request.data
         )
         body = registration.model_dump_json(by_alias=True, exclude_none=True)
         sent = sqs.send_message(QueueUrl=queue_url, MessageBody=body)

@@ -13,10 +13,12 @@ from onboarding.domain.models import PERSONAL, CustomerData, Message
 from onboarding.domain.text import (
     TYPED,
     TYPED_EMAIL,
+    TYPED_LOCALE,
     TYPED_OR_EMPTY,
     TYPED_PHONE,
     typed,
     typed_email,
+    typed_locale,
     typed_or_absent,
     typed_phone,
 )
@@ -24,6 +26,7 @@ from onboarding.domain.text import (
 _TYPED: JsonDict = {"pattern": TYPED, PERSONAL: True}
 _TYPED_OR_EMPTY: JsonDict = {"pattern": TYPED_OR_EMPTY, PERSONAL: True}
 _EMAIL: JsonDict = {"pattern": TYPED_EMAIL, PERSONAL: True}
+_LOCALE: JsonDict = {"pattern": TYPED_LOCALE, PERSONAL: True}
 _PHONE: JsonDict = {"pattern": TYPED_PHONE, PERSONAL: True}
 
 _NO_LINK = "No web address"
@@ -39,6 +42,9 @@ OptionalLine = Annotated[
 ]
 OptionalPhone = Annotated[
     Annotated[str, Field(max_length=50, json_schema_extra=_PHONE)] | None, AfterValidator(typed_phone)
+]
+OptionalLocale = Annotated[
+    Annotated[str, Field(max_length=35, json_schema_extra=_LOCALE)] | None, AfterValidator(typed_locale)
 ]
 
 
@@ -85,6 +91,10 @@ class RegistrationForm(Message):
         ),
     ] = None
     address: AddressForm | None = None
+    locale: Annotated[
+        OptionalLocale,
+        Field(description="The customer's language, such as de-AT; by default the one of Accept-Language"),
+    ] = None
 
     def customer(self) -> CustomerData:
         """The customer's data as it goes into the events."""

@@ -23,6 +23,13 @@ Line = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=_ONE
 Email = Annotated[str, Field(min_length=1, max_length=254, json_schema_extra=_ONE_LINE_SCHEMA), _ONE_LINE]
 Phone = Annotated[str, Field(min_length=1, max_length=50, json_schema_extra=_ONE_LINE_SCHEMA), _ONE_LINE]
 
+# https://www.rfc-editor.org/rfc/rfc5646, apart from private and grandfathered tags.
+Locale = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[0-9A-Za-z]{1,8})*$", max_length=35),
+    Field(json_schema_extra={PERSONAL: True}),
+]
+
 # The customerId names the execution; Step Functions accepts these characters in all its features.
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
 CustomerId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,80}$")]
@@ -66,3 +73,4 @@ class CustomerData(Message):
         Field(description="The phone number has a possible length, and is in no range known to be assigned"),
     ] = None
     address: Address | None = None
+    locale: Annotated[Locale | None, Field(description="The customer's language, such as de-AT")] = None

@@ -11,10 +11,19 @@ _IDEMPOTENCY_NAMESPACE = UUID("6f3d7b0e-5f0a-4d0c-9a43-7c0b6d0f5a11")
 
 
 class RegistrationRequest(Message):
-    """A request: the customer from the body, the Idempotency-Key from a header."""
+    """A request: the customer from the body, the Idempotency-Key and the preferred language from headers.
+
+    A retry may come with another language: the customer and the key are what a repeat is recognised by.
+    """
 
     customer: CustomerData
     idempotency_key: str | None
+    language: str | None = None
+
+    @property
+    def data(self) -> CustomerData:
+        """The customer, with the language of the header if the body has none."""
+        return self.customer.model_copy(update={"locale": self.customer.locale or self.language})
 
 
 class Registration(Message):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from onboarding.domain.models import CustomerData, CustomerId, Message
+from onboarding.domain.models import CustomerData, CustomerId, Locale, Message
 
 # Part of the names of parameters and secrets.
 SystemName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,40}$")]
@@ -26,6 +26,7 @@ class WelcomeEmailTask(Message):
     account_id: str
     first_name: str
     email: str
+    locale: Locale | None = None
 
 
 class Account(CustomerData):

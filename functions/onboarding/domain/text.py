@@ -39,10 +39,11 @@ _SHOWS_NOTHING = re.compile(rf"[{_INVISIBLE}\u2800]*")
 _ANY_UNSEEN = re.compile(rf"[{_INVISIBLE}\u2800]")
 _UNSEEN = re.compile(rf"(?!\s)[{_AROUND}\u180B-\u180F\uFE00-\uFE0F\U000E0000-\U000E0FFF]")
 # The patterns of the API's texts: one that has to show something, one that may be empty, an e-mail
-# address, and a telephone number.
+# address, a language tag (with an underscore too, as operating systems write it), and a telephone number.
 TYPED = f"^[{_AROUND}]*[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_INVISIBLE}\\u2800][^{_FORBIDDEN}]*[{_AROUND}]*$"
 TYPED_OR_EMPTY = f"^[{_AROUND}]*[^{_FORBIDDEN}]*[{_AROUND}]*$"
 TYPED_EMAIL = rf"^[{_AROUND}]*[^{_FORBIDDEN}{_INVISIBLE}\u2800]+[{_AROUND}]*$"
+TYPED_LOCALE = rf"^[{_AROUND}]*([A-Za-z]{{2,3}}([-_][0-9A-Za-z]{{1,8}})*)?[{_AROUND}]*$"
 TYPED_PHONE = rf"^[{_AROUND}]*[^\u0000-\u0008\u000A-\u001F\u007F-\u009F\u2028\u2029\uFFFD-\uFFFF]*[{_AROUND}]*$"
 
 
@@ -86,6 +87,15 @@ def typed_email(value: str) -> str:
     if meant := meant_domain(text.rpartition("@")[2]):
         raise PydanticCustomError("domain_misspelt", "Did you mean {meant}?", {"meant": meant})
     return text
+
+
+def typed_locale(value: str | None) -> str | None:
+    """Trim a language tag, and refuse what is none."""
+    if value is None:
+        return None
+    if not re.fullmatch(TYPED_LOCALE.removesuffix("$"), value):
+        raise PydanticCustomError("locale_invalid", "Must be a language tag, such as de-AT")
+    return trimmed(value).replace("_", "-") or None
 
 
 def shown(value: str) -> str:

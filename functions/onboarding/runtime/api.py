@@ -35,6 +35,7 @@ IDEMPOTENCY_KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
 
 _CUSTOMER_ID = TypeAdapter(CustomerId)
 # https://www.rfc-editor.org/rfc/rfc9110#name-etag
+_LANGUAGE_RANGE = re.compile(r"([A-Za-z]{2,3}(?:-[0-9A-Za-z]{1,8}){0,3})(?:\s*;\s*q=([01](?:\.\d{0,3})?))?")
 _OPAQUE_TAG = re.compile(r'"[!#-~\x80-\xff]*"')
 
 
@@ -138,7 +139,8 @@ def parse_request(event: dict[str, Any]) -> RegistrationRequest:
         form = RegistrationForm.model_validate(_json(body), extra="forbid", by_name=False)
     except ValidationError as error:
         raise _invalid([_field_error(details) for details in _details(error)]) from None
-    return RegistrationRequest(customer=form.customer(), idempotency_key=key)
+    language = _preferred_language(headers.get("accept-language", ""))
+    return RegistrationRequest(customer=form.customer(), idempotency_key=key, language=language)
 
 
 def customer_id_in(event: dict[str, Any]) -> str:
@@ -252,6 +254,18 @@ def _idempotency_key(header: str | None) -> str | None:
         message = "Must be 1 to 255 printable ASCII characters"
         raise _invalid([{"field": "Idempotency-Key", "code": "header_invalid", "message": message}])
     return re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else key
+
+
+def _preferred_language(header: str) -> str | None:
+    """The language tag with the greatest weight, or the first of these.
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-accept-language
+    """
+    preferred, weight = None, 0.0
+    for found in filter(None, (_LANGUAGE_RANGE.fullmatch(it.strip()) for it in header.split(","))):
+        if float(found[2] or 1) > weight:
+            preferred, weight = found[1], float(found[2] or 1)
+    return preferred
 
 
 def _body(event: dict[str, Any]) -> bytes:

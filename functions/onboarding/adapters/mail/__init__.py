@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
+from email.header import Header
+from email.utils import formataddr
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -40,6 +43,9 @@ _SENDER_BLOCKED = {
 # https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html
 _ABOUT_RECIPIENT = ("blacklisted", "illegal address", "contains control or whitespace", "contains illegal character")
 
+# The language of those whose own has no templates.
+_FALLBACK = "en"
+
 
 @dataclass(frozen=True)
 class Sender:
@@ -49,6 +55,16 @@ class Sender:
     configuration_set: str
     company_name: str
     account_url: str
+
+    @property
+    def mailbox(self) -> str:
+        """The address with the company's name, as encoded words where that isn't ASCII.
+
+        https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html#SES-SendEmail-request-FromEmailAddress
+        """
+        if self.company_name.isascii():
+            return formataddr((self.company_name, self.address))
+        return f"{Header(self.company_name, 'utf-8').encode(linesep='', maxlinelen=75)} <{self.address}>"
 
 
 @dataclass(frozen=True)
@@ -61,18 +77,17 @@ class WelcomeEmail:
 
 
 def render(task: WelcomeEmailTask, sender: Sender) -> WelcomeEmail:
-    """Render the e-mail from the templates beside this module: the name as typed, the account ID and a link."""
-    values = {
-        "first_name": task.first_name,
-        "account_id": task.account_id,
-        "company_name": sender.company_name,
-        "account_url": sender.account_url,
-    }
-    return WelcomeEmail(
-        subject=f"Welcome to {sender.company_name}",
-        text=_template("welcome.txt").substitute(values),
-        html=_template("welcome.html").substitute({name: escape(value) for name, value in values.items()}),
-    )
+    """Render the e-mail in the customer's language: the name as typed, the account ID and a link.
+
+    The templates are beside this module. The first line of the text is the subject.
+    """
+    language = _language(task.locale)
+    values = {"account_id": task.account_id, "company_name": sender.company_name, "account_url": sender.account_url}
+    text = _template(language, "txt").substitute(values, first_name=_isolated(task.first_name))
+    subject, _, text = text.partition("\n\n")
+    values |= {"first_name": task.first_name, "subject": subject}
+    html = _template(language, "html").substitute({name: escape(value) for name, value in values.items()})
+    return WelcomeEmail(subject=subject, text=text, html=html)
 
 
 def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
@@ -89,7 +104,7 @@ def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
     email = render(task, sender)
     try:
         response = ses.send_email(
-            FromEmailAddress=sender.address,
+            FromEmailAddress=sender.mailbox,
             Destination={"ToAddresses": [task.email]},
             Content={
                 "Simple": {
@@ -118,5 +133,21 @@ def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
     return response["MessageId"]
 
 
-def _template(name: str) -> Template:
-    return Template((files(__name__) / name).read_text(encoding="utf-8"))
+def _language(locale: str | None) -> str:
+    """The language of the customer's locale that there are templates in, such as `de` for `de-AT`; else English."""
+    tags = (locale or "").lower().split("-")
+    languages = ("-".join(tags[:length]) for length in range(len(tags), 0, -1))
+    return next((it for it in languages if (files(__name__) / f"welcome.{it}.txt").is_file()), _FALLBACK)
+
+
+def _template(language: str, kind: str) -> Template:
+    return Template((files(__name__) / f"welcome.{language}.{kind}").read_text(encoding="utf-8"))
+
+
+def _isolated(name: str) -> str:
+    """A name from right to left between isolates, as HTML has it in `bdi`: the comma after it stays after it.
+
+    https://www.unicode.org/reports/tr9/#Explicit_Directional_Isolates
+    """
+    is_rtl = any(unicodedata.bidirectional(character) in {"R", "AL"} for character in name)
+    return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}" if is_rtl else name
