@@ -95,6 +95,8 @@ def test_email_with_unseen_character_is_refused(character: str) -> None:
         ("yahoo.co", "yahoo.com"),
         ("outlook.cmo", "outlook.com"),
         ("web.ed", "web.de"),
+        ("gma\u0131l.com", "gmail.com"),
+        ("GMA\u0130L.COM", "gmail.com"),
         ("example.vom", ".com"),
     ],
 )

@@ -1,5 +1,7 @@
 """Mail domains as people misspell them. A customer hears of it at once, and no stranger gets the e-mail."""
 
+import unicodedata
+
 # Endings that no public domain has, typed for .com.
 _FOR_COM = frozenset({"c0m", "clm", "cmo", "coim", "comm", "con", "coom", "cpm", "ocm", "vom", "xom"})
 # Domains of nobody's mail, by the great provider's that is meant.
@@ -28,4 +30,6 @@ def meant_domain(typed: str) -> str | None:
     provider = f"{name}.com"
     if ending in _FOR_COM:
         return provider if provider in _MEANT.values() else ".com"
-    return _MEANT.get(domain)
+    base = unicodedata.normalize("NFKD", domain.replace("\N{LATIN SMALL LETTER DOTLESS I}", "i"))
+    base = "".join(character for character in base if not unicodedata.combining(character))
+    return base if base != domain and base in _MEANT.values() else _MEANT.get(domain)

@@ -37,7 +37,7 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {ord("\u
 _COMBINING_CLASSES_OF_VOWELS = frozenset({0, 84, 91, 103, 118, 129, 130, 132})
 # What a mail program makes a link of, with endings that no name has; `J.Li` and `St. John` are names.
 _LINK = re.compile(
-    r"://|www\.|[^\W_]\.[^\W\d_]{2,}/|[^\W_]{2}\."
+    r"://|www\.|\w@\w|[^\W_]\.[^\W\d_]{2,}/|[^\W_]{2}\."
     r"(app|biz|casino|click|club|com|icu|info|link|net|online|org|shop|site|store|top|vip|website|xyz|рф)(?![^\W_])",
     re.IGNORECASE,
 )
@@ -52,8 +52,9 @@ _EXTENSION = re.compile(
     r"[\s.:=]*\d{1,7}\s*$",
     re.IGNORECASE,
 )
-# Subscribers of one town have numbers of eight digits at most.
+# Subscribers of one town have numbers of eight digits at most; area codes differ in length by two digits.
 _LONGEST_LOCAL = 8
+_SAME_LENGTH = 2
 
 
 def validate(customer: CustomerData) -> CustomerData:
@@ -96,7 +97,8 @@ def _first_name(value: str, errors: list[FieldError]) -> str:
     is written with. A vowel that is written as a mark is a letter.
     """
     letters = [c for c in unicodedata.normalize("NFD", shown(value)) if _is_letter(c)]
-    if len(letters) < 2 and not any(unicodedata.name(c, "").startswith("CJK ") for c in letters):  # noqa: PLR2004
+    has_two = len(letters) > 1 and letters[0].isalpha()
+    if not has_two and not any(unicodedata.name(c, "").startswith("CJK ") for c in letters):
         errors.append(_error("firstName", "name_too_short", "Must have two letters or more"))
     return _name("firstName", value, errors)
 
@@ -175,17 +177,25 @@ def _number(text: str, address: Address | None) -> phonenumbers.PhoneNumber | No
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
+    is_possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
+    return number if is_possible and not (region and _may_be_another(number, text, region)) else None
+
+
+def _may_be_another(number: phonenumbers.PhoneNumber, text: str, region: str) -> bool:
+    """Whether a number without the national prefix may be one of the customer's own town, or of another country.
+
+    Where all numbers have about the same length, a longer one can't. Nor can a mobile number.
+    """
     digits = phonenumbers.national_significant_number(number)
-    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE or (
-        # Without the prefix of national numbers, a number as short as this may be one of the customer's own town.
-        len(digits) <= _LONGEST_LOCAL
-        and phonenumbers.normalize_digits_only(text) == digits
-        and region
-        and phonenumbers.ndd_prefix_for_region(region, strip_non_digits=True)
-        and phonenumbers.number_type(number) != phonenumbers.PhoneNumberType.MOBILE
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
+    if (
+        not (metadata and metadata.national_prefix and metadata.fixed_line)
+        or phonenumbers.normalize_digits_only(text) != digits
     ):
-        return None
-    return number
+        return False
+    lengths = metadata.fixed_line.possible_length
+    is_ambiguous = len(digits) <= _LONGEST_LOCAL or max(lengths) - min(lengths) > _SAME_LENGTH
+    return is_ambiguous and phonenumbers.number_type(number) != phonenumbers.PhoneNumberType.MOBILE
 
 
 def _is_known(phone: str) -> bool:
