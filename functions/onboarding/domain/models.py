@@ -47,12 +47,20 @@ class Message(BaseModel):
     )
 
 
+def _absent(value: object) -> bool:
+    """Leave a later field out where it isn't set.
+
+    The digest of a registration, by which a repeated Idempotency-Key is checked, is then the one that 1.0 recorded.
+    """
+    return value is None
+
+
 class Address(Message):
     """A postal address as typed. Whether it is complete is checked later, with the other business rules."""
 
     street: Line | None = None
     city: Name | None = None
-    region: Annotated[Name | None, Field(description="State, province or prefecture")] = None
+    region: Annotated[Name | None, Field(description="State, province or prefecture", exclude_if=_absent)] = None
     postal_code: Name | None = None
     country: Annotated[Name | None, Field(description="ISO 3166-1 alpha-2, such as DE")] = None
 
@@ -64,13 +72,21 @@ class CustomerData(Message):
     last_name: Name
     full_name: Annotated[
         Name | None,
-        Field(description="The name of a person who has only one; firstName and lastName are then the same"),
+        Field(
+            description="The name of a person who has only one; firstName and lastName are then the same",
+            exclude_if=_absent,
+        ),
     ] = None
     email: Email
     phone: Annotated[Phone | None, Field(description="E.164, or national where the address has a country")] = None
     phone_unrecognized: Annotated[
         bool | None,
-        Field(description="The phone number has a possible length, and is in no range known to be assigned"),
+        Field(
+            description="The phone number has a possible length, and is in no range known to be assigned",
+            exclude_if=_absent,
+        ),
     ] = None
     address: Address | None = None
-    locale: Annotated[Locale | None, Field(description="The customer's language, such as de-AT")] = None
+    locale: Annotated[
+        Locale | None, Field(description="The customer's language, such as de-AT", exclude_if=_absent)
+    ] = None
