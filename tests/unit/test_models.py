@@ -30,6 +30,7 @@ NAMES = [" Ada ", "O’Faoláin d'Été", "李", "فاطمة", "می‌خواه�
 TAKEN_BY_SQS = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 KINDS = {
     "locale": Locale,
+    "country": form.OptionalCountry,
     "typed locale": form.OptionalLocale,
     "event": Name,
     "form": form.Name,

@@ -295,7 +295,7 @@ def test_country_in_any_form_is_read(typed: str) -> None:
     assert validated(address=LONDON | {"country": typed}, phone="020 7946 0958").address == Address(**LONDON)
 
 
-@pytest.mark.parametrize("country", ["XX", "GBR", "UK", "ß"])
+@pytest.mark.parametrize("country", ["XX", "UK", "ＡＡ"])
 def test_country_is_an_iso_3166_code(country: str) -> None:
     assert errors(address=LONDON | {"country": country}) == [("address.country", "country_unknown")]
 
@@ -320,7 +320,7 @@ def test_validation_is_idempotent(email: str) -> None:
 
 
 def test_error_repeats_no_input() -> None:
-    marked = dict.fromkeys(LONDON, "§ada")
+    marked = dict.fromkeys(LONDON, "§ada") | {"country": "XX"}
     with pytest.raises(CustomerInvalid) as raised:
         validated(**dict.fromkeys(("firstName", "lastName", "email", "phone"), "§1"), address=marked)
 

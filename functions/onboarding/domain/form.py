@@ -3,20 +3,22 @@
 A text stays as typed, without what keyboards and clipboards add around it.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.config import JsonDict
 
 from onboarding.domain.countries import CITY_OPTIONAL, POSTAL_CODE_REQUIRED
 from onboarding.domain.models import PERSONAL, CustomerData, Message
 from onboarding.domain.text import (
     TYPED,
+    TYPED_COUNTRY,
     TYPED_EMAIL,
     TYPED_LOCALE,
     TYPED_OR_EMPTY,
     TYPED_PHONE,
     typed,
+    typed_country,
     typed_email,
     typed_locale,
     typed_or_absent,
@@ -26,6 +28,7 @@ from onboarding.domain.text import (
 _TYPED: JsonDict = {"pattern": TYPED, PERSONAL: True}
 _TYPED_OR_EMPTY: JsonDict = {"pattern": TYPED_OR_EMPTY, PERSONAL: True}
 _EMAIL: JsonDict = {"pattern": TYPED_EMAIL, PERSONAL: True}
+_COUNTRY: JsonDict = {"pattern": TYPED_COUNTRY, PERSONAL: True}
 _LOCALE: JsonDict = {"pattern": TYPED_LOCALE, PERSONAL: True}
 _PHONE: JsonDict = {"pattern": TYPED_PHONE, PERSONAL: True}
 
@@ -42,6 +45,9 @@ OptionalLine = Annotated[
 ]
 OptionalPhone = Annotated[
     Annotated[str, Field(max_length=50, json_schema_extra=_PHONE)] | None, AfterValidator(typed_phone)
+]
+OptionalCountry = Annotated[
+    Annotated[str, Field(max_length=100, json_schema_extra=_COUNTRY)] | None, AfterValidator(typed_country)
 ]
 OptionalLocale = Annotated[
     Annotated[str, Field(max_length=35, json_schema_extra=_LOCALE)] | None, AfterValidator(typed_locale)
@@ -64,9 +70,18 @@ class AddressForm(Message):
         OptionalName, Field(description=f"Required in an address in {_codes(POSTAL_CODE_REQUIRED)}")
     ] = None
     country: Annotated[
-        OptionalName,
+        OptionalCountry,
         Field(description="Required in an address: its ISO 3166-1 alpha-2 code, such as DE, in either case"),
     ] = None
+
+
+def _none_if_empty(value: object) -> object:
+    """No-code tools send an empty text for no address, and PHP an empty array."""
+    return None if value in ("", []) else value
+
+
+def _may_be_empty(schema: dict[str, Any]) -> None:
+    schema["anyOf"] += [{"type": "string", "maxLength": 0}, {"type": "array", "maxItems": 0}]
 
 
 class RegistrationForm(Message):
@@ -90,7 +105,9 @@ class RegistrationForm(Message):
             "No letters, no extension, a slash only after the first group"
         ),
     ] = None
-    address: AddressForm | None = None
+    address: Annotated[AddressForm | None, BeforeValidator(_none_if_empty), Field(json_schema_extra=_may_be_empty)] = (
+        None
+    )
     locale: Annotated[
         OptionalLocale,
         Field(description="The customer's language, such as de-AT; by default the one of Accept-Language"),

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from typing import LiteralString
 
 from pydantic_core import PydanticCustomError
 
@@ -38,11 +39,12 @@ _EDGES = re.compile(rf"\A[{_AROUND}]+|[{_AROUND}]+\Z")
 _SHOWS_NOTHING = re.compile(rf"[{_INVISIBLE}\u2800]*")
 _ANY_UNSEEN = re.compile(rf"[{_INVISIBLE}\u2800]")
 _UNSEEN = re.compile(rf"(?!\s)[{_AROUND}\u180B-\u180F\uFE00-\uFE0F\U000E0000-\U000E0FFF]")
-# The patterns of the API's texts: one that has to show something, one that may be empty, an e-mail
-# address, a language tag (with an underscore too, as operating systems write it), and a telephone number.
+# The patterns of the API's texts: one that has to show something, one that may be empty, an e-mail address, a country's
+# code (in full width too), a language tag (with an underscore too, as operating systems write it), a telephone number.
 TYPED = f"^[{_AROUND}]*[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_INVISIBLE}\\u2800][^{_FORBIDDEN}]*[{_AROUND}]*$"
 TYPED_OR_EMPTY = f"^[{_AROUND}]*[^{_FORBIDDEN}]*[{_AROUND}]*$"
 TYPED_EMAIL = rf"^[{_AROUND}]*[^{_FORBIDDEN}{_INVISIBLE}\u2800]+[{_AROUND}]*$"
+TYPED_COUNTRY = rf"^[{_AROUND}]*([A-Za-z\uFF21-\uFF3A\uFF41-\uFF5A]{{2}})?[{_AROUND}]*$"
 TYPED_LOCALE = rf"^[{_AROUND}]*([A-Za-z]{{2,3}}([-_][0-9A-Za-z]{{1,8}})*)?[{_AROUND}]*$"
 TYPED_PHONE = rf"^[{_AROUND}]*[^\u0000-\u0008\u000A-\u001F\u007F-\u009F\u2028\u2029\uFFFD-\uFFFF]*[{_AROUND}]*$"
 
@@ -89,13 +91,23 @@ def typed_email(value: str) -> str:
     return text
 
 
+def typed_country(value: str | None) -> str | None:
+    """Trim a country's code, and refuse what can't be one; whether there is such a country is a business rule."""
+    return _typed_code(value, TYPED_COUNTRY, "country_unknown", "Must be an ISO 3166-1 alpha-2 code, such as DE")
+
+
 def typed_locale(value: str | None) -> str | None:
     """Trim a language tag, and refuse what is none."""
+    tag = _typed_code(value, TYPED_LOCALE, "locale_invalid", "Must be a language tag, such as de-AT")
+    return tag and tag.replace("_", "-")
+
+
+def _typed_code(value: str | None, pattern: str, code: LiteralString, message: LiteralString) -> str | None:
     if value is None:
         return None
-    if not re.fullmatch(TYPED_LOCALE.removesuffix("$"), value):
-        raise PydanticCustomError("locale_invalid", "Must be a language tag, such as de-AT")
-    return trimmed(value).replace("_", "-") or None
+    if not re.fullmatch(pattern.removesuffix("$"), value):
+        raise PydanticCustomError(code, message)
+    return trimmed(value) or None
 
 
 def shown(value: str) -> str:
