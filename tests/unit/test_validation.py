@@ -98,6 +98,17 @@ def test_one_name_stands_in_both_fields(absent: str | None) -> None:
     assert errors(firstName="www.example", lastName=absent) == [("firstName", "name_is_link")]
 
 
+def test_blank_text_of_an_earlier_release_is_missing() -> None:
+    blank = "\N{BRAILLE PATTERN BLANK}"  # which the API took then
+    address = Address(street=blank, city=blank, postal_code=blank, country="GB")
+    customer = CustomerData(first_name="Ada", last_name=blank, email="ada@example.com", phone=blank, address=address)
+    with pytest.raises(CustomerInvalid) as raised:
+        validate(customer)
+
+    expected = ["lastName", "address.street", "address.city", "address.postalCode"]
+    assert [error["field"] for error in raised.value.errors] == expected
+
+
 def test_tag_characters_are_no_name() -> None:
     assert errors(lastName="\U000e0041\U000e0042") == [("lastName", "blank")]
 

@@ -8,13 +8,13 @@ import unicodedata
 from contextlib import suppress
 
 import iso3166
-import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from pydantic.alias_generators import to_camel
 
 from onboarding.domain.countries import CITY_OPTIONAL, POSTAL_CODE_REQUIRED
 from onboarding.domain.errors import CustomerInvalid, FieldError
 from onboarding.domain.models import Address, CustomerData
+from onboarding.domain.phone import NoPhoneNumber, e164, is_known
 from onboarding.domain.text import shown, trimmed, typed_phone
 
 # Top-level domains that are never public, beside those that email_validator knows: RFC 6761 (6.5), RFC 6762 (appendix
@@ -41,20 +41,6 @@ _LINK = re.compile(
     r"(app|biz|casino|click|club|com|icu|info|link|net|online|org|shop|site|store|top|vip|website|xyz|рф)(?![^\W_])",
     re.IGNORECASE,
 )
-# A telephone number: digits of any script, a plus at the start, separators, and no more than one slash.
-_NUMBER = re.compile(
-    r"(\(?[+\uFF0B])?[\d\s().\-\u2010-\u2015\u2212\uFF08\uFF09\uFF0D\uFF0E]+(/[\d\s.\-\u2010-\u2015]+)?"
-)
-# What a slash may follow: the area code, as it is dialled within the country or after the country code.
-_FIRST_GROUP = re.compile(r"(\+\d{1,3}[\s.()\-]*(\(0\)\s*)?|\(?0)\d{1,5}\)?\s*")
-_EXTENSION = re.compile(
-    r"(#|(?<![^\W\d_])(ext\w*|x|app(arat)?|dw|durchwahl|poste|int(ern\w*)?|anexo|ramal|toestel|доб\w*|вн\w*|内線|内线|分机))"
-    r"[\s.:=]*\d{1,7}\s*$",
-    re.IGNORECASE,
-)
-# Subscribers of one town have numbers of eight digits at most; area codes differ in length by two digits.
-_LONGEST_LOCAL = 8
-_SAME_LENGTH = 2
 
 
 def validate(customer: CustomerData) -> CustomerData:
@@ -80,7 +66,7 @@ def validate(customer: CustomerData) -> CustomerData:
         "full_name": last_name if customer.full_name else None,
         "email": email,
         "phone": phone,
-        "phone_unrecognized": True if phone and not _is_known(phone) else None,
+        "phone_unrecognized": True if phone and not is_known(phone) else None,
         "address": address,
     }
     return customer.model_copy(update=normalised)
@@ -150,69 +136,26 @@ def _email(value: str, errors: list[FieldError]) -> str:
 
 
 def _phone(value: str | None, address: Address | None, errors: list[FieldError]) -> str | None:
-    """Return the number in E.164. It is the whole text: `phonenumbers.parse` alone finds a number in any."""
     text = typed_phone(value)
     if text is None:
         return None
-    text = re.sub(r"^tel:\s*", "", text, flags=re.IGNORECASE)
-    text = re.sub(r"^(\(?)00", r"\1+", text.replace("ー", "-"))  # the Japanese keyboard's dash, a letter
-    if _EXTENSION.search(text):
-        errors.append(_error("phone", "phone_extension", "Must be without an extension"))
-    elif any(map(str.isalpha, text)):
-        errors.append(_error("phone", "phone_letters", "Must have no letters; write a vanity number in digits"))
-    elif number := _number(text, address):
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    else:
-        errors.append(_error("phone", "phone_invalid", "Must be one number in E.164, or of the address's country"))
-    return value
-
-
-def _number(text: str, address: Address | None) -> phonenumbers.PhoneNumber | None:
-    """The one number that this text is for sure, or None."""
-    region = _country(address.country) if address and address.country else None
-    before, slash, _ = text.partition("/")
-    if not _NUMBER.fullmatch(text) or (slash and not _FIRST_GROUP.fullmatch(before)):
-        return None
     try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException:
-        return None
-    is_possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
-    return number if is_possible and not (region and _may_be_another(number, text, region)) else None
-
-
-def _may_be_another(number: phonenumbers.PhoneNumber, text: str, region: str) -> bool:
-    """Whether a number without the national prefix may be one of the customer's own town, or of another country.
-
-    Where all numbers have about the same length, a longer one can't. Nor can a mobile number.
-    """
-    digits = phonenumbers.national_significant_number(number)
-    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
-    if (
-        not (metadata and metadata.national_prefix and metadata.fixed_line)
-        or phonenumbers.normalize_digits_only(text) != digits
-    ):
-        return False
-    lengths = metadata.fixed_line.possible_length
-    is_ambiguous = len(digits) <= _LONGEST_LOCAL or max(lengths) - min(lengths) > _SAME_LENGTH
-    return is_ambiguous and phonenumbers.number_type(number) != phonenumbers.PhoneNumberType.MOBILE
-
-
-def _is_known(phone: str) -> bool:
-    """Whether the number is in a range that is assigned, as far as the library's data are up to date."""
-    return phonenumbers.is_valid_number(phonenumbers.parse(phone))
+        return e164(text, _country(address.country) if address and address.country else None)
+    except NoPhoneNumber as reason:
+        errors.append(_error("phone", reason.code, str(reason)))
+        return value
 
 
 def _address(address: Address | None, errors: list[FieldError]) -> Address | None:
     if address is None:
         return None
-    texts = {name: trimmed(value) for name, value in address if value is not None}
-    country = texts["country"] = _country(texts.get("country", ""))
+    texts = {name: trimmed(value or "") or None for name, value in address}
+    country = texts["country"] = _country(texts["country"] or "")
     required = {"street": True, "city": country not in CITY_OPTIONAL, "postal_code": country in POSTAL_CODE_REQUIRED}
     errors.extend(
         _error(f"address.{to_camel(name)}", "missing", "Required in an address of this country")
         for name, is_required in required.items()
-        if is_required and name not in texts
+        if is_required and texts[name] is None
     )
     if not country:
         errors.append(_error("address.country", "missing", "Required in an address"))

@@ -1,0 +1,77 @@
+"""Telephone numbers: a customer's own, or none. `phonenumbers.parse` alone finds a number in any text."""
+
+import re
+
+import phonenumbers
+
+# A telephone number: digits of any script, a plus at the start, separators, and no more than one slash.
+_NUMBER = re.compile(
+    r"(\(?[+\uFF0B])?[\d\s().\-\u2010-\u2015\u2212\uFF08\uFF09\uFF0D\uFF0E]+(/[\d\s.\-\u2010-\u2015]+)?"
+)
+# What a slash may follow: the area code, as it is dialled within the country or after the country code.
+_FIRST_GROUP = re.compile(r"(\+\d{1,3}[\s.()\-]*(\(0\)\s*)?|\(?0)\d{1,5}\)?\s*")
+_EXTENSION = re.compile(
+    r"(#|(?<![^\W\d_])(ext\w*|x|app(arat)?|dw|durchwahl|poste|int(ern\w*)?|anexo|ramal|toestel|доб\w*|вн\w*|内線|内线|分机))"
+    r"[\s.:=]*\d{1,7}\s*$",
+    re.IGNORECASE,
+)
+# Subscribers of one town have numbers of eight digits at most; area codes differ in length by two digits.
+_LONGEST_LOCAL = 8
+_SAME_LENGTH = 2
+
+
+class NoPhoneNumber(ValueError):
+    """The text is not one telephone number for sure; the code and the message say why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def e164(text: str, region: str | None) -> str:
+    """Return the number in E.164. A national one is of the region, an ISO 3166-1 alpha-2 code.
+
+    Raises:
+        NoPhoneNumber: it has letters or an extension, can't be a number, or may be somebody else's.
+    """
+    text = re.sub(r"^tel:\s*", "", text, flags=re.IGNORECASE)
+    text = re.sub(r"^(\(?)00", r"\1+", text.replace("ー", "-"))  # the Japanese keyboard's dash, a letter
+    if _EXTENSION.search(text):
+        raise NoPhoneNumber("phone_extension", "Must be without an extension")
+    if any(map(str.isalpha, text)):
+        raise NoPhoneNumber("phone_letters", "Must have no letters; write a vanity number in digits")
+    number = _number(text, region)
+    if not number:
+        raise NoPhoneNumber("phone_invalid", "Must be one number in E.164, or of the address's country")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_known(phone: str) -> bool:
+    """Whether a number in E.164 is in a range that is assigned, as far as the library's data are up to date."""
+    return phonenumbers.is_valid_number(phonenumbers.parse(phone))
+
+
+def _number(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
+    before, slash, _ = text.partition("/")
+    if not _NUMBER.fullmatch(text) or (slash and not _FIRST_GROUP.fullmatch(before)):
+        return None
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    is_possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
+    return number if is_possible and not (region and _may_be_another(number, text, region)) else None
+
+
+def _may_be_another(number: phonenumbers.PhoneNumber, text: str, region: str) -> bool:
+    """Whether a number without the national prefix may be one of the customer's own town, or of another country.
+
+    Where all numbers have about the same length, a longer one can't. Nor can a mobile number.
+    """
+    digits = phonenumbers.national_significant_number(number)
+    plan = phonenumbers.PhoneMetadata.metadata_for_region(region)
+    if not plan or not plan.national_prefix or phonenumbers.normalize_digits_only(text) != digits:
+        return False
+    lengths = plan.fixed_line.possible_length if plan.fixed_line else (0,)
+    is_ambiguous = len(digits) <= _LONGEST_LOCAL or max(lengths) - min(lengths) > _SAME_LENGTH
+    return is_ambiguous and phonenumbers.number_type(number) != phonenumbers.PhoneNumberType.MOBILE
