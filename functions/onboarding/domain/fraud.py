@@ -22,21 +22,28 @@ from onboarding.domain.models import CustomerData, CustomerId, Message
 # portals, by country. https://en.wikipedia.org/wiki/Comparison_of_webmail_providers
 PUBLIC_PROVIDERS = frozenset(
     """
-    1und1.de email.de kabelmail.de mailbox.org online.de posteo.de vodafone.de aon.at a1.net chello.at bluewin.ch
-    hispeed.ch sunrise.ch bbox.fr neuf.fr numericable.fr sfr.fr proximus.be skynet.be telenet.be kpnmail.nl ziggo.nl
-    tim.it tin.it fastwebnet.it btinternet.com o2.co.uk plus.com iol.ie clix.pt sapo.pt telefonica.net in.gr otenet.gr
-    mail.dk ofir.dk hotmail.no online.no telia.com elisanet.fi atlas.cz azet.sk zoznam.sk inbox.lv mail.ee
-    au.com docomo.ne.jp ezweb.ne.jp i.softbank.jp kddi.com nifty.com softbank.ne.jp uqmobile.jp ymobile.ne.jp
-    daum.net kakao.com nate.com 189.cn aliyun.com foxmail.com wo.cn hinet.net pchome.com.tw netvigator.com
-    singnet.com.sg airtelmail.in bsnl.in globo.com prodigy.net.mx 012.net.il netvision.net.il walla.co.il yandex.kz
-    slingshot.co.nz spark.co.nz iinet.net.au tpg.com.au bell.net sympatico.ca duck.com hey.com pobox.com
-    proton.me tuta.com tuta.io tutanota.com
-    """.split()  # noqa: SIM905 - one name a line would be a hundred lines
+    eim.ae emirates.net.ae chello.at proximus.be scarlet.be voo.be batelco.com.bh bell.ca cogeco.ca eastlink.ca
+    nb.sympatico.ca sympatico.ca hispeed.ch sunrise.ch wo.cn au.com chinaren.com ctemplar.com globo.com hey.com
+    in.com kakao.com kddi.com kolabnow.com nate.com netvigator.com nifty.com ono.com pobox.com startmail.com
+    streamyx.com superonline.com telia.com ttmail.com tuta.com tutanota.com vsnl.com welho.com willcom.com atlas.cz
+    1und1.de email.de kabelmail.de online.de vodafone.de get2net.dk mail.dk ofir.dk pc.dk stofanet.dk tdcadsl.dk
+    arrakis.es jazztel.es movistar.es saunalahti.fi bbox.fr neuf.fr numericable.fr sfr.fr in.gr otenet.gr iol.ie
+    012.net.il netvision.net.il walla.co.il zahav.net.il airtelmail.in bsnl.in dataone.in sancharnet.in tuta.io
+    fastwebnet.it tim.it tin.it i.softbank.jp infoseek.co.jp infoseek.jp naver.jp plala.or.jp rakuten.jp uqmobile.jp
+    yandex.kz cock.li inbox.lt one.lt inbox.lv keemail.me prodigy.net.mx tm.net.my 263.net a1.net bezeqint.net
+    bredband.net centurylink.net daum.net euskaltel.net flash.net glocalnet.net hinet.net hkbn.net mediacombb.net
+    mts.net nvbell.net pldtdsl.net riseup.net sasktel.net suddenlink.net telkomsa.net vivaldi.net vsnl.net
+    broadpark.no frisurf.no getmail.no hotmail.no online.no start.no orcon.net.nz paradise.net.nz slingshot.co.nz
+    spark.co.nz vodafone.co.nz disroot.org mailbox.org clix.pt netcabo.pt vodafone.pt qatar.net.qa narod.ru
+    rbcmail.ru comhem.se tele2.se telia.se pacific.net.sg starhub.net.sg azet.sk zoznam.sk giga.net.tw pchome.com.tw
+    seed.net.tw so-net.net.tw meta.ua online.ua mweb.co.za vodamail.co.za
+    """.split()  # noqa: SIM905 - one name a line would be 150 lines
 )
-# The greatest ones have a domain in each country: yahoo.co.uk, hotmail.com.br, live.nl.
-_IN_MANY_COUNTRIES = re.compile(
+# The greatest ones have a domain in each country: yahoo.co.uk, hotmail.com.br, live.nl. Under ne.jp are the networks of
+# Japan, such as docomo.ne.jp.
+_PUBLIC = re.compile(
     r"(aol|gmx|googlemail|hotmail|icloud|live|mail|msn|outlook|windowslive|yahoo|yandex|ymail)"
-    r"\.((com?|ne)\.)?([a-z]{2}|com|net)"
+    r"\.(com?\.)?([a-z]{2}|com|net)|.+\.ne\.jp"
 )
 # Role addresses, which resemble nobody's name.
 _ROLES = frozenset(
@@ -120,7 +127,7 @@ def postal_address_burst(customer: CustomerData) -> Finding:
 def mail_domain_burst(customer: CustomerData) -> Finding:
     """Public are those on https://github.com/LukeRenton/free-email-domain-list too."""
     domain = _mail_domain(customer)
-    is_public = domain in whitelist or domain in PUBLIC_PROVIDERS or _IN_MANY_COUNTRIES.fullmatch(domain)
+    is_public = domain in whitelist or domain in PUBLIC_PROVIDERS or _PUBLIC.fullmatch(domain)
     return (not is_public or _is_disposable(domain)) and Burst(domain, limit=10, within=timedelta(hours=1))
 
 
@@ -133,7 +140,7 @@ def mail_unlike_name(customer: CustomerData) -> Finding:
     if local in _ROLES or not any(_latin(name) for name in names):
         return False
     written = _latin(local)
-    initials = "".join(_latin(name)[:1] for name in names)
+    initials = "".join(_latin(name.translate(_SPELLINGS[0]))[:1] for name in names)
     parts = {_latin(name.translate(table)) for name in names for table in _SPELLINGS}
     return not any(part in written for part in parts if len(part) > 1) and initials not in {written, written[::-1]}
 
