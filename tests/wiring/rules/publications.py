@@ -50,7 +50,7 @@ def each_publication_keeps_its_contract(machine: Machine) -> Iterator[str]:
 
 
 @rule
-def each_publication_can_be_read_by_the_released_versions(machine: Machine) -> Iterator[str]:
+def each_publication_fits_released_schemas(machine: Machine) -> Iterator[str]:
     for _, name, entry in publications(machine):
         for contract in CONTRACTS.glob(f"{entry['DetailType']}-*.json"):
             schema = json.loads(contract.read_text(encoding="utf-8"))

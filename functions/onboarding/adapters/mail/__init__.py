@@ -134,7 +134,7 @@ def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
 
 
 def _language(locale: str | None) -> str:
-    """The language of the customer's locale that there are templates in, such as `de` for `de-AT`; else English."""
+    """The customer's language if it has templates, such as `de` for `de-AT`; else English."""
     tags = (locale or "").lower().split("-")
     languages = ("-".join(tags[:length]) for length in range(len(tags), 0, -1))
     return next((it for it in languages if (files(__name__) / f"welcome.{it}.txt").is_file()), _FALLBACK)
