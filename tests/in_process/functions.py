@@ -82,6 +82,8 @@ class _Modules(Mapping[str, ModuleType]):
         self._functions = {function.package: function for function in deployed().values()}
 
     def __getitem__(self, package: str) -> ModuleType:
+        if package not in self._functions:
+            raise LookupError(f"template.yaml: no function has the Handler {package}.app.handler")
         return _imported(self._functions[package])[0]
 
     def __iter__(self) -> Iterator[str]:

@@ -19,7 +19,9 @@ from onboarding.adapters import timelines
 from onboarding.domain.events import EVENTS, SOURCE
 from tests import invocations
 from tests.in_process import template
+from tests.invocations import SAMPLES
 from tests.wiring import report
+from tests.wiring.test_consumers import BLOCKS, in_block
 
 
 def test_each_rule_matches_the_events_it_names() -> None:
@@ -32,6 +34,20 @@ def test_each_rule_matches_the_events_it_names() -> None:
             problems.append(f"template.yaml: {name} listens to another bus than that of its events")
         missing = set(pattern.get("detail-type", EVENTS)) - types(matching(pattern, events))
         problems += [f"template.yaml: the pattern of {name} never matches {event}" for event in missing]
+    report.none_of(problems)
+
+
+def test_each_rule_hears_its_consumers_samples() -> None:
+    # Those on our bus: what AWS reports is matched below.
+    problems = []
+    for name in BLOCKS:
+        records = [
+            it for path in SAMPLES.glob(f"{name}/*.json") for it in invocations.sample(f"{name}/{path.stem}")["Records"]
+        ]
+        events = [json.loads(it["body"]) for it in records if SOURCE in it["body"]]
+        rules = {key: it for key, it in in_block("AWS::Events::Rule", name).items() if "EventBusName" in it}
+        deaf = [key for key, rule in rules.items() if not matching(rule["EventPattern"], events)]
+        problems += [f"template.yaml: {key} hears no event of events/{name}/" for key in deaf]
     report.none_of(problems)
 
 
