@@ -203,12 +203,13 @@ def in_bulk(
 @commands.command()
 @stack_option
 @since_option
+@click.option("--aborted", is_flag=True, help="Also those that were aborted by hand.")
 @dry_run_option
-def redrive(stack: Stack, since: datetime, *, dry_run: bool) -> None:
+def redrive(stack: Stack, since: datetime, *, aborted: bool, dry_run: bool) -> None:
     """Redrive failed executions from the state that failed."""
 
     def act(failed: execution.Execution) -> str:
-        execution.redrive(stack, failed, dry_run=dry_run)
+        execution.redrive(stack, failed, aborted=aborted, dry_run=dry_run)
         return done
 
     done = "can be redriven" if dry_run else "redriven"

@@ -36,7 +36,7 @@ def reregister(stack: Stack, customer_id: str, *, dry_run: bool = False) -> str:
     """
     closed = execution.closed(stack, customer_id)
     _refuse_onboarded(customer_id, execution.outcome(closed))
-    if not execution.obstacle(closed):
+    if not execution.obstacle(stack, closed):
         raise NotPossible(f"The onboarding of {customer_id} can be redriven: run redrive instead")
     account = _account(stack, customer_id)
     is_held = account is not None and account.status != "CANCELLED"
@@ -172,7 +172,7 @@ def _closed(stack: Stack, customer_id: str, *, force: bool = False) -> execution
         if _account(stack, customer_id) is None:
             raise
         return None
-    if not execution.obstacle(closed) and not force:
+    if not execution.obstacle(stack, closed) and not force:
         raise NotPossible(f"The onboarding of {customer_id} can be redriven: run redrive instead")
     return closed
 

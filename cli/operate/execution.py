@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from cli import NotPossible
 from cli.aws.stack import Stack
+from onboarding.adapters import accounts
 from onboarding.adapters.workflow import execution_arn
 from onboarding.domain.registration import Registration
 
@@ -31,6 +32,8 @@ OVER = {
     DOWNSTREAM_FAILED: "compensated: reregister the customer",
     "AccountCancelled": "cancelled: reregister the customer",
 }
+# Where an execution fails that itself has cancelled the account: a redrive goes on there.
+CANCELLING = {"CancelAccount", "PublishDownstreamFailed", "DownstreamFailed"}
 
 
 class NoExecution(NotPossible):
@@ -69,13 +72,28 @@ def closed(stack: Stack, customer_id: str) -> Execution:
     return execution
 
 
-def obstacle(execution: Execution) -> str:
+def obstacle(stack: Stack, execution: Execution) -> str:
     """Return why a redrive is impossible or useless, or an empty string."""
     if over := OVER.get(execution.get("error", "")):
         return over
+    if account_status(stack, execution["name"]) == "CANCELLED" and _last_state(stack, execution) not in CANCELLING:
+        return "released: reregister the customer"
     if execution.get("redriveStatus") != "REDRIVABLE":
         return execution.get("redriveStatusReason", "not redrivable")
     return ""
+
+
+def account_status(stack: Stack, customer_id: str) -> str | None:
+    """Return the status of the customer's account, if there is any."""
+    dynamodb = stack.session.client("dynamodb")
+    return accounts.status_of(customer_id, dynamodb=dynamodb, table_name=stack.outputs["CustomersTableName"])
+
+
+def _last_state(stack: Stack, execution: Execution) -> str:
+    history = stack.session.client("stepfunctions").get_paginator("get_execution_history")
+    pages = history.paginate(executionArn=execution["executionArn"], reverseOrder=True)
+    entered = (event.get("stateEnteredEventDetails") for page in pages for event in page["events"])
+    return next((it["name"] for it in entered if it), "")
 
 
 def outcome(execution: Execution) -> str:
@@ -94,9 +112,11 @@ def failures(stack: Stack, since: datetime) -> Iterator[Execution]:
                     yield sfn.describe_execution(executionArn=listed["executionArn"])
 
 
-def redrive(stack: Stack, failed: Execution, *, dry_run: bool) -> None:
-    """Redrive an execution. Raises `NotPossible`: it is useless, it is already running, or past the redrive window."""
-    if reason := obstacle(failed):
+def redrive(stack: Stack, failed: Execution, *, aborted: bool, dry_run: bool) -> None:
+    """Redrive an execution. Raises `NotPossible`: it is useless, running, too late, or `aborted` isn't meant."""
+    if failed["status"] == "ABORTED" and not aborted:
+        raise NotPossible("aborted by hand: redriven only with --aborted")
+    if reason := obstacle(stack, failed):
         raise NotPossible(reason)
     if dry_run:
         return

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from cli import background
 from cli.__main__ import commands as onboarding
+from onboarding.adapters import accounts
 
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:onboarding"
 QUEUES = {"RegistrationQueue": "https://queue", "RegistrationDeadLetterQueue": "https://dead"}
@@ -34,7 +35,7 @@ def stubbed(service: Any, monkeypatch: pytest.MonkeyPatch) -> Stubber:
     client = boto3.Session("key", "secret", region_name="us-east-1").client(service)
     stack = SimpleNamespace(
         session=SimpleNamespace(client=lambda _: client),
-        outputs={"StateMachineArn": MACHINE},
+        outputs={"StateMachineArn": MACHINE, "CustomersTableName": "customers"},
         resources=lambda _: QUEUES.items(),
     )
     monkeypatch.setattr("cli.__main__.find", lambda _: stack)
@@ -71,6 +72,7 @@ def test_wrong_usage_exits_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_redrive_skips_a_running_execution(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = datetime(2026, 11, 17, 9, tzinfo=UTC)
+    monkeypatch.setattr(accounts, "status_of", lambda *_, **__: None)
     with stubbed("stepfunctions", monkeypatch) as sfn:
         machine: dict[str, Any] = {"stateMachineArn": MACHINE, "startDate": ended, "stopDate": ended}
         failed = [

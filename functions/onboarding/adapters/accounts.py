@@ -125,15 +125,18 @@ def find(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> Cust
     return Customer(item["accountId"]["S"], item["status"]["S"], _plain(item["customerData"]))
 
 
-def is_cancelled(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> bool:
-    """Whether the customer had an account that was cancelled. Reads nothing personal; may lag by a second."""
+def status_of(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> str | None:
+    """The status of the customer's account: PENDING, ACTIVE or CANCELLED, or None without one.
+
+    Reads nothing personal; may lag by a second.
+    """
     item = dynamodb.get_item(
         TableName=table_name,
         Key={_KEY: {"S": f"CUSTOMER#{customer_id}"}},
         ProjectionExpression="#status",
         ExpressionAttributeNames={"#status": "status"},
     ).get("Item")
-    return item == {"status": {"S": "CANCELLED"}}
+    return item["status"]["S"] if item else None
 
 
 def erase(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> int:

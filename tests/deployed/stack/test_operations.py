@@ -137,7 +137,10 @@ def test_redrive_lists_what_failed(
     assert "DownstreamFailed" in undone_line
     assert "compensated:" in undone_line
     assert "Stopped" in stranded_line
+    assert "aborted by hand" in stranded_line
     assert list(execution.failures(stack, datetime.now(UTC) + timedelta(hours=1))) == []
+    unpublished = execution.describe(stack, undone) | {"error": "States.Timeout", "redriveStatus": "REDRIVABLE"}
+    assert execution.obstacle(stack, unpublished) == ""
 
 
 def test_undone_customers_register_again_once(
@@ -199,6 +202,8 @@ def test_release_undoes_the_account_everywhere(
     assert all(customer_id in partner.tombstones() for partner in partners.values())
     assert onboardings.onboard(a_customer(email=stranded["email"])).output["status"] == "ONBOARDED"
     assert customers.release(stack, customer_id) == []
+    redrivable = execution.describe(stack, customer_id) | {"redriveStatus": "REDRIVABLE"}
+    assert execution.obstacle(stack, redrivable) == "released: reregister the customer"
 
 
 def test_dead_letters_stay_and_are_shown_without_body(
