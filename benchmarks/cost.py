@@ -79,7 +79,7 @@ def bill(way: Way, machine: Mapping[str, Any]) -> dict[str, float]:
     # Per event, track_onboarding writes 1 and record_analytics 4, plus 2 once the customer is onboarded; per report of
     # SES, publish_email_feedback writes 1.
     writes = sum(WRITES.get(name, 0) for name in entered) + 5 * events + 4 * validated + 2 * onboarded + failed + mails
-    reads = events + 2 * validated
+    reads = 2 * events + 2 * validated  # both look for what is known of the customer
     dollars = {
         "Step Functions": TRANSITION * len(entered),
         "SES": EMAIL * mails,

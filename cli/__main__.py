@@ -76,9 +76,7 @@ def stack_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 customer_argument = click.argument("customer_id")
-force_option = click.option(
-    "--force", is_flag=True, help="Even if the execution can still be redriven. Don't redrive it later."
-)
+force_option = click.option("--force", is_flag=True, help="Even if the execution can still be redriven.")
 since_option = click.option(
     "--since",
     type=time,
@@ -256,8 +254,10 @@ def complete(stack: Stack, customer_id: str) -> None:
 @customer_argument
 @force_option
 def erase(stack: Stack, customer_id: str, *, force: bool) -> None:
-    """Erase a customer's personal data."""
-    click.echo("\n".join(customers.erase(stack, customer_id, force=force)))
+    """Erase a customer, here and in the downstream systems."""
+    with terminal.console().status("erasing (it runs on if you stop waiting)"):
+        systems = customers.erase(stack, customer_id, force=force)
+    click.echo("\n".join(["erased the customer", *(f"deleted the account in {system}" for system in systems)]))
 
 
 @commands.command("dead-letters")

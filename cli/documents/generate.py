@@ -15,11 +15,11 @@ from cli.documents.workflow_picture import mermaid
 from onboarding.domain.fraud import RULES
 
 DOCS = PROJECT / "docs"
-DEFINITION = PROJECT / "statemachine" / "customer_onboarding.asl.yaml"
+DEFINITIONS = [PROJECT / "statemachine" / f"customer_{name}.asl.yaml" for name in ("onboarding", "erasure")]
 
 
-def picture() -> str:
-    return f"```mermaid\n{mermaid(DEFINITION.read_text(encoding='utf-8'))}```\n"
+def pictures() -> str:
+    return "\n".join(f"```mermaid\n{mermaid(it.read_text(encoding='utf-8'))}```\n" for it in DEFINITIONS)
 
 
 def fraud_rules() -> str:
@@ -37,7 +37,7 @@ def between_markers(path: Path, render: Callable[[], str]) -> str:
 
 
 GENERATED: Mapping[Path, Callable[[], str]] = {
-    DOCS / "workflow.md": partial(between_markers, DOCS / "workflow.md", picture),
+    DOCS / "workflow.md": partial(between_markers, DOCS / "workflow.md", pictures),
     DOCS / "fraud.md": partial(between_markers, DOCS / "fraud.md", fraud_rules),
     DOCS / "events.md": partial(between_markers, DOCS / "events.md", event_contracts.tables),
     DOCS / "asyncapi.json": event_contracts.asyncapi,

@@ -29,7 +29,6 @@ SENDER = "welcome@example.com"
 ARTIFACTS = "artifacts"
 # A file in the emulator's folder, with the digests of what was deployed.
 DIGESTS = "deployed.json"
-STATE_MACHINE = "CustomerOnboardingStateMachine"
 # Prefix of the outputs that hold the definition's substitutions.
 SUBSTITUTION = "Substitution"
 SILENT = Console(quiet=True)
@@ -111,14 +110,16 @@ def _build(console: Console) -> tuple[Template, list[Change], Mapping[str, str]]
         if not build():
             step.append("unchanged")
     template, changes = _patched(BUILT)
-    machine = template["Resources"][STATE_MACHINE]["Properties"]
-    values = machine["DefinitionSubstitutions"].items()
-    template["Outputs"] |= {f"{SUBSTITUTION}{name}": {"Value": value} for name, value in values}
-    rest = template["Resources"] | {STATE_MACHINE: {name: it for name, it in machine.items() if name != "Definition"}}
+    machines, rest, definitions = _state_machines(template), dict(template["Resources"]), {}
+    for logical_id, machine in machines.items():
+        values = machine["DefinitionSubstitutions"].items()
+        template["Outputs"] |= {f"{SUBSTITUTION}{name}": {"Value": value} for name, value in values}
+        rest[logical_id] = {name: it for name, it in machine.items() if name != "Definition"}
+        definitions[logical_id] = machine["Definition"]
     parts = {
         "template": json.dumps(template | {"Resources": rest}).encode(),
         "functions": _package(),
-        "workflow": json.dumps(machine["Definition"]).encode(),
+        "workflow": json.dumps(definitions).encode(),
     }
     return template, changes, {name: sha256(part).hexdigest() for name, part in parts.items()}
 
@@ -145,13 +146,20 @@ def _update_functions(stack: Stack) -> None:
 
 
 def _update_workflow(stack: Stack, template: Template) -> None:
-    """Give the state machine the definition as built; a running execution keeps its own."""
-    definition = json.dumps(template["Resources"][STATE_MACHINE]["Properties"]["Definition"])
-    for name, value in stack.outputs.items():
-        if name.startswith(SUBSTITUTION):
-            definition = definition.replace(f"${{{name.removeprefix(SUBSTITUTION)}}}", json.dumps(value)[1:-1])
-    machine = stack.outputs["StateMachineArn"]
-    stack.session.client("stepfunctions").update_state_machine(stateMachineArn=machine, definition=definition)
+    """Give each state machine the definition as built; a running execution keeps its own."""
+    machines = _state_machines(template)
+    for logical_id, arn in stack.resources("AWS::StepFunctions::StateMachine"):
+        definition = json.dumps(machines[logical_id]["Definition"])
+        for name, value in stack.outputs.items():
+            if name.startswith(SUBSTITUTION):
+                definition = definition.replace(f"${{{name.removeprefix(SUBSTITUTION)}}}", json.dumps(value)[1:-1])
+        stack.session.client("stepfunctions").update_state_machine(stateMachineArn=arn, definition=definition)
+
+
+def _state_machines(template: Template) -> dict[str, Template]:
+    """The properties of each state machine, by its logical id. A substitution has one value in all of them."""
+    resources = template["Resources"].items()
+    return {name: it["Properties"] for name, it in resources if it["Type"] == "AWS::Serverless::StateMachine"}
 
 
 def _patched(built: Path) -> tuple[Template, list[Change]]:

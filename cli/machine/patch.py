@@ -97,8 +97,8 @@ def _restate_gateway_responses(template: Template, _: Path) -> Iterator[str]:
 @_rule("has no alias, and is started itself", "rejects templates with versions and aliases of state machines")
 def _start_without_an_alias(template: Template, _: Path) -> Iterator[str]:
     for name, machine in _of_type(template, "AWS::Serverless::StateMachine"):
-        del machine["DeploymentPreference"]
-        alias = {"Ref": f"{name}Alias{machine.pop('AutoPublishAlias')}"}
+        machine.pop("DeploymentPreference", None)
+        alias = {"Ref": f"{name}Alias{machine.pop('AutoPublishAlias', '')}"}
         yield name
         for user, function in _of_type(template, FUNCTION):
             variables = function.get("Environment", {}).get("Variables", {})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 from cli import NotPossible
 from cli.aws.stack import Stack
 from cli.operate import execution
 from cli.operate.execution import DOWNSTREAM_FAILED
-from onboarding.adapters import accounts, bus, fraud, registrations, timelines
+from onboarding.adapters import accounts, bus, registrations, timelines
 from onboarding.domain.events import (
     CustomerAccountCreated,
     Event,
@@ -32,10 +33,12 @@ def reregister(stack: Stack, customer_id: str, *, dry_run: bool = False) -> str:
     """Queue an ended registration again as a new customer; return the new customerId, the same on each call.
 
     Raises:
-        NotPossible: it is running, was onboarded, can be redriven, or holds an account.
+        NotPossible: it is running, was onboarded, can be redriven, or holds an account; or the customer was erased.
     """
     closed = execution.closed(stack, customer_id)
     _refuse_onboarded(customer_id, execution.outcome(closed))
+    if execution.account_status(stack, customer_id) == "ERASED":
+        raise NotPossible(f"The customer {customer_id} was erased")
     if not execution.obstacle(stack, closed):
         raise NotPossible(f"The onboarding of {customer_id} can be redriven: run redrive instead")
     account = _account(stack, customer_id)
@@ -118,26 +121,18 @@ def complete(stack: Stack, customer_id: str) -> list[str]:
 
 
 def erase(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]:
-    """Erase a customer's data here and in the downstream systems; return what was done. Idempotent.
+    """Erase a customer's data here and in the downstream systems; return these. May be repeated.
 
-    docs/runbook.md lists what remains.
+    The systems are those that are configured, and those that the onboarding asked. docs/runbook.md lists what remains.
 
     Raises:
-        NotPossible: the customer is unknown or still running, the execution can be redriven (unless `force`), or a
-            downstream system refused.
+        NotPossible: the customer is unknown or still running, the execution can be redriven (unless `force`), or the
+            erasure failed.
     """
-    done = _deprovision(stack, _task(customer_id, _closed(stack, customer_id, force=force)))
-    tables = dict(stack.resources("AWS::DynamoDB::Table"))
-    for what, table, erase_from in (
-        ("the timeline", "TimelinesTable", timelines.erase),
-        ("what fraud detection has seen", "FraudTable", fraud.erase),
-        # Last: while the customer is still found, a failed erasure can be repeated.
-        ("the customer and the e-mail address", "CustomersTable", accounts.erase),
-    ):
-        if table in tables:  # a consumer may be deleted from the template
-            count = erase_from(customer_id, dynamodb=stack.session.client("dynamodb"), table_name=tables[table])
-            done.append(f"erased {what}: {count} items")
-    return done
+    closed = _closed(stack, customer_id, force=force)
+    systems = sorted({*stack.systems, *(execution.systems_of(stack, closed) if closed else ())})
+    execution.erase(stack, _task(customer_id, closed) | {"systems": systems})
+    return systems
 
 
 def _account(stack: Stack, customer_id: str) -> accounts.Customer | None:
@@ -177,7 +172,7 @@ def _closed(stack: Stack, customer_id: str, *, force: bool = False) -> execution
     return closed
 
 
-def _task(customer_id: str, closed: execution.Execution | None) -> dict[str, str]:
+def _task(customer_id: str, closed: execution.Execution | None) -> dict[str, Any]:
     """The input that every task of the workflow has."""
     correlation_id = execution.registration_of(closed).correlation_id if closed else str(uuid4())
     return {"customerId": customer_id, "correlationId": correlation_id}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Execution = DescribeExecutionOutputTypeDef
 
+RUNNING = ("RUNNING", "PENDING_REDRIVE")
 UNSUCCESSFUL: tuple[ExecutionStatusType, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
 # RedriveExecution shares its quota with StartExecution, and a burst of redrives would fail together again.
 PAUSE_SECONDS = 0.1
@@ -67,7 +68,7 @@ def closed(stack: Stack, customer_id: str) -> Execution:
         NotPossible: it is still running, or there is none (`NoExecution`).
     """
     execution = describe(stack, customer_id)
-    if execution["status"] in {"RUNNING", "PENDING_REDRIVE"}:
+    if execution["status"] in RUNNING:
         raise NotPossible(f"The onboarding of {customer_id} is still running: wait until it has ended")
     return execution
 
@@ -76,7 +77,10 @@ def obstacle(stack: Stack, execution: Execution) -> str:
     """Return why a redrive is impossible or useless, or an empty string."""
     if over := OVER.get(execution.get("error", "")):
         return over
-    if account_status(stack, execution["name"]) == "CANCELLED" and _last_state(stack, execution) not in CANCELLING:
+    status = account_status(stack, execution["name"])
+    if status == "ERASED":
+        return "the customer was erased"
+    if status == "CANCELLED" and _last_state(stack, execution) not in CANCELLING:
         return "released: reregister the customer"
     if execution.get("redriveStatus") != "REDRIVABLE":
         return execution.get("redriveStatusReason", "not redrivable")
@@ -84,7 +88,7 @@ def obstacle(stack: Stack, execution: Execution) -> str:
 
 
 def account_status(stack: Stack, customer_id: str) -> str | None:
-    """Return the status of the customer's account, if there is any."""
+    """Return the status of the customer's account, if there is any: ERASED for an erased customer."""
     dynamodb = stack.session.client("dynamodb")
     return accounts.status_of(customer_id, dynamodb=dynamodb, table_name=stack.outputs["CustomersTableName"])
 
@@ -94,6 +98,14 @@ def _last_state(stack: Stack, execution: Execution) -> str:
     pages = history.paginate(executionArn=execution["executionArn"], reverseOrder=True)
     entered = (event.get("stateEnteredEventDetails") for page in pages for event in page["events"])
     return next((it["name"] for it in entered if it), "")
+
+
+def systems_of(stack: Stack, execution: Execution) -> set[str]:
+    """Return the downstream systems that were configured when the execution started: its definition names them."""
+    sfn = stack.session.client("stepfunctions")
+    machine = sfn.describe_state_machine_for_execution(executionArn=execution["executionArn"])
+    items = json.loads(machine["definition"])["States"]["ProvisionAccounts"]["Items"]
+    return {name for name in items.split("'")[1].split(",") if name}
 
 
 def outcome(execution: Execution) -> str:
@@ -126,6 +138,24 @@ def redrive(stack: Stack, failed: Execution, *, aborted: bool, dry_run: bool) ->
     except (sfn.exceptions.ExecutionNotRedrivable, sfn.exceptions.ExecutionDoesNotExist) as error:
         raise NotPossible(error.response["Error"]["Message"]) from None
     time.sleep(PAUSE_SECONDS)
+
+
+def erase(stack: Stack, task: Mapping[str, Any]) -> None:
+    """Start the erasure of a customer, or continue the one that failed, and wait for its end.
+
+    Its name is the customerId, so there is one. Raises `NotPossible` if it fails.
+    """
+    sfn, machine = stack.session.client("stepfunctions"), stack.outputs["ErasureStateMachineArn"]
+    arn = execution_arn(machine, task["customerId"])
+    try:
+        sfn.start_execution(stateMachineArn=machine, name=task["customerId"], input=json.dumps(task))
+    except sfn.exceptions.ExecutionAlreadyExists:
+        if sfn.describe_execution(executionArn=arn)["status"] in UNSUCCESSFUL:
+            sfn.redrive_execution(executionArn=arn)
+    while (erasure := sfn.describe_execution(executionArn=arn))["status"] in RUNNING:
+        time.sleep(PAUSE_SECONDS)
+    if erasure["status"] != "SUCCEEDED":
+        raise NotPossible(f"The erasure failed with {erasure.get('error')}. Fix the cause and repeat the command")
 
 
 def registration_of(execution: Execution) -> Registration:

@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters.accounts import create_account
-from onboarding.domain.errors import AccountCancelled, EmailAlreadyRegistered, EmailClaimPending
+from onboarding.domain.errors import AccountCancelled, AccountErased, EmailAlreadyRegistered, EmailClaimPending
 from onboarding.domain.tasks import CustomerTask
 from onboarding.runtime import aws, environment, failures
 
@@ -21,7 +21,7 @@ dynamodb = aws.client("dynamodb")
 
 
 @logger.inject_lambda_context(clear_state=True)
-@failures.logged(logger, AccountCancelled, EmailAlreadyRegistered, EmailClaimPending)
+@failures.logged(logger, AccountCancelled, AccountErased, EmailAlreadyRegistered, EmailClaimPending)
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """Return `{accountId}`, always the same for a customer."""
     task = CustomerTask.model_validate(event)

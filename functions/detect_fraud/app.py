@@ -4,7 +4,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from onboarding.adapters import bus, fraud
-from onboarding.domain.events import CustomerValidated
+from onboarding.domain.events import CustomerErased, CustomerValidated
 from onboarding.domain.fraud import examine
 from onboarding.runtime import aws, batch, environment
 
@@ -23,14 +23,21 @@ eventbridge = aws.client("events")
 
 @batch.consumer(logger)
 def handler(record: SQSRecord) -> None:
-    """Examine one validated customer, and later ones again that it makes suspicious."""
+    """Examine one validated customer, and later ones again that it makes suspicious; forget an erased customer."""
     event = bus.read(record.body)
     if event:
         logger.append_keys(customer_id=event.customer_id, correlation_id=event.metadata.correlation_id)
+    if isinstance(event, CustomerErased):
+        fraud.erase(event.customer_id, dynamodb=dynamodb, table_name=settings.fraud_table)
+        logger.info("Findings erased")
+        return
     if not isinstance(event, CustomerValidated) or fraud.has_expired(event.metadata.occurred_at):
         logger.info("Event ignored")
         return
     findings = fraud.record(examine(event), dynamodb=dynamodb, table_name=settings.fraud_table)
+    if findings is None:
+        logger.info("Customer was erased")
+        return
     for suspicion in fraud.suspicions(
         findings, settings.fraud_threshold, dynamodb=dynamodb, table_name=settings.fraud_table
     ):

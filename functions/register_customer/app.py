@@ -56,10 +56,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     request = api.parse_request(event)
     customer_id = customer_id_for(request.customer, request.idempotency_key)
     logger.append_keys(customer_id=customer_id)
-    if (
-        request.idempotency_key
-        and accounts.status_of(customer_id, dynamodb=dynamodb, table_name=settings.customers_table) == "CANCELLED"
-    ):
+    if request.idempotency_key and accounts.status_of(
+        customer_id, dynamodb=dynamodb, table_name=settings.customers_table
+    ) in {"CANCELLED", "ERASED"}:
         raise api.RequestRefused(
             HTTPStatus.CONFLICT, "The registration with this Idempotency-Key failed. Register again with a new key."
         )

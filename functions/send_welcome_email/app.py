@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from onboarding.adapters import mail
 from onboarding.adapters.mail.attempts import Attempts
 from onboarding.domain.errors import (
+    AccountErased,
     EmailOutcomeUnknown,
     EmailSenderBlocked,
     EmailServiceUnavailable,
@@ -39,7 +40,13 @@ ses, dynamodb = aws.client("sesv2", once=True), aws.client("dynamodb")
 
 @logger.inject_lambda_context(clear_state=True)
 @failures.logged(
-    logger, EmailUndeliverable, EmailSenderBlocked, EmailServiceUnavailable, EmailOutcomeUnknown, EmailUnconfirmed
+    logger,
+    AccountErased,
+    EmailUndeliverable,
+    EmailSenderBlocked,
+    EmailServiceUnavailable,
+    EmailOutcomeUnknown,
+    EmailUnconfirmed,
 )
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """Return `{messageId}`; once it is known, the same one, and nothing is sent again."""

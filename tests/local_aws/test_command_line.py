@@ -14,7 +14,9 @@ from click.testing import CliRunner, Result
 
 from cli import background
 from cli.__main__ import commands as onboarding
+from cli.operate import customers
 from onboarding.adapters import accounts
+from onboarding.adapters.workflow import execution_arn
 
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:onboarding"
 QUEUES = {"RegistrationQueue": "https://queue", "RegistrationDeadLetterQueue": "https://dead"}
@@ -35,7 +37,8 @@ def stubbed(service: Any, monkeypatch: pytest.MonkeyPatch) -> Stubber:
     client = boto3.Session("key", "secret", region_name="us-east-1").client(service)
     stack = SimpleNamespace(
         session=SimpleNamespace(client=lambda _: client),
-        outputs={"StateMachineArn": MACHINE, "CustomersTableName": "customers"},
+        outputs={"StateMachineArn": MACHINE, "ErasureStateMachineArn": MACHINE, "CustomersTableName": "customers"},
+        systems=[],
         resources=lambda _: QUEUES.items(),
     )
     monkeypatch.setattr("cli.__main__.find", lambda _: stack)
@@ -94,6 +97,23 @@ def test_redrive_skips_a_running_execution(monkeypatch: pytest.MonkeyPatch) -> N
     assert first.endswith("It is running")
     assert second.endswith("redriven")
     assert summary == "1 of 2 redriven"
+
+
+def test_failed_erasure_is_continued(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(customers, "_closed", lambda *_, **__: None)
+    with stubbed("stepfunctions", monkeypatch) as sfn:
+        arn = execution_arn(MACHINE, "ada")
+        described = {"executionArn": arn, "stateMachineArn": MACHINE, "startDate": datetime.now(UTC)}
+        sfn.add_client_error("start_execution", "ExecutionAlreadyExists")
+        sfn.add_response("describe_execution", described | {"status": "FAILED"})
+        sfn.add_response("redrive_execution", {"redriveDate": datetime.now(UTC)}, {"executionArn": arn})
+        for status in ("RUNNING", "FAILED"):
+            sfn.add_response("describe_execution", described | {"status": status, "error": "UnexpectedAnswer"})
+
+        done = run("erase", "ada")
+
+        sfn.assert_no_pending_responses()
+    assert "failed with UnexpectedAnswer" in done.stderr
 
 
 def test_dead_letters_move_back_to_their_queue(monkeypatch: pytest.MonkeyPatch) -> None:

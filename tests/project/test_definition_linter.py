@@ -1,4 +1,4 @@
-"""What statelint finds in the definition as it is deployed. `sam validate --lint` doesn't look into the file.
+"""What statelint finds in the definitions as they are deployed. `sam validate --lint` doesn't look into the file.
 
 The tests of the wiring find what it doesn't.
 """
@@ -8,16 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.wiring.definition import rendered
+import pytest
+
+from tests.wiring.definition import MACHINES, path, rendered
 
 
-def test_definition_has_no_findings(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", MACHINES)
+def test_definition_has_no_findings(name: str, tmp_path: Path) -> None:
     file = tmp_path / "definition.json"
-    file.write_text(json.dumps(rendered()), encoding="utf-8")
+    file.write_text(json.dumps(rendered(name)), encoding="utf-8")
 
     # JSON has one kind of number, so a back-off rate of 2 equals 2.0. With --eval-jsonata it would reject a Condition
     # that is always true; the tests of the wiring evaluate each expression.
     linter = Path(sys.executable).with_name("statelint")
     run = subprocess.run([linter, "--ignore", "FLOAT", file], capture_output=True, text=True, check=False)
 
-    assert run.returncode == 0, f"statemachine/customer_onboarding.asl.yaml:\n{run.stdout}{run.stderr}"
+    assert run.returncode == 0, f"{path(name)}:\n{run.stdout}{run.stderr}"

@@ -7,17 +7,17 @@ import pytest
 
 from onboarding.adapters import bus, timelines
 from onboarding.domain.analytics import Facts
-from onboarding.domain.events import EVENTS, CustomerFraudSuspected, CustomerRegistered, Event
+from onboarding.domain.events import EVENTS, CustomerErased, CustomerFraudSuspected, CustomerRegistered, Event
 from onboarding.domain.meanings import MEANINGS, TRACKED
-from onboarding.domain.status import onboarding_from
+from onboarding.domain.status import Entry, onboarding_from
 from tests.invocations import an_envelope, an_event
 from tests.unit.deployment import RESOURCES
 
 CUSTOMER = "ada"
 SOURCE_ALONE = {"source": ["custom.customerService"]}
-# A customer is REGISTERED with or without the first event; a suspicion is not part of an onboarding.
-NOT_IN_STATUS: set[type[Event]] = {CustomerRegistered, CustomerFraudSuspected}
-NOT_PUBLIC: set[type[Event]] = {CustomerFraudSuspected}
+# A customer is REGISTERED with or without the first event; a suspicion and an erasure are not part of an onboarding.
+NOT_IN_STATUS: set[type[Event]] = {CustomerRegistered, CustomerFraudSuspected, CustomerErased}
+NOT_PUBLIC: set[type[Event]] = {CustomerFraudSuspected, CustomerErased}
 NOT_COUNTED: set[type[Event]] = set()
 
 
@@ -41,7 +41,10 @@ def test_event_changes_what_it_should(event: type[Event], reason: str | None) ->
     body = json.dumps(an_envelope(an_event(event, CUSTOMER, **fields)))
     entry, published = timelines.read(body), bus.read(body)
     assert published
-    before, after = onboarding_from(CUSTOMER, []), onboarding_from(CUSTOMER, [entry] if entry else [])
+    before, after = (
+        onboarding_from(CUSTOMER, []),
+        onboarding_from(CUSTOMER, [entry] if isinstance(entry, Entry) else []),
+    )
     facts = Facts(customer_id=CUSTOMER)
 
     moves_status = (before.status, before.welcome_email) != (after.status, after.welcome_email)
@@ -58,6 +61,6 @@ def test_rules_deliver_what_is_handled() -> None:
     tracked = RESOURCES["TrackOnboardingRule"]["Properties"]["EventPattern"]
     counted = RESOURCES["RecordAnalyticsRule"]["Properties"]["EventPattern"]
 
-    types = [event.__name__ for event in TRACKED]
+    types = [*(event.__name__ for event in TRACKED), CustomerErased.__name__]
     assert tracked == SOURCE_ALONE | {"detail-type": types}, f"template.yaml: TrackOnboardingRule must list {types}"
     assert counted == SOURCE_ALONE  # every event

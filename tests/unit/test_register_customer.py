@@ -132,15 +132,16 @@ def test_repeated_key_gets_the_same_answer(register: Register, queued: Queued) -
     assert len(queued()) == 1
 
 
+@pytest.mark.parametrize("ended_by", ["cancel_account", "erase_customer"])
 def test_key_that_failed_is_a_409(
-    register: Register, queued: Queued, runtime: Runtime, idempotency_table: Table
+    ended_by: str, register: Register, queued: Queued, runtime: Runtime, idempotency_table: Table
 ) -> None:
     customer = a_customer()
     first = register(customer, KEY)
     task = a_customer_task(customerId=first["body"]["customerId"], customerData=customer)
     runtime.invoke("create_account", task)
     assert register(customer, KEY) == first
-    runtime.invoke("cancel_account", task)
+    runtime.invoke(ended_by, task)
 
     response = register(customer, KEY)
 

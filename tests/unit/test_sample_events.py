@@ -24,6 +24,7 @@ REGISTERED = ("track_onboarding", sample("track_onboarding/registered"))
 BEFORE = {
     "create_account/waiting-for-address": ("create_account", sample("create_account/plain")),
     "cancel_account/plain": ("create_account", sample("cancel_account/plain")),
+    "erase_customer/plain": ("create_account", sample("cancel_account/plain")),
     "get_onboarding/plain": REGISTERED,
     "get_onboarding/if-none-match": REGISTERED,
 }
@@ -69,6 +70,7 @@ EFFECTS: dict[str, Any] = {
     "track_onboarding/failed-execution": "FAILED",
     "track_onboarding/redriven-execution": "REGISTERED",
     "track_onboarding/batch-with-malformed-message": "VALIDATED",
+    "track_onboarding/erased": 404,
     "publish_email_feedback/sent": [],
     "publish_email_feedback/bounce": ["BOUNCED"],
     "publish_email_feedback/complaint": ["COMPLAINED"],
@@ -78,11 +80,13 @@ EFFECTS: dict[str, Any] = {
     "detect_fraud/nothing-suspicious": [],
     "detect_fraud/disposable-domain": ["0d9f2f0a-3a9e-4f8e-8f43-5f2f1f3c9b11"],
     "detect_fraud/phone-burst-in-any-order-and-twice": ["0d9f2f0a-3a9e-4f8e-8f43-5f2f1f3c9b22"],
+    "detect_fraud/erased": ["0d9f2f0a-3a9e-4f8e-8f43-5f2f1f3c9b11"],
     "detect_fraud/batch-with-malformed-message": ["0d9f2f0a-3a9e-4f8e-8f43-5f2f1f3c9b11"],
     "record_analytics/registered": (1, 0, 0),
     "record_analytics/onboarded-in-any-order-and-twice": (1, 1, 0),
     "record_analytics/rejected": (1, 0, 1),
     "record_analytics/batch-with-malformed-message": (1, 0, 0),
+    "record_analytics/erased": (1, 0, 0),
 }
 FILE = "tests/unit/test_sample_events.py"
 UNKNOWN: dict[str, str | None] = {}

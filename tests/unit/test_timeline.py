@@ -17,7 +17,7 @@ CUSTOMER = "ada"
 
 def entry_of(envelope: dict[str, Any]) -> Entry:
     entry = timelines.read(json.dumps(envelope))
-    assert entry
+    assert isinstance(entry, Entry)
     return entry
 
 

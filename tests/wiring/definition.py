@@ -1,4 +1,4 @@
-"""The state machine's definition as it is deployed, and its parts: machines, states, transitions."""
+"""The state machines' definitions as they are deployed, and their parts: machines, states, transitions."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,34 +13,37 @@ from tests.in_process import template
 Machine = dict[str, Any]
 State = dict[str, Any]
 
+# The logical ids of the state machines. The onboarding's is meant where none is named.
+ONBOARDING, ERASURE = MACHINES = ("CustomerOnboardingStateMachine", "CustomerErasureStateMachine")
+
 SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
 INVOKE = f"arn:{template.PARTITION}:states:::lambda:invoke"
 PUT_EVENTS = f"arn:{template.PARTITION}:states:::events:putEvents"
 UPDATE_ITEM = f"arn:{template.PARTITION}:states:::dynamodb:updateItem"
 
 
-def path() -> str:
+def path(name: str = ONBOARDING) -> str:
     """The definition's file."""
-    return str(properties()["DefinitionUri"])
+    return str(properties(name)["DefinitionUri"])
 
 
 @cache
-def text() -> str:
+def text(name: str = ONBOARDING) -> str:
     """The definition as it is written, its substitutions in it."""
-    return (PROJECT / path()).read_text(encoding="utf-8")
+    return (PROJECT / path(name)).read_text(encoding="utf-8")
 
 
-def substitutions() -> Mapping[str, str]:
+def substitutions(name: str = ONBOARDING) -> Mapping[str, str]:
     """What the template puts in, by name."""
-    return template.resolve(properties()["DefinitionSubstitutions"])  # type: ignore[no-any-return]
+    return template.resolve(properties(name)["DefinitionSubstitutions"])  # type: ignore[no-any-return]
 
 
-def rendered() -> Machine:
+def rendered(name: str = ONBOARDING) -> Machine:
     """The definition that is deployed, in another copy each time; raises `KeyError` where a substitution is missing."""
-    values = substitutions()
-    if missing := set(SUBSTITUTION.findall(text())) - values.keys():
-        raise KeyError(f"{path()}: {sorted(missing)} have no DefinitionSubstitutions in template.yaml")
-    return dict(yaml.load(SUBSTITUTION.sub(lambda found: values[found[1]], text()), yaml.CSafeLoader))
+    values = substitutions(name)
+    if missing := set(SUBSTITUTION.findall(text(name))) - values.keys():
+        raise KeyError(f"{path(name)}: {sorted(missing)} have no DefinitionSubstitutions in template.yaml")
+    return dict(yaml.load(SUBSTITUTION.sub(lambda found: values[found[1]], text(name)), yaml.CSafeLoader))
 
 
 def machines(machine: Machine) -> Iterator[Machine]:
@@ -87,7 +90,8 @@ def error_names(machine: Machine) -> Iterator[tuple[str, State, str]]:
                 yield name, state, error
 
 
-def properties() -> dict[str, Any]:
+def properties(name: str) -> dict[str, Any]:
     """The state machine in the template, as it is written."""
-    (found,) = template.written_resources("AWS::Serverless::StateMachine").values()
-    return dict(found)
+    found = template.written_resources("AWS::Serverless::StateMachine")
+    assert found.keys() == set(MACHINES), f"tests/wiring/definition.py: MACHINES is not {set(found)}"
+    return dict(found[name])

@@ -43,6 +43,10 @@ WRITE_A_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 KEEP_RECORDS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
 
 
+# What no sample makes a function call: a look at an execution that ends after the customer's erasure is undone.
+IN_A_RACE = {"get_onboarding": {Permission("dynamodb:DeleteItem", template.arn_of("TimelinesTable"))}}
+
+
 def granted(role_arn: str) -> frozenset[Permission]:
     """What the role's own policies and the template's managed policies allow."""
     return frozenset(
@@ -84,7 +88,9 @@ def called(function: Function) -> frozenset[Permission]:
     """
     module, calls = functions.modules()[function.package], _calls()[function.package]
     assert calls is not None, f"events/{function}: no sample, or functions/{function}/app.py fails with each of them"
-    needed = {permission for call in calls for permission in _permissions(call)}
+    needed = {permission for call in calls for permission in _permissions(call)} | IN_A_RACE.get(
+        function.package, set()
+    )
     for layer in vars(module).values():
         if isinstance(layer, DynamoDBPersistenceLayer):
             needed |= {Permission(action, _arn(layer.table_name)) for action in KEEP_RECORDS}
@@ -108,10 +114,10 @@ def _calls() -> dict[str, list[aws.Call] | None]:
     return found
 
 
-def needed_by_state_machine() -> frozenset[Permission]:
+def needed_by_state_machine(name: str) -> frozenset[Permission]:
     """What its tasks call, its log and its traces."""
     needed = set(DELIVER_LOGS | TRACE | SAMPLE_TRACES)
-    for _, state in states(rendered(), "Task"):
+    for _, state in states(rendered(name), "Task"):
         if state["Resource"] == INVOKE:
             needed.add(Permission("lambda:InvokeFunction", state["Arguments"]["FunctionName"]))
         else:

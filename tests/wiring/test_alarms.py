@@ -9,6 +9,7 @@ from cli import PROJECT
 from tests.in_process import functions, template
 from tests.project.test_pages import anchors
 from tests.wiring import report
+from tests.wiring.definition import MACHINES
 from tests.wiring.test_consumers import BLOCKS, ids
 from tests.wiring.test_resources import dead_letter_queues
 
@@ -130,13 +131,13 @@ def test_each_alarm_watches_a_counted_metric() -> None:
 
 
 def test_everything_that_can_fail_has_an_alarm() -> None:
-    (machine,) = template.resources("AWS::Serverless::StateMachine")
     (api,) = template.resources("AWS::Serverless::Api").values()
-    execution = (("StateMachineArn", template.arn_of(machine)),)
+    execution, erasure = ((("StateMachineArn", template.arn_of(name)),) for name in MACHINES)
     stage = (("ApiName", api["Name"]), ("Stage", api["StageName"]))
     needed = {
         *(Metric("AWS/States", f"Executions{how}", execution) for how in ("Failed", "TimedOut", "Aborted")),
         Metric("AWS/States", "ExecutionThrottled", execution),
+        Metric("AWS/States", "ExecutionsFailed", erasure),
         *(Metric("AWS/SES", f"Reputation.{rate}Rate") for rate in ("Bounce", "Complaint")),
         *(Metric("AWS/ApiGateway", name, stage) for name in ("5XXError", "Latency")),
     }

@@ -34,9 +34,11 @@ def test_each_role_allows_what_its_function_calls() -> None:
 
 
 def test_workflow_role_allows_what_its_tasks_call() -> None:
-    (machine,) = template.resources("AWS::Serverless::StateMachine").values()
-
-    report.none_of(_differences(definition.path(), granted(machine["Role"]), needed_by_state_machine()))
+    report.none_of(
+        problem
+        for name, machine in template.resources("AWS::Serverless::StateMachine").items()
+        for problem in _differences(definition.path(name), granted(machine["Role"]), needed_by_state_machine(name))
+    )
 
 
 def test_only_actions_without_resource_are_on_all() -> None:

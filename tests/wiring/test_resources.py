@@ -24,6 +24,7 @@ STATEFUL = {
     *("PublishEmailFeedbackQueue", "PublishEmailFeedbackDeadLetterQueue", "DetectFraudQueue"),
     *("DetectFraudDeadLetterQueue", "RecordAnalyticsQueue", "RecordAnalyticsDeadLetterQueue"),
     *("EventBus", "EventArchive", "EncryptionKey", "CustomerOnboardingStateMachine", "Api"),
+    "CustomerErasureStateMachine",
 }
 STATEFUL_TYPES = {
     *("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Events::EventBus", "AWS::Events::Archive", "AWS::KMS::Key"),
@@ -129,11 +130,11 @@ def test_stateful_resources_keep_their_logical_ids() -> None:
 
 def test_each_log_group_is_used_and_expires() -> None:
     groups = template.written_resources("AWS::Logs::LogGroup")
-    (machine,) = template.resources("AWS::Serverless::StateMachine").values()
-    (destination,) = machine["Logging"]["Destinations"]
+    machines = template.resources("AWS::Serverless::StateMachine").values()
+    destinations = [it for machine in machines for it in machine["Logging"]["Destinations"]]
     users = template.resources("AWS::Serverless::Function").values()
     used = [it.get("LoggingConfig", {}).get("LogGroup", "none") for it in users]
-    used.append(destination["CloudWatchLogsLogGroup"]["LogGroupArn"].split(":")[6])
+    used += [it["CloudWatchLogsLogGroup"]["LogGroupArn"].split(":")[6] for it in destinations]
     endless = [name for name, it in groups.items() if it.get("RetentionInDays") != {"Ref": "LogRetentionDays"}]
 
     unused = set(map(template.name_of, groups)) - set(used)
@@ -144,11 +145,12 @@ def test_each_log_group_is_used_and_expires() -> None:
 
 
 def test_workflow_is_redrivable_and_logs_no_data() -> None:
-    (machine,) = template.resources("AWS::Serverless::StateMachine").values()
-    (destination,) = machine["Logging"]["Destinations"]
+    for machine in template.resources("AWS::Serverless::StateMachine").values():
+        (destination,) = machine["Logging"]["Destinations"]
 
-    assert machine["Type"] == "STANDARD"  # the only type that is redriven
-    assert machine["Tracing"] == {"Enabled": True}
-    assert (machine["Logging"]["Level"], machine["Logging"]["IncludeExecutionData"]) == ("ALL", False)
-    # There the log's resource policy can't grow too long: https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
-    assert ":log-group:/aws/vendedlogs/" in destination["CloudWatchLogsLogGroup"]["LogGroupArn"]
+        assert machine["Type"] == "STANDARD"  # the only type that is redriven
+        assert machine["Tracing"] == {"Enabled": True}
+        assert (machine["Logging"]["Level"], machine["Logging"]["IncludeExecutionData"]) == ("ALL", False)
+        # There the log's resource policy can't grow too long:
+        # https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+        assert ":log-group:/aws/vendedlogs/" in destination["CloudWatchLogsLogGroup"]["LogGroupArn"]

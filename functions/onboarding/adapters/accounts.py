@@ -1,19 +1,22 @@
 """The customers table: the customers, and the claims on their e-mail addresses.
 
 It has two kinds of item: `CUSTOMER#{customerId}` is the customer with the account, `EMAIL#{address}` is a customer's
-claim on an e-mail address. One transaction writes both, which makes the address unique. https://aws.amazon.com/blogs/database/simulating-amazon-dynamodb-unique-constraints-using-transactions/
+claim on an e-mail address. One transaction writes both, which makes the address unique. An erased customer leaves a
+tombstone: the customer's item with the status ERASED, and no data. https://aws.amazon.com/blogs/database/simulating-amazon-dynamodb-unique-constraints-using-transactions/
 """
 
 from __future__ import annotations
 
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from onboarding.adapters import tombstones
 from onboarding.adapters.transactions import transact
-from onboarding.domain.errors import AccountCancelled, EmailAlreadyRegistered, EmailClaimPending
+from onboarding.domain.errors import AccountCancelled, AccountErased, EmailAlreadyRegistered, EmailClaimPending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +53,7 @@ def create_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
         EmailAlreadyRegistered: another customer with an active account has the e-mail address.
         EmailClaimPending: another customer, whose account is pending, claims the e-mail address.
         AccountCancelled: the customer's account was cancelled.
+        AccountErased: the customer was erased.
         botocore.exceptions.ClientError: DynamoDB refused.
     """
     account_id = str(uuid4())
@@ -70,6 +74,8 @@ def create_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
             existing: Mapping[str, Any] = account_refused["Item"]
             if existing["status"]["S"] == "CANCELLED":
                 raise AccountCancelled from None
+            if existing["status"]["S"] == "ERASED":
+                raise AccountErased from None
             return str(existing["accountId"]["S"])
         if email_refused["Code"] == _CONDITION_FAILED:
             claim: Mapping[str, Any] = email_refused["Item"]
@@ -111,22 +117,22 @@ def cancel_account(customer_id: str, customer: CustomerData, *, dynamodb: Dynamo
         transact([cancel, free], dynamodb)
     except dynamodb.exceptions.TransactionCanceledException as error:
         refused: Mapping[str, Any] = error.response["CancellationReasons"][0]
-        if refused.get("Item", {}).get("status") != {"S": "CANCELLED"}:  # an earlier call cancelled it
+        if refused.get("Item", {}).get("status") not in ({"S": "CANCELLED"}, {"S": "ERASED"}):  # an earlier call did it
             raise
 
 
 def find(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> Customer | None:
-    """Return the customer, if there is an account."""
+    """Return the customer, if there is an account; an erased customer has none."""
     item = dynamodb.get_item(
         TableName=table_name, Key={_KEY: {"S": f"CUSTOMER#{customer_id}"}}, ConsistentRead=True
     ).get("Item")
-    if item is None:
+    if item is None or item["status"] == {"S": "ERASED"}:
         return None
     return Customer(item["accountId"]["S"], item["status"]["S"], _plain(item["customerData"]))
 
 
 def status_of(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> str | None:
-    """The status of the customer's account: PENDING, ACTIVE or CANCELLED, or None without one.
+    """The status of the customer's account: PENDING, ACTIVE, CANCELLED, ERASED, or None without one.
 
     Reads nothing personal; may lag by a second.
     """
@@ -139,24 +145,31 @@ def status_of(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) ->
     return item["status"]["S"] if item else None
 
 
-def erase(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> int:
-    """Erase the customer, the account and the e-mail address; return the number of items erased."""
-    account = find(customer_id, dynamodb=dynamodb, table_name=table_name)
-    if account is None:
-        return 0
-    erased = 1
-    try:
-        dynamodb.delete_item(
-            TableName=table_name,
-            Key={_KEY: {"S": f"EMAIL#{email_key(account.customer_data['email'])}"}},
-            ConditionExpression="customerId = :customer",
-            ExpressionAttributeValues={":customer": {"S": customer_id}},
-        )
-        erased += 1
-    except dynamodb.exceptions.ConditionalCheckFailedException:
-        pass  # the address was freed, and may be another customer's by now
-    dynamodb.delete_item(TableName=table_name, Key={_KEY: {"S": f"CUSTOMER#{customer_id}"}})
-    return erased
+def erase(customer_id: str, *, dynamodb: DynamoDBClient, table_name: str) -> None:
+    """Erase the customer and the account, free the e-mail address, and leave a tombstone; may be repeated.
+
+    The item is marked first, so that nothing else changes it, and emptied last: it has the address for a repeated call.
+    """
+    key = {_KEY: {"S": f"CUSTOMER#{customer_id}"}}
+    marked = dynamodb.update_item(
+        TableName=table_name,
+        Key=key,
+        UpdateExpression="SET #status = :erased",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={":erased": {"S": "ERASED"}},
+        ReturnValues="ALL_NEW",
+    )["Attributes"]
+    if "customerData" in marked:
+        # If the address was freed before, it may be another customer's by now.
+        with suppress(dynamodb.exceptions.ConditionalCheckFailedException):
+            dynamodb.delete_item(
+                TableName=table_name,
+                Key={_KEY: {"S": f"EMAIL#{email_key(_plain(marked['customerData'])['email'])}"}},
+                ConditionExpression="customerId = :customer",
+                ExpressionAttributeValues={":customer": {"S": customer_id}},
+            )
+    tombstone = {"customerId": {"S": customer_id}, "status": {"S": "ERASED"}, "expiresAt": tombstones.expiry()}
+    dynamodb.put_item(TableName=table_name, Item={**key, **tombstone})
 
 
 def _put_once(item: dict[str, Any], table_name: str) -> TransactWriteItemTypeDef:

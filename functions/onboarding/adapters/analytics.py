@@ -86,6 +86,8 @@ def _writes(
     if known:
         put |= {"ConditionExpression": "facts = :known", "ExpressionAttributeValues": {":known": known}}
     yield {"Put": put}
+    if after.erased:  # the counters stay
+        return
     changes = _contribution(after)
     changes.subtract(_contribution(before))
     items: dict[tuple[str, str], dict[str, int]] = {}

@@ -4,13 +4,15 @@ The table keeps the findings of each customer, and the digest of each value that
 validation. An event that comes late takes its place in that order, and later customers, whose burst limit it may reach,
 are examined again. So the order of the events doesn't change who is suspected.
 
-A query reads at most a burst's limit of sightings, however many exist.
+A query reads at most a burst's limit of sightings, however many exist. An erased customer has a tombstone in place of
+the findings.
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from onboarding.adapters import tombstones
 from onboarding.adapters.transactions import transact
 from onboarding.domain.events import CustomerFraudSuspected, FraudReason
 from onboarding.domain.fraud import RULES, Findings, Sighting, moment
@@ -29,8 +31,8 @@ def has_expired(validated_at: datetime) -> bool:
     return validated_at + _KEPT < datetime.now(UTC)
 
 
-def record(findings: Findings, *, dynamodb: "DynamoDBClient", table_name: str) -> Findings:
-    """Keep the findings and their sightings once; return the findings kept for this customer."""
+def record(findings: Findings, *, dynamodb: "DynamoDBClient", table_name: str) -> Findings | None:
+    """Keep the findings and their sightings once; return those kept for this customer, or None for an erased one."""
     expires_at = str(int((findings.validated_at + _KEPT).timestamp()))
     kept: dict[str, AttributeValueTypeDef] = {"findings": {"S": findings.model_dump_json(by_alias=True)}}
     items = [_key(f"CUSTOMER#{findings.customer_id}", _REGISTRATION) | kept]
@@ -52,8 +54,7 @@ def record(findings: Findings, *, dynamodb: "DynamoDBClient", table_name: str) -
         first = error.response["CancellationReasons"][0]
         if first["Code"] != "ConditionalCheckFailed":
             raise
-        existing: Mapping[str, Any] = first["Item"]
-        return Findings.model_validate_json(existing["findings"]["S"])
+        return _findings(first["Item"])
     return findings
 
 
@@ -80,17 +81,25 @@ def suspicions(
             )
 
 
-def erase(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> int:
-    """Erase a customer's findings and sightings; return the number of items erased."""
+def erase(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> None:
+    """Erase a customer's findings and sightings, and leave a tombstone; may be repeated.
+
+    The findings are marked first, so that they are used no more, and go last, because they name the sightings.
+    """
     registration = _key(f"CUSTOMER#{customer_id}", _REGISTRATION)
-    item = dynamodb.get_item(TableName=table_name, Key=registration, ConsistentRead=True).get("Item")
-    if item is None:
-        return 0
-    findings = Findings.model_validate_json(item["findings"]["S"])
-    keys = [*(_key(_partition(sighting), findings.place) for sighting in findings.sightings), registration]
-    for key in keys:
-        dynamodb.delete_item(TableName=table_name, Key=key)
-    return len(keys)
+    marked = dynamodb.update_item(
+        TableName=table_name,
+        Key=registration,
+        UpdateExpression="SET erased = :true",
+        ExpressionAttributeValues={":true": {"BOOL": True}},
+        ReturnValues="ALL_NEW",
+    )["Attributes"]
+    if "findings" in marked:
+        findings = Findings.model_validate_json(marked["findings"]["S"])
+        for sighting in findings.sightings:
+            dynamodb.delete_item(TableName=table_name, Key=_key(_partition(sighting), findings.place))
+    tombstone: dict[str, AttributeValueTypeDef] = {"erased": {"BOOL": True}, "expiresAt": tombstones.expiry()}
+    dynamodb.put_item(TableName=table_name, Item=registration | tombstone)
 
 
 class _Table:
@@ -125,8 +134,8 @@ class _Table:
             item = self._dynamodb.get_item(
                 TableName=self._table_name, Key=_key(f"CUSTOMER#{customer_id}", _REGISTRATION), ConsistentRead=True
             ).get("Item")
-            if item:  # else it is past its time to live
-                yield Findings.model_validate_json(item["findings"]["S"])
+            if item and (kept := _findings(item)):  # else it is past its time to live, or erased
+                yield kept
 
     def _places(
         self, sighting: Sighting, first: str, last: str, *, forward: bool
@@ -144,6 +153,10 @@ class _Table:
             ConsistentRead=True,
         )
         return page["Items"]
+
+
+def _findings(item: Mapping[str, Any]) -> Findings | None:
+    return None if "erased" in item else Findings.model_validate_json(item["findings"]["S"])
 
 
 def _key(pk: str, sk: str) -> "dict[str, AttributeValueTypeDef]":

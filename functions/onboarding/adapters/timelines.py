@@ -1,6 +1,7 @@
 """The timelines table: the events of each customer's onboarding, each once, without personal data.
 
-The last look at the execution is an entry too, which the public doesn't see; so is the last look at any execution.
+The last look at the execution is an entry too, which the public doesn't see; so is the last look at any execution. An
+erased customer has a tombstone instead of entries.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -8,16 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import AwareDatetime, model_validator
 
+from onboarding.adapters import tombstones
 from onboarding.adapters.bus import Envelope
-from onboarding.domain.events import Event
+from onboarding.domain.events import CustomerErased, Event
 from onboarding.domain.meanings import TRACKED
 from onboarding.domain.models import CustomerId, Message
 from onboarding.domain.status import Entry
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _ANY_CUSTOMER = "*"  # no customerId
+_TOMBSTONE = "CustomerErased"  # in place of an eventId
 
 
 class ExecutionChange(Message):
@@ -39,8 +43,8 @@ class ExecutionChange(Message):
         return {"changedAt": detail.get(date)} | detail
 
 
-def read(body: str) -> Entry | None:
-    """Return the entry for the event in an EventBridge envelope; None if the timeline doesn't keep it.
+def read(body: str) -> Entry | CustomerErased | None:
+    """Return the entry for the event in an EventBridge envelope, or the erasure; None if the timeline doesn't keep it.
 
     Raises:
         pydantic.ValidationError: not an envelope, or the detail breaks the event's contract.
@@ -50,11 +54,13 @@ def read(body: str) -> Entry | None:
         change = ExecutionChange.model_validate(envelope.detail)
         return Entry.of_change(change.name, change.status, change.changed_at)
     event = envelope.event
+    if isinstance(event, CustomerErased):
+        return event
     return _of_event(event) if isinstance(event, TRACKED) else None
 
 
 def keep(entry: Entry, *, dynamodb: "DynamoDBClient", table_name: str) -> bool:
-    """Keep an entry once. Of two with the same eventId, the one that occurred earlier stays.
+    """Keep an entry once, unless the customer was erased. Of two with one eventId, the one that occurred earlier stays.
 
     Returns whether it changed anything.
     """
@@ -81,26 +87,28 @@ def entries_of(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str)
         ExpressionAttributeValues={":customerId": {"S": customer_id}},
         ConsistentRead=True,
     )
-    return [Entry.model_validate_json(item["entry"]["S"]) for item in page["Items"]]
+    return [Entry.model_validate_json(item["entry"]["S"]) for item in page["Items"] if "entry" in item]
 
 
-def erase(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> int:
-    """Erase a customer's entries; return how many were erased."""
-    entries = entries_of(customer_id, dynamodb=dynamodb, table_name=table_name)
-    for entry in entries:
-        key = {"customerId": {"S": customer_id}, "eventId": {"S": entry.event_id}}
-        dynamodb.delete_item(TableName=table_name, Key=key)
-    return len(entries)
+def erase(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> None:
+    """Erase a customer's entries, and leave a tombstone: an entry that is put after it deletes itself again."""
+    tombstone = _key(customer_id, _TOMBSTONE) | {"expiresAt": tombstones.expiry()}
+    dynamodb.put_item(TableName=table_name, Item=tombstone)
+    for entry in entries_of(customer_id, dynamodb=dynamodb, table_name=table_name):
+        dynamodb.delete_item(TableName=table_name, Key=_key(customer_id, entry.event_id))
 
 
 def _put(entry: Entry, comparison: str, time: datetime, dynamodb: "DynamoDBClient", table_name: str) -> bool:
-    """Put an entry if there is none with its eventId, or if the time of that compares with this one."""
+    """Put an entry if there is none with its eventId, or if the time of that compares with this one.
+
+    The tombstone is looked for afterwards: either this finds it, or the erasure finds the entry.
+    """
+    key, is_new = _key(entry.customer_id, entry.event_id), True
     try:
         dynamodb.put_item(
             TableName=table_name,
             Item={
-                "customerId": {"S": entry.customer_id},
-                "eventId": {"S": entry.event_id},
+                **key,
                 "occurredAt": {"S": _moment(entry.occurred_at)},
                 "entry": {"S": entry.model_dump_json(by_alias=True, exclude_none=True)},
             },
@@ -108,8 +116,18 @@ def _put(entry: Entry, comparison: str, time: datetime, dynamodb: "DynamoDBClien
             ExpressionAttributeValues={":time": {"S": _moment(time)}},
         )
     except dynamodb.exceptions.ConditionalCheckFailedException:
+        is_new = False
+    tombstone = dynamodb.get_item(
+        TableName=table_name, Key=_key(entry.customer_id, _TOMBSTONE), ConsistentRead=True
+    ).get("Item")
+    if tombstone:
+        dynamodb.delete_item(TableName=table_name, Key=key)
         return False
-    return True
+    return is_new
+
+
+def _key(customer_id: str, event_id: str) -> "dict[str, AttributeValueTypeDef]":
+    return {"customerId": {"S": customer_id}, "eventId": {"S": event_id}}
 
 
 def _moment(time: datetime) -> str:

@@ -37,15 +37,18 @@ class Facts(Message):
     rejections: tuple[str, ...] = ()
     failure: str | None = None
     suspected: bool = False
+    erased: bool = False
 
     def with_event(self, event: Event) -> Self:
-        """Return the facts with those of the event added; no fact is lost."""
+        """Return the facts with those of the event added; no fact is lost. Of an erased customer there are none."""
+        reason = getattr(event, "reason", None)
+        stage = meaning_of(type(event).__name__, reason).stage
         at = event.metadata.occurred_at
         said: Any = event  # every event of a stage has the fields that its case reads
-        reason = getattr(event, "reason", None)
-        match meaning_of(type(event).__name__, reason).stage:
+        changes: dict[str, Any] = {}
+        match stage:
             case "registered":
-                changes: dict[str, Any] = {"registered_at": said.registered_at}
+                changes = {"registered_at": said.registered_at}
             case "validated":
                 changes = {"validated": True}
             case "rejected":
@@ -65,9 +68,8 @@ class Facts(Message):
                 changes = {"email_unconfirmed_at": min(at, self.email_unconfirmed_at or at)}
             case "suspected":
                 changes = {"suspected": True}
-            case _:
-                changes = {}
-        return self.model_copy(update=changes)
+        erased = type(self)(customer_id=self.customer_id, erased=True)
+        return erased if self.erased or stage == "erased" else self.model_copy(update=changes)
 
     @property
     def onboarded_at(self) -> datetime | None:

@@ -42,6 +42,10 @@ class AccountCancelled(Exception):
     """The customer's account was cancelled, so it can't be created again. Only a new registration helps."""
 
 
+class AccountErased(Exception):
+    """The customer was erased, and nothing may bring the customer back."""
+
+
 class EmailUndeliverable(Exception):
     """This e-mail can never be sent. The message is the mail service's error code."""
 

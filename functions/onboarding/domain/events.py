@@ -161,4 +161,11 @@ class CustomerFraudSuspected(Event):
     reasons: Annotated[list[FraudReason], Field(min_length=1)]
 
 
+class CustomerErased(Event):
+    """The customer's data and accounts were erased: erase yours, and keep nothing of this customer that comes later.
+
+    Earlier events of the customer may still arrive, late or replayed.
+    """
+
+
 EVENTS = {event.__name__: event for event in Event.__subclasses__()}

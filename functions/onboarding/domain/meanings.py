@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from onboarding.domain.events import (
     CustomerAccountCreated,
     CustomerAccountCreationFailed,
+    CustomerErased,
     CustomerFraudSuspected,
     CustomerRegistered,
     CustomerValidated,
@@ -32,6 +33,7 @@ Stage = Literal[
     "emailFailed",
     "emailUnconfirmed",
     "suspected",
+    "erased",
 ]
 
 
@@ -74,6 +76,7 @@ MEANINGS: dict[tuple[type[Event], str | None], Meaning] = {
     (WelcomeEmailFailed, "COMPLAINED"): Meaning(None, "COMPLAINED", "emailFailed", "WelcomeEmailFailed"),
     # Its subject may read the timeline.
     (CustomerFraudSuspected, None): Meaning(stage="suspected"),
+    (CustomerErased, None): Meaning(stage="erased"),
 }
 # The events that a timeline keeps, in the workflow's order: those that the public sees.
 TRACKED = tuple(dict.fromkeys(event for (event, _), meaning in MEANINGS.items() if meaning.public))

@@ -18,6 +18,13 @@ class CustomerTask(Message):
     customer_data: CustomerData
 
 
+class ErasureTask(Message):
+    """Input of the task that erases a customer."""
+
+    customer_id: CustomerId
+    correlation_id: str
+
+
 class WelcomeEmailTask(Message):
     """Input of the task that sends the welcome e-mail."""
 

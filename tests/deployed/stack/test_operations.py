@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from cli import NotPossible
@@ -227,7 +228,9 @@ def test_dead_letters_stay_and_are_shown_without_body(
     assert onboardings.dead_letters("DetectFraud").count("Zephyrine") == len(sent)
 
 
-def test_erased_customer_is_nowhere(stack: Stack, onboardings: Onboardings, partners: Mapping[str, Partner]) -> None:
+def test_erased_customer_is_nowhere(
+    stack: Stack, onboardings: Onboardings, partners: Mapping[str, Partner], capsys: pytest.CaptureFixture[str]
+) -> None:
     customer = a_customer(firstName="Zephyrine", phone="+442079460999")
     customer_id = onboardings.register(customer)
     onboardings.await_status(customer_id, "ONBOARDED")
@@ -239,18 +242,39 @@ def test_erased_customer_is_nowhere(stack: Stack, onboardings: Onboardings, part
     with pytest.raises(NotPossible, match="active account"):
         customers.release(stack, customer_id)
 
-    done = customers.erase(stack, customer_id)
+    run(stack, "erase", customer_id)
 
-    assert "erased the customer and the e-mail address: 2 items" in done
+    assert capsys.readouterr().out.startswith("erased the customer\ndeleted the account in billing\n")
+    onboardings.await_consumers()
+    assert onboardings.events_of(customer_id)[-1][0] == "CustomerErased"
+    assert onboardings.status_of(customer_id).status_code == httpx.codes.NOT_FOUND
     kept = {name: everything_in(onboardings, name) for name in ("CustomersTable", "TimelinesTable", "FraudTable")}
-    assert [name for name, items in kept.items() if customer_id in items] == []
+    assert [items.count(customer_id) for items in kept.values()] == [2, 1, 1]  # tombstones
     assert customer["email"] not in kept["CustomersTable"]
     assert not any(customer_id in partner.accounts() for partner in partners.values())
     analytics = everything_in(onboardings, "AnalyticsTable")
     assert customer_id in analytics
     assert [value for value in customer.values() if value in analytics and value != "Lovelace"] == []
     assert onboardings.onboard(customer).output["status"] == "ONBOARDED"
-    assert "erased the customer and the e-mail address: 0 items" in customers.erase(stack, customer_id)
+    assert customers.erase(stack, customer_id) == ["billing", "crm", "ledger"]
+
+
+def test_erased_customer_never_comes_back(
+    stack: Stack, onboardings: Onboardings, partners: Mapping[str, Partner], stranded: dict[str, Any]
+) -> None:
+    customer_id, machine = stranded["customerId"], stack.outputs["StateMachineArn"]
+    described = execution.describe(stack, customer_id)
+
+    with patch.object(Stack, "systems", []):  # all were taken out of the configuration
+        assert customers.erase(stack, customer_id, force=True) == ["billing", "crm", "ledger"]
+
+    assert not any(customer_id in partner.accounts() for partner in partners.values())
+    assert execution.obstacle(stack, described | {"redriveStatus": "REDRIVABLE"}) == "the customer was erased"
+    with pytest.raises(NotPossible, match="was erased"):
+        customers.reregister(stack, customer_id)
+    again = f"redriven-{uuid4()}"  # at its first state
+    onboardings.sfn.start_execution(stateMachineArn=machine, name=again, input=described["input"])
+    assert onboardings.await_end(again)["error"] == "AccountErased"
 
 
 def test_customer_of_long_ago_is_erased(
@@ -264,13 +288,11 @@ def test_customer_of_long_ago_is_erased(
         with pytest.raises(NotPossible, match="forgotten"):
             customers.erase(stack, customer_id)
 
-    assert "erased the customer and the e-mail address: 2 items" in done
+    assert done == sorted(stack.systems)
     assert not any(customer_id in partner.accounts() for partner in partners.values())
 
 
-def test_running_or_redrivable_customer_is_left_alone(
-    stack: Stack, stranded: dict[str, Any], partners: Mapping[str, Partner]
-) -> None:
+def test_running_or_redrivable_customer_is_left_alone(stack: Stack, stranded: dict[str, Any]) -> None:
     customer_id = stranded["customerId"]
     described = execution.describe(stack, customer_id)
     procedures = (customers.reregister, customers.release, customers.complete, customers.erase)
@@ -279,9 +301,3 @@ def test_running_or_redrivable_customer_is_left_alone(
             for procedure in procedures:
                 with pytest.raises(NotPossible, match=refusal):
                     procedure(stack, customer_id)
-
-    with patch(DESCRIBE, return_value=described | {"redriveStatus": "REDRIVABLE"}):
-        done = customers.erase(stack, customer_id, force=True)
-
-    assert "erased the customer and the e-mail address: 2 items" in done
-    assert not any(customer_id in partner.accounts() for partner in partners.values())

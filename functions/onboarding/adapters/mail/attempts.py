@@ -7,6 +7,7 @@ SES has no idempotency token, so an attempt is counted before the call. A custom
     lost        how many of these ended without an answer; one fewer than `begun` while an attempt is in progress
     data        SES's message id as JSON, once the e-mail is known to be sent; release 1.0 kept it under the same key
     expiration  later than an execution can run (three days) and then be redriven (14 days)
+    erased      the customer was erased, and nothing else of this is left
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from onboarding.domain.errors import EmailOutcomeUnknown, EmailUnconfirmed
+from onboarding.adapters import tombstones
+from onboarding.domain.errors import AccountErased, EmailOutcomeUnknown, EmailUnconfirmed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,11 +49,13 @@ class Attempts:
         Raises:
             EmailOutcomeUnknown: the attempt before was interrupted. The next call counts another attempt.
             EmailUnconfirmed: the outcome of each attempt is unknown, and none is left.
+            AccountErased: the customer was erased.
         """
         try:
             self._update(
                 "SET expiration = :expiration, attempt = :attempt ADD begun :one, lost :none",
-                "attribute_not_exists(#data) AND (attribute_not_exists(begun) OR (begun = lost AND begun < :most))",
+                "attribute_not_exists(erased) AND attribute_not_exists(#data)"
+                " AND (attribute_not_exists(begun) OR (begun = lost AND begun < :most))",
                 {
                     ":attempt": {"S": self._attempt},
                     ":one": {"N": "1"},
@@ -63,6 +67,8 @@ class Attempts:
         except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
             response: Mapping[str, Any] = error.response
             item = response["Item"]
+            if "erased" in item:
+                raise AccountErased from None
             if "data" in item:
                 return str(json.loads(item["data"]["S"]))
             if item["attempt"] == {"S": self._attempt}:  # it was counted, and botocore called again
@@ -82,9 +88,18 @@ class Attempts:
         self._settle("lost", 1)
 
     def succeed(self, message_id: str) -> None:
-        """Record that the e-mail was sent, unless its record has expired."""
+        """Record that the e-mail was sent, unless its record has expired or was erased."""
         with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
-            self._update("SET #data = :data", "attribute_exists(id)", {":data": {"S": json.dumps(message_id)}})
+            self._update(
+                "SET #data = :data",
+                "attribute_exists(id) AND attribute_not_exists(erased)",
+                {":data": {"S": json.dumps(message_id)}},
+            )
+
+    def erase(self) -> None:
+        """Replace the record by a tombstone: no e-mail is sent to this customer any more."""
+        tombstone: dict[str, AttributeValueTypeDef] = {"erased": {"BOOL": True}, "expiration": tombstones.expiry()}
+        self._dynamodb.put_item(TableName=self._table_name, Item={"id": {"S": self._id}, **tombstone})
 
     def _settle(self, counter: str, change: int) -> None:
         """Change a counter, unless the attempt is settled: by another call, or because SES has reported the e-mail."""
