@@ -134,10 +134,6 @@ format: setup ## Format the code and mend what can be mended
 bench: setup ## Measure cold starts and the package
 	@$(BIN)/python -m benchmarks
 
-.PHONY: cost
-cost: setup ## Show what a registration costs on AWS, by the way it takes
-	@$(BIN)/python -m benchmarks.cost
-
 .PHONY: outages
 outages: setup ## Show which share of executions an outage leaves to an operator
 	@$(BIN)/python -m benchmarks.outages

@@ -1,1 +1,1 @@
-"""`make bench` measures cold starts and the package's size; `make cost` says what a registration costs."""
+"""`make bench` measures cold starts and the package's size; `make outages` simulates outages."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from benchmarks.cost import DEFINITION
 from cli import terminal
+from cli.documents.cost import DEFINITION
 
 State = Mapping[str, Any]
 

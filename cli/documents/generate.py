@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from cli import PROJECT
-from cli.documents import compatibility, event_contracts
+from cli.documents import compatibility, cost, event_contracts
 from cli.documents.downstream_contract import downstream_contract
 from cli.documents.openapi import openapi
 from cli.documents.workflow_picture import mermaid
@@ -38,6 +38,7 @@ def between_markers(path: Path, render: Callable[[], str]) -> str:
 
 GENERATED: Mapping[Path, Callable[[], str]] = {
     DOCS / "workflow.md": partial(between_markers, DOCS / "workflow.md", pictures),
+    DOCS / "cost.md": partial(between_markers, DOCS / "cost.md", cost.table),
     DOCS / "fraud.md": partial(between_markers, DOCS / "fraud.md", fraud_rules),
     DOCS / "events.md": partial(between_markers, DOCS / "events.md", event_contracts.tables),
     DOCS / "asyncapi.json": event_contracts.asyncapi,

@@ -1,4 +1,4 @@
-"""`make cost` prints what a million registrations cost on AWS, for each path through the workflow.
+"""What a million registrations cost on AWS, for each path through the workflow: the table in docs/cost.md.
 
 Transitions and calls are counted in the definition. docs/cost.md says when the rest was measured or looked up.
 """
@@ -6,12 +6,13 @@ Transitions and calls are counted in the definition. docs/cost.md says when the 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-DEFINITION = Path(__file__).parent.parent / "statemachine" / "customer_onboarding.asl.yaml"
+from cli import PROJECT
+
+DEFINITION = PROJECT / "statemachine" / "customer_onboarding.asl.yaml"
 
 # US dollars per million.
 TRANSITION, EMAIL, EVENT, API_REQUEST = 25.00, 160.00, 1.00, 3.50
@@ -93,15 +94,13 @@ def bill(way: Way, machine: Mapping[str, Any]) -> dict[str, float]:
     return {"transitions": len(entered), **dollars, "total": sum(dollars.values())}
 
 
-def main() -> None:
+def table() -> str:
+    """Each path's bill, as a Markdown table."""
     machine = yaml.safe_load(DEFINITION.read_text(encoding="utf-8"))
     bills = {way.name: bill(way, machine) for way in WAYS}
-    width = max(map(len, bills))
-    print("US dollars per million registrations, list prices of us-east-1\n")
-    print(" " * width, *bills[WAYS[0].name], sep="  ")
+    heads = list(bills[WAYS[0].name])
+    lines = [f"| registration | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     for name, amounts in bills.items():
-        print(f"{name:{width}}", *(f"{amount:{len(head)},.0f}" for head, amount in amounts.items()), sep="  ")
-
-
-if __name__ == "__main__":
-    main()
+        *parts, total = (f"{amount:,.0f}" for amount in amounts.values())
+        lines.append(f"| {name} | {' | '.join(parts)} | **{total}** |")
+    return "\n".join(lines) + "\n"
