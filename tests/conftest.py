@@ -19,7 +19,7 @@ SUMMARY = "summary"
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the tests of the deployed stack first, on one worker: they take longest, and the others run meanwhile."""
+    """Start the tests of the deployed stack first, on one worker: they take longest."""
     for item in items:
         if item.nodeid.startswith(DEPLOYED):
             item.add_marker(pytest.mark.xdist_group("deployed"))
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests recorded as their summary, on whichever worker."""
+    """Print what tests recorded as their summary, on any worker."""
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             if name == SUMMARY:

@@ -1,4 +1,4 @@
-"""What AWS invokes the functions with: the samples in events/, or samples with other contents."""
+"""Events for the functions: the samples in events/, also with other contents."""
 
 import json
 from base64 import b64encode
@@ -82,7 +82,7 @@ def failures(*numbers: int) -> dict[str, Any]:
 
 
 def an_event(kind: type[AnEvent], customer_id: str = "ada", after: float = 0, **fields: Any) -> AnEvent:
-    """An event of this kind, so many seconds after OCCURRED_AT; its status or reason is the first possible one."""
+    """An event of this kind, so many seconds after OCCURRED_AT, with the first possible status or reason."""
     choices = {
         name: get_args(field.annotation)[0]
         for name, field in kind.model_fields.items()
@@ -124,23 +124,23 @@ def an_execution_change(status: str, after: float, customer_id: str = "ada") -> 
 
 
 def a_customer_task(**changes: Any) -> dict[str, Any]:
-    """What the workflow hands to ValidateCustomer, CreateAccount and CancelAccount."""
+    """The input of ValidateCustomer, CreateAccount and CancelAccount."""
     return sample("create_account/plain") | {"customerData": a_customer()} | changes
 
 
 def a_provision_task(**changes: Any) -> dict[str, Any]:
-    """What the workflow hands to ProvisionAccount, for the system `crm`."""
+    """The input of ProvisionAccount, for the system `crm`."""
     task = sample("provision_account/http")
     return task | {"account": a_customer(accountId=task["account"]["accountId"])} | changes
 
 
 def a_deprovision_task(**changes: Any) -> dict[str, Any]:
-    """What the workflow hands to DeprovisionAccount, for the system `crm`."""
+    """The input of DeprovisionAccount, for the system `crm`."""
     return sample("deprovision_account/http") | changes
 
 
 def a_welcome_email_task(**changes: Any) -> dict[str, Any]:
-    """What the workflow hands to SendWelcomeEmail."""
+    """The input of SendWelcomeEmail."""
     return sample("send_welcome_email/plain") | changes
 
 

@@ -1,4 +1,4 @@
-"""A fake of AWS with the stack's resources, and the calls that are made of it."""
+"""A fake of AWS with the stack's resources, which records the calls."""
 
 import json
 import os
@@ -38,14 +38,14 @@ class Call(NamedTuple):
 
 @cache
 def client(service: str) -> Any:
-    """A client of our own, beside those of the functions."""
+    """A client for the tests, beside the functions' own."""
     session: Any = boto3.Session("testing", "testing", region_name=template.REGION)
     return session.client(service)
 
 
 @contextmanager
 def recorded() -> Iterator[list[Call]]:
-    """The calls of AWS that any client makes inside the block."""
+    """Record each call of AWS inside the block."""
     calls: list[Call] = []
     make: Any = vars(BaseClient)["_make_api_call"]
 
@@ -59,7 +59,7 @@ def recorded() -> Iterator[list[Call]]:
 
 @contextmanager
 def stack() -> Iterator[None]:
-    """The stack, new and empty; its downstream systems are configured, and answer each HTTP request 204."""
+    """A new, empty stack, with configured downstream systems that answer each HTTP request 204."""
     answer = lambda *_, **__: urllib3.HTTPResponse(BytesIO(), status=204, preload_content=False)  # noqa: E731
     environment = patch.dict(os.environ, functions.RUNTIME_ENVIRONMENT)
     with mock_aws(), environment, patch.object(urllib3.PoolManager, "urlopen", answer):

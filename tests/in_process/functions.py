@@ -1,4 +1,4 @@
-"""The functions as the template deploys them, their modules imported with the environment that it gives them."""
+"""The functions as the template deploys them; their modules are imported with the template's environment."""
 
 import json
 import os
@@ -27,10 +27,10 @@ vars(fraud)["datetime"] = SimpleNamespace(now=lambda _: OCCURRED_AT)
 
 CODE = PROJECT / "functions"
 
-# What each function does, another one undoes; the workflow calls that when the onboarding fails.
+# The function that undoes what another did, when the onboarding fails.
 COMPENSATIONS = {"create_account": "cancel_account", "provision_account": "deprovision_account"}
 
-# What Lambda itself adds to a function's environment, as far as it matters here.
+# Lambda's own variables that matter here.
 RUNTIME_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -76,7 +76,7 @@ def deployed() -> Mapping[str, Function]:
 
 
 class _Modules(Mapping[str, ModuleType]):
-    """Imports each when it is asked for: one that can't be imported fails no test of the others."""
+    """Imports each on first use, so that a broken one fails only its own tests."""
 
     def __init__(self) -> None:
         self._functions = {function.package: function for function in deployed().values()}
@@ -95,12 +95,12 @@ class _Modules(Mapping[str, ModuleType]):
 
 @cache
 def modules() -> Mapping[str, ModuleType]:
-    """The functions' modules by their package; raises `LookupError` where one lacks a variable of its environment."""
+    """The functions' modules by package. Raises `LookupError` if one lacks a variable of its environment."""
     return _Modules()
 
 
 def invoke(package: str, event: dict[str, Any]) -> Any:
-    """Invoke a function: JSON goes in and comes out; it raises what it raises."""
+    """Invoke a function with JSON, and return JSON; raises what the function raises."""
     module = modules()[package]
     module.logger.registered_handler.stream = sys.stdout  # that of this test
     return json.loads(json.dumps(module.handler(json.loads(json.dumps(event)), Context())))
@@ -127,7 +127,7 @@ def business_errors() -> Mapping[str, type[Exception]]:
 
 @cache
 def _imported(function: Function) -> tuple[ModuleType, frozenset[type[Exception]]]:
-    """The function's module, with clients of its own, in its own environment and no other; and what it expects."""
+    """The function's module, with its own clients and environment, and the errors that it expects."""
     name = f"{function.package}.app"
     common = template.resolve(template.written()["Globals"]["Function"]["Environment"]["Variables"])
     variables = {variable: str(value) for variable, value in (common | dict(function.environment)).items()}

@@ -1,7 +1,7 @@
-"""template.yaml as it is written, as SAM makes CloudFormation of it, and with every reference resolved.
+"""template.yaml as written, as SAM expands it, and with every reference resolved.
 
-Resolved, a resource has the name, the ARN and the URL that it has on AWS. So a policy, the definition's substitutions
-and what a function calls can be compared as texts.
+A resolved reference is a name, an ARN or a URL as on AWS. So policies, the definition's substitutions and the
+functions' calls can be compared as texts.
 """
 
 import logging
@@ -23,7 +23,7 @@ Document = dict[str, Any]
 ACCOUNT, REGION, PARTITION = "123456789012", "us-east-1", "aws"
 QUEUE_OF_A_SYSTEM = "ledger.fifo"
 
-# The values of parameters in place of their defaults. There are two downstream systems, each of another kind.
+# Parameters that differ from their defaults. The two downstream systems are of different kinds.
 CHOSEN = {
     "AccountUrl": "https://www.example.com/account?from=mail&new=1",
     "AllowedOrigin": "https://www.example.com",
@@ -58,7 +58,7 @@ _ARNS = {
 }
 # What SAM makes of its own types.
 _SAM = {"Serverless::Function": "Lambda::Function", "Serverless::StateMachine": "StepFunctions::StateMachine"}
-# What Ref gives, where it isn't the name.
+# What Ref returns, if not the name.
 _REFERENCES = {
     "IAM::ManagedPolicy": _ARNS["IAM::ManagedPolicy"],
     "SQS::Queue": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{{}}",
@@ -69,14 +69,14 @@ _PLACE = re.compile(r"\$\{([^!][^}]*)\}")
 
 
 class Unresolved(LookupError):
-    """A reference leads nowhere, or to something that this module doesn't know."""
+    """A reference to nothing, or to something unknown to this module."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"template.yaml: {problem}, as far as tests/in_process/template.py knows")
 
 
 class _Loader(yaml.CSafeLoader):
-    """Reads CloudFormation's short forms, such as `!Ref X`, as the long ones."""
+    """Reads CloudFormation's short forms, such as `!Ref X`, as their long forms."""
 
 
 def _long_form(loader: _Loader, function: str, node: yaml.Node) -> Document:
@@ -132,7 +132,7 @@ def expanded(source: Document, parameters: Iterable[tuple[str, str]]) -> Documen
 
 @contextmanager
 def given(parameters: Mapping[str, str], region: str = REGION, stack_name: str = "onboarding") -> Iterator[None]:
-    """Inside, references have the values that they have with these parameters alone, in this region and stack."""
+    """Resolve references with these parameters, region and stack name inside the block."""
     pseudo_parameters = {"AWS::Region": region, "AWS::StackName": stack_name}
     with patch.dict(CHOSEN, parameters, clear=True), patch.dict(_PSEUDO_PARAMETERS, pseudo_parameters):
         yield
@@ -144,7 +144,7 @@ def _resolved(*, by_sam: bool) -> Document:
 
 
 def resources(resource_type: str, *, by_sam: bool = False) -> Mapping[str, Document]:
-    """The resolved properties of the resources of one type, by logical id: as written, or as SAM makes them."""
+    """The resolved properties of the resources of one type, by logical id: as written, or as SAM expands them."""
     return _properties(_resolved(by_sam=by_sam), resource_type)
 
 
@@ -154,13 +154,13 @@ def written_resources(resource_type: str) -> Mapping[str, Document]:
 
 
 def name_of(logical_id: str) -> str:
-    """The name on AWS: the one that the template gives, or the logical id."""
+    """The name on AWS: the template's, or else the logical id."""
     given = _resource(logical_id).get("Properties", {})
     return str(resolve(next((given[name] for name in _NAMES if name in given), logical_id)))
 
 
 def reference_to(name: str) -> Any:
-    """What Ref gives for a parameter or a resource."""
+    """What Ref returns for a parameter or a resource."""
     if name in _PSEUDO_PARAMETERS:
         return _PSEUDO_PARAMETERS[name]
     if name == _NO_VALUE["Ref"]:
@@ -211,7 +211,7 @@ def references(node: object) -> Iterator[str]:
 
 
 def resolve(node: Any) -> Any:
-    """The node with the value of each intrinsic function in its place. Raises `Unresolved`."""
+    """The node with its intrinsic functions replaced by their values. Raises `Unresolved`."""
     match node:
         case {"Ref": str(name)}:
             return reference_to(name)

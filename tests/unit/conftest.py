@@ -42,7 +42,7 @@ def runtime(
     aws: None, functions: Functions, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Runtime]:
     """Invokes functions; fails the test if anything that a customer typed was logged."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)  # for the clients that are made when they are needed
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)  # for clients that are made later
     BackendDict.reset()
     runtime = Runtime(capsys)
     yield runtime
@@ -143,7 +143,7 @@ def outbox(functions: Functions, runtime: Runtime) -> list[Any]:
 
 @pytest.fixture
 def all_of_aws(request: pytest.FixtureRequest, systems: Systems, crm: Partner) -> None:
-    """All that any function calls; the downstream systems are those of the samples."""
+    """Everything that any function calls, with the samples' downstream systems."""
     for table in ("idempotency", "customers", "timelines", "fraud", "analytics"):
         request.getfixturevalue(f"{table}_table")
     for other in ("queued", "dead_letters", "executions", "outbox", "published", "commands"):

@@ -1,4 +1,4 @@
-"""A downstream system on this machine that sends the answers a test wants, and keeps the requests."""
+"""A local downstream system that sends planned answers and keeps the requests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What functions and tables answer to a workflow: its calls, made one after the other on a new stack."""
+"""What functions and tables answer a workflow: its calls are made in turn on a new stack."""
 
 import json
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from tests.wiring.definition import UPDATE_ITEM
 
 
 class Made(NamedTuple):
-    """A call that a state machine's task makes: of a function, by its ARN, or of DynamoDB. Its input is JSON."""
+    """A task's call: of a function, by its ARN, or of DynamoDB. Its input is JSON."""
 
     target: str
     given: str
 
 
 def make(call: Made) -> Any:
-    """Return the call's answer; raises what a function raises, or AWS."""
+    """Return the call's answer; raises what the function or AWS raises."""
     given = json.loads(call.given)
     if call.target == UPDATE_ITEM:
         aws.client("dynamodb").update_item(**given)
@@ -27,7 +27,7 @@ def make(call: Made) -> Any:
 
 
 def answer(calls: tuple[Made, ...]) -> Any:
-    """What the last of the calls answers. Raises what it raises."""
+    """The last call's answer. Raises what that call raises."""
     *before, last = calls
     return _answer((*_concerning(before, _tables(last)), last))
 
@@ -52,7 +52,7 @@ def _items_after(calls: tuple[Made, ...], logical_id: str) -> tuple[dict[str, An
 
 
 def _concerning(calls: Iterable[Made], tables: set[str]) -> tuple[Made, ...]:
-    """Those of the calls that use one of the tables: nothing else is kept from one call to another."""
+    """The calls that use one of the tables: calls share nothing else."""
     return tuple(call for call in calls if _tables(call) & tables)
 
 

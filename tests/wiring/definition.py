@@ -1,4 +1,4 @@
-"""The state machines' definitions as they are deployed, and their parts: machines, states, transitions."""
+"""The deployed definitions of the state machines, and their parts: machines, states, transitions."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -29,17 +29,17 @@ def path(name: str = ONBOARDING) -> str:
 
 @cache
 def text(name: str = ONBOARDING) -> str:
-    """The definition as it is written, its substitutions in it."""
+    """The definition as written, with its substitutions."""
     return (PROJECT / path(name)).read_text(encoding="utf-8")
 
 
 def substitutions(name: str = ONBOARDING) -> Mapping[str, str]:
-    """What the template puts in, by name."""
+    """The template's values for the substitutions, by name."""
     return template.resolve(properties(name)["DefinitionSubstitutions"])  # type: ignore[no-any-return]
 
 
 def rendered(name: str = ONBOARDING) -> Machine:
-    """The definition that is deployed, in another copy each time; raises `KeyError` where a substitution is missing."""
+    """A new copy of the deployed definition. Raises `KeyError` if a substitution is missing."""
     values = substitutions(name)
     if missing := set(SUBSTITUTION.findall(text(name))) - values.keys():
         raise KeyError(f"{path(name)}: {sorted(missing)} have no DefinitionSubstitutions in template.yaml")
@@ -91,7 +91,7 @@ def error_names(machine: Machine) -> Iterator[tuple[str, State, str]]:
 
 
 def properties(name: str) -> dict[str, Any]:
-    """The state machine in the template, as it is written."""
+    """The state machine in the template, as written."""
     found = template.written_resources("AWS::Serverless::StateMachine")
     assert found.keys() == set(MACHINES), f"tests/wiring/definition.py: MACHINES is not {set(found)}"
     return dict(found[name])

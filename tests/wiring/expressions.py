@@ -1,6 +1,6 @@
-"""The definition's JSONata: whether Step Functions would take an expression, and its value.
+"""The definition's JSONata: whether Step Functions would accept an expression, and its value.
 
-Parser and evaluator are the emulator's, which the project pins.
+Parser and evaluator are those of the pinned emulator.
 """
 
 import re
@@ -16,20 +16,20 @@ from ministack.services import stepfunctions  # type: ignore[import-untyped]
 # https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
 ADDED_FUNCTIONS = {"partition", "range", "hash", "uuid", "parse"}
 FUNCTIONS = frozenset(Jsonata.static_frame.bindings) - {"clone", "eval"} | ADDED_FUNCTIONS
-# Operators that the parser takes and JSONata 2.0.6 doesn't.
+# Operators that the parser accepts, but JSONata 2.0.6 doesn't have.
 LATER_OPERATORS = frozenset({"??", "?:"})
 # The names that an expression itself binds: `$x := …` and the parameters of `function($x, $y)`.
 _BOUND = re.compile(r"\$(\w+)\s*:=|function\s*\(([^)]*)\)")
 
 
 class EvaluationFailed(ValueError):
-    """Step Functions would not take the expression, or it has no value."""
+    """Step Functions would reject the expression, or it has no value."""
 
 
 def evaluate(node: object, given: Mapping[str, Any], variables: Mapping[str, Any]) -> Any:
-    """The node with the value of each expression in its place; `given` is what `$states` has in this state.
+    """The node with its expressions replaced by their values; `given` is the state's `$states`.
 
-    Raises `EvaluationFailed`, where an expression has no value too, or reads what isn't there.
+    Raises `EvaluationFailed`, also if an expression has no value or reads something that doesn't exist.
     """
     for expression in _expressions(node):
         _check(expression, given, variables)
@@ -59,7 +59,7 @@ def _expressions(node: object) -> Iterator[str]:
 
 
 def _check(expression: str, given: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
-    """Look at the names that are read: within an array or a text, the value of an unknown one would be left out."""
+    """Check the names that are read: inside an array or a text, an unknown one would silently vanish."""
     bound = {name for found in _BOUND.findall(expression) for name in re.findall(r"\w+", " ".join(found))}
     tokens = _tokens(expression)
     for position, (kind, value) in enumerate(tokens):

@@ -1,7 +1,7 @@
 """Who may do what in the deployed stack, and who needs what.
 
-A permission is an action on a resource, both as IAM spells them. What a role is granted stands in the template; what it
-needs is found by running the functions on a fake of AWS, and by reading the definition.
+A permission is an action on a resource, both as IAM spells them. The template says what a role is granted. What it
+needs is found by running the functions on a fake of AWS, and in the definition.
 """
 
 import json
@@ -43,12 +43,12 @@ WRITE_A_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 KEEP_RECORDS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
 
 
-# What no sample makes a function call: a look at an execution that ends after the customer's erasure is undone.
+# Calls that no sample causes: a look at an execution is undone if the customer was erased in the meantime.
 IN_A_RACE = {"get_onboarding": {Permission("dynamodb:DeleteItem", template.arn_of("TimelinesTable"))}}
 
 
 def granted(role_arn: str) -> frozenset[Permission]:
-    """What the role's own policies and the template's managed policies allow."""
+    """The permissions in the role's own policies and in the template's managed ones."""
     return frozenset(
         Permission(action, resource)
         for statement in statements(role_arn)
@@ -58,7 +58,7 @@ def granted(role_arn: str) -> frozenset[Permission]:
 
 
 def statements(role_arn: str) -> Iterator[dict[str, Any]]:
-    """The statements of a role's policies; a managed policy of AWS is a KeyError."""
+    """The statements of a role's policies; KeyError for one of AWS's managed policies."""
     roles = {template.arn_of(name): role for name, role in template.resources("AWS::IAM::Role").items()}
     managed = {template.arn_of(name): it for name, it in template.resources("AWS::IAM::ManagedPolicy").items()}
     role = roles[role_arn]
@@ -69,7 +69,7 @@ def statements(role_arn: str) -> Iterator[dict[str, Any]]:
 
 
 def needed_by_function(function: Function) -> frozenset[Permission]:
-    """Its log, its traces, the queues that Lambda polls for it, and what its code calls."""
+    """The permissions for its log, its traces, the queues that Lambda polls for it, and its calls."""
     properties = template.resources("AWS::Serverless::Function")[function.logical_id]
     logs = [_arn(properties["LoggingConfig"]["LogGroup"])] if "LoggingConfig" in properties else []
     queues = [event["Properties"]["Queue"] for event in properties.get("Events", {}).values() if event["Type"] == "SQS"]
@@ -82,7 +82,7 @@ def needed_by_function(function: Function) -> frozenset[Permission]:
 
 
 def called(function: Function) -> frozenset[Permission]:
-    """What the function's code calls when it is given each of its sample invocations, twice.
+    """The permissions for what the function calls when each of its samples comes twice.
 
     With Powertools' idempotency it may make all of that library's calls.
     """
@@ -99,7 +99,7 @@ def called(function: Function) -> frozenset[Permission]:
 
 @cache
 def _calls() -> dict[str, list[aws.Call] | None]:
-    """The calls of AWS of each function, in a stack of its own; None where it fails with each sample."""
+    """Each function's calls of AWS, in a stack of its own; None if it fails with every sample."""
     found: dict[str, list[aws.Call] | None] = dict.fromkeys(functions.modules())
     for function in found:
         with aws.stack():
@@ -108,14 +108,14 @@ def _calls() -> dict[str, list[aws.Call] | None]:
                     functions.invoke(*before)
             with aws.recorded() as calls:
                 for path in sorted((invocations.SAMPLES / function).glob("*.json")) * 2:
-                    with suppress(Exception):  # what was called before a bad sample was refused counts
+                    with suppress(Exception):  # calls before a bad sample is refused count
                         functions.invoke(function, json.loads(path.read_text(encoding="utf-8")))
                         found[function] = calls
     return found
 
 
 def needed_by_state_machine(name: str) -> frozenset[Permission]:
-    """What its tasks call, its log and its traces."""
+    """The permissions for its tasks' calls, its log and its traces."""
     needed = set(DELIVER_LOGS | TRACE | SAMPLE_TRACES)
     for _, state in states(rendered(name), "Task"):
         if state["Resource"] == INVOKE:

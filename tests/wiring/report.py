@@ -1,4 +1,4 @@
-"""How a test of the wiring fails: with every problem, one a line."""
+"""A test of the wiring fails with every problem, one a line."""
 
 from collections.abc import Iterable
 

@@ -15,7 +15,7 @@ from tests.wiring.test_resources import dead_letter_queues
 
 OWN = "CustomerOnboarding"
 
-# The metrics of AWS that are watched here, and the dimensions that it has for them.
+# AWS's metrics that are used here, with their dimensions.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
@@ -33,7 +33,7 @@ AWS_METRICS: Mapping[str, tuple[str, set[tuple[str, ...]]]] = {
 }
 
 
-# What a line of a function's log can have: Powertools' keys and ours, and Lambda's.
+# The keys of a function's log lines: Powertools', ours and Lambda's.
 # https://docs.aws.amazon.com/powertools/python/latest/core/logger/#standard-structured-keys
 # https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
 LOGGED = {
@@ -108,7 +108,7 @@ def test_each_alarm_links_to_its_runbook_section() -> None:
         said, _, link = alarm["AlarmDescription"].partition(" Runbook: ")
         if not said.endswith(".") or link not in sections:
             problems.append(f"{name}: AlarmDescription has no sentence, or docs/runbook.md no section {link}")
-        # SES reports the reputation only while mail is sent; in the meantime it stays what it was.
+        # SES reports the reputation only while it sends; in between, it stays as it was.
         if alarm["TreatMissingData"] != ("ignore" if alarm["Namespace"] == "AWS/SES" else "notBreaching"):
             problems.append(f"{name}: TreatMissingData raises it when nothing happens")
         written = template.written_resources("AWS::CloudWatch::Alarm")[name]

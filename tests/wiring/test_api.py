@@ -1,4 +1,4 @@
-"""The API that SAM makes of the template: its routes, its own answers, who may call it and how often."""
+"""The API as SAM expands it: its routes, its own answers, who may call it and how often."""
 
 import json
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""Each consumer stands alone: a rule, a queue, a function, perhaps a table; nothing else needs any of it."""
+"""Each consumer stands alone: nothing else needs its rule, queue, function or table."""
 
 import re
 from functools import cache
@@ -16,9 +16,9 @@ BLOCKS = {
     match["name"]: match[0]
     for match in re.finditer(r"(?ms)^  # Consumer (?P<name>\w+): .*?(?=^  # Consumer |^Outputs:)", TEMPLATE)
 }
-# The one thing of the workflow's that a consumer changes: SES's reports settle what became of an e-mail.
+# The only write of a consumer to the workflow: SES's report settles an e-mail's outcome.
 RECORD = permissions.Permission("dynamodb:UpdateItem", template.arn_of("IdempotencyTable"))
-# And the one that a consumer asks for: what became of an execution that is silent.
+# And the only read: the state of an execution without news.
 EXECUTIONS = execution_arn(template.arn_of("CustomerOnboardingStateMachine"), "*")
 LOOK = permissions.Permission("states:DescribeExecution", EXECUTIONS)
 SHARED = {"publish_email_feedback": {RECORD}, "track_onboarding": {LOOK}}

@@ -1,4 +1,4 @@
-"""Each definition keeps every rule; most of them no linter and no emulator checks."""
+"""Each definition keeps every rule. Most rules are checked by no linter and no emulator."""
 
 from unittest.mock import patch
 

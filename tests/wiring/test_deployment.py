@@ -1,4 +1,4 @@
-"""What AWS refuses at a deployment and the emulator doesn't, on each kind of deployment, as SAM expands it."""
+"""What AWS would refuse and the emulator doesn't: rules for each kind of deployment, as SAM expands it."""
 
 import re
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ DEPLOYMENTS = {name: environment(name) for name in ("default", "dev", "prod")} |
 
 @pytest.fixture(params=DEPLOYMENTS)
 def resources(request: pytest.FixtureRequest) -> Iterator[template.Document]:
-    """The resources that are made, by logical id; inside the test, their references have this deployment's values."""
+    """The created resources, by logical id; inside the test, references have this deployment's values."""
     parameters, region, stack_name = DEPLOYMENTS[request.param]
     parameters = {"SenderEmail": "welcome@example.com"} | parameters
     with template.given(parameters, region, stack_name):
@@ -59,7 +59,7 @@ def of_type(resources: template.Document, kind: str) -> dict[str, dict[str, Any]
 
 
 def test_each_queue_has_a_policy_of_its_own(resources: template.Document) -> None:
-    """Of which every statement names that queue; one refuses plain HTTP."""
+    """Each of its statements names that queue, and one refuses plain HTTP."""
     arns = {template.reference_to(name): template.arn_of(name) for name in of_type(resources, "SQS::Queue")}
     policies = of_type(resources, "SQS::QueuePolicy").values()
     refused = {"Effect": "Deny", "Principal": "*", "Action": "sqs:*"}
@@ -72,7 +72,7 @@ def test_each_queue_has_a_policy_of_its_own(resources: template.Document) -> Non
 
 
 def test_nothing_kept_refers_to_what_is_deleted(resources: template.Document) -> None:
-    """An archive that is kept has a rule on its bus, which then can't be deleted."""
+    """A retained archive keeps a rule on its bus, which then can't be deleted."""
     kept = {name for name, it in resources.items() if it.get("DeletionPolicy", "Delete") != "Delete"}
     kept -= {name for name in kept if resources[name]["Type"] in VERSIONS}
 
@@ -110,7 +110,7 @@ def test_registry_is_made_where_it_can_be() -> None:
 
 
 def test_deployment_may_shift_its_functions_alone(resources: template.Document) -> None:
-    """CloudFormation cuts a long stack's name in a function's, so that no pattern of names fits."""
+    """CloudFormation cuts a long stack's name in the functions' names, so no pattern of names fits."""
     (policy,) = of_type(resources, "IAM::Role")["DeploymentRole"]["Policies"]
     shift, _ = policy["PolicyDocument"]["Statement"]
     ((tag, stack_name),) = shift["Condition"]["StringEquals"].items()
@@ -134,7 +134,7 @@ def test_parameter_takes_the_alarms_out(resources: template.Document) -> None:
 
 
 def test_deploy_workflow_waits_for_the_slowest() -> None:
-    """The functions of the workflow, then its definition, then the function that starts it."""
+    """The workflow's functions deploy first, then its definition, then the function that starts it."""
     workflow = yaml.safe_load((PROJECT / ".github/workflows/deploy.yml").read_text(encoding="utf-8"))
     (signed_in,) = (it["with"] for it in workflow["jobs"]["deploy"]["steps"] if "credentials@" in it.get("uses", ""))
     types = template.written()["Parameters"]["DeploymentType"]["AllowedValues"]

@@ -1,4 +1,4 @@
-"""Every rule hears the events that it is for: on our bus ours, on the default bus those of AWS about this stack."""
+"""Each rule matches its events: ours on our bus, AWS's about this stack on the default bus."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def test_each_rule_matches_the_events_it_names() -> None:
 
 
 def test_each_rule_hears_its_consumers_samples() -> None:
-    # Those on our bus: what AWS reports is matched below.
+    # On our bus; AWS's events are matched below.
     problems = []
     for name in BLOCKS:
         records = [
@@ -110,7 +110,7 @@ def types(events: list[dict[str, Any]]) -> set[str]:
 
 
 def passed_on(rule: str, event: dict[str, Any]) -> Any:
-    """What EventBridge makes of an event by the rule's InputTransformer."""
+    """The event after the rule's InputTransformer."""
     (target,) = template.resources("AWS::Events::Rule")[rule]["Targets"]
     paths, text = (target["InputTransformer"][key] for key in ("InputPathsMap", "InputTemplate"))
     values = {name: reduce(getitem, path.split(".")[1:], event) for name, path in paths.items()}
@@ -118,12 +118,12 @@ def passed_on(rule: str, event: dict[str, Any]) -> Any:
 
 
 def ours() -> Iterator[dict[str, Any]]:
-    """An event of each kind that is published on our bus."""
+    """An event of each kind on our bus."""
     return (invocations.an_envelope(invocations.an_event(kind)) for kind in EVENTS.values())
 
 
 def execution(machine: str, status: str, redrives: int = 0) -> dict[str, Any]:
-    """What Step Functions reports of an execution; a date is null until there is one.
+    """Step Functions' event about an execution; a date is null until it is set.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
     """
@@ -141,7 +141,7 @@ def machine() -> str:
 
 
 def feedback(**tags: list[str]) -> Iterator[dict[str, Any]]:
-    """What SES reports of a mail with the configuration set of the template: sent, bounced, complained of."""
+    """SES's events about an e-mail with the template's configuration set: sent, bounced, complaint."""
     for name in ("sent", "bounce", "complaint"):
         (record,) = invocations.sample(f"publish_email_feedback/{name}")["Records"]
         reported = json.loads(record["body"])

@@ -1,4 +1,4 @@
-"""Each role allows what is needed and nothing more. The emulator enforces no permission."""
+"""Each role allows what is needed and nothing more. The emulator doesn't enforce all permissions."""
 
 import re
 from collections.abc import Iterable

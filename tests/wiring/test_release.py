@@ -14,7 +14,7 @@ from tests.in_process import template
 
 
 def versions(runtime: str = "python3.14", **parameters: str) -> dict[str, str]:
-    """The functions' versions, as SAM names them, and what becomes of each when another is published."""
+    """The functions' versions, as SAM names them, and each one's deletion policy."""
     changed = deepcopy(template.written())
     changed["Globals"]["Function"]["Runtime"] = runtime
     resources = template.expanded(changed, parameters.items())["Resources"]
@@ -33,7 +33,7 @@ def test_each_release_publishes_every_function() -> None:
 
 @pytest.fixture
 def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The parameters of a stack that isn't there yet; `sam deploy` changes those that it is given."""
+    """The parameters of a new stack; `sam deploy` sets those that it is given."""
     declared = template.written()["Parameters"]
     (tmp_path / "template.yaml").write_text(json.dumps({"Parameters": declared}), encoding="utf-8")
     parameters: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Queues, tables, logs and the key: nothing accepted is lost, and what is kept is protected."""
+"""Queues, tables, logs and the key: nothing accepted is lost, and kept data is protected."""
 
 from typing import Any
 from unittest.mock import patch
@@ -6,17 +6,17 @@ from unittest.mock import patch
 from tests.in_process import functions, template
 from tests.wiring import report
 
-# What one invocation starts, one after the other at about 30 ms each; and what StartExecution allows in most regions.
+# What one invocation starts in a second, at about 30 ms each, and what StartExecution allows in most regions.
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 STARTS_A_SECOND = 30
 QUOTA_A_SECOND = 150
 LONGEST_CALL_SECONDS = 9  # two attempts and the wait between them: onboarding/runtime/aws.py
-# What nobody could recreate.
+# Resources whose data nobody could recreate.
 LASTING = {
     *("CustomersTable", "TimelinesTable", "AnalyticsTable"),
     *("RegistrationQueue", "RegistrationDeadLetterQueue", "EncryptionKey"),
 }
-# What has data, or an address that others keep: under another id CloudFormation would create an empty one beside it.
+# Resources with data, or with an address that others use: under another id, CloudFormation would create an empty one.
 # A release adds its own; never rename or remove.
 STATEFUL = {
     *("CustomersTable", "IdempotencyTable", "TimelinesTable", "FraudTable", "AnalyticsTable"),

@@ -1,4 +1,4 @@
-"""What samconfig.toml gives to `sam` fits the template."""
+"""samconfig.toml's settings fit the template."""
 
 import re
 import tomllib

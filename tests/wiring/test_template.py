@@ -1,4 +1,4 @@
-"""What the template refers to is in it, and what is in it is used."""
+"""The template's references lead somewhere, and everything in it is used."""
 
 import re
 
@@ -29,7 +29,7 @@ def test_each_parameter_has_a_description_and_a_group() -> None:
     report.none_of(f"template.yaml: {name} is in no ParameterGroup" for name in parameters.keys() - set(grouped))
     report.none_of(f"template.yaml: {name} has no Description" for name in undescribed)
     assert sorted(grouped) == sorted(parameters)
-    # Nothing but the sender is asked for.
+    # Only the sender has no default.
     assert {name for name, it in parameters.items() if "Default" not in it} == {"SenderEmail"}
 
 

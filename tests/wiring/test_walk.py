@@ -1,4 +1,4 @@
-"""A definition that is broken is found: what a linter takes, and what hides within an array, a text or a Map."""
+"""A broken definition is found: where a linter accepts it, and inside an array, a text or a Map."""
 
 from typing import Any
 

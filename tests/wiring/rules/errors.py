@@ -1,4 +1,4 @@
-"""The names in ErrorEquals: who raises them, what is retried, what is caught."""
+"""The names in ErrorEquals: who raises them, which are retried, which are caught."""
 
 from collections.abc import Iterator
 
@@ -33,7 +33,7 @@ def each_business_error_is_retried_or_caught_by_its_name(machine: Machine) -> It
 
 @rule
 def each_error_of_a_function_has_its_own_retrier(machine: Machine) -> Iterator[str]:
-    # Else States.ALL would decide how often it is tried again, if at all: an outcome is not.
+    # Otherwise States.ALL would retry it, even an outcome.
     for name, state in tasks(machine, INVOKE):
         for error in errors_of(state):
             retrier = retrier_for(state, error)
@@ -62,7 +62,7 @@ def no_error_is_named_in_vain(machine: Machine) -> Iterator[str]:
 
 
 def errors_of(state: State) -> frozenset[str]:
-    """What the function that a state calls expects to raise; of a Map, those of its tasks."""
+    """The errors that a state's function expects; for a Map, those of its tasks."""
     function = deployed().get(state.get("Arguments", {}).get("FunctionName", ""))
     inner = (errors_of(task) for machine in inner_machines(state) for task in machine["States"].values())
     return (expected_errors(function) if function else frozenset()).union(*inner)

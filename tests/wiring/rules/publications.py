@@ -22,12 +22,12 @@ BY_THE_ERASURE = {CustomerErased.__name__}
 
 
 def entries(*visits: Visit) -> list[dict[str, Any]]:
-    """What is put on a bus."""
+    """The entries that a state puts on a bus."""
     return [entry for it in visits if it.state["Resource"] == PUT_EVENTS for entry in it.arguments["Entries"]]
 
 
 def publications(machine: Machine) -> Iterator[tuple[Walk, str, dict[str, Any]]]:
-    """Each entry that is put on a bus on any path, with the state that does it."""
+    """Each entry that any path puts on a bus, with its state."""
     for walk in walks(machine):
         for visit in walk.visits:
             yield from ((walk, visit.name, entry) for entry in entries(visit))

@@ -1,4 +1,4 @@
-"""The rules that the definitions keep. A rule is a function that yields what breaks it."""
+"""The rules for the definitions. A rule is a function that yields what breaks it."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,6 +15,6 @@ OF_THE_ONBOARDING = {
 
 
 def rule(function: Rule) -> Rule:
-    """Add a rule. Its name is the sentence that is true of the definition."""
+    """Add a rule. Its name is a sentence that holds for the definition."""
     RULES.append(function)
     return function

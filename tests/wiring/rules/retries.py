@@ -19,7 +19,7 @@ from tests.wiring.definition import (
 )
 from tests.wiring.rules.registry import rule
 
-# The outages, in seconds, that 99 % of the executions ride out: for any error, by the task; and for one error alone.
+# The outages, in seconds, that 99 % of executions ride out: by task for any error, and for single errors.
 TASK_SECONDS = 5 * 60
 DOWNSTREAM_SECONDS = 4 * 60 * 60
 RIDDEN_OUT_BY = {"ProvisionAccount": DOWNSTREAM_SECONDS, "DeprovisionAccount": DOWNSTREAM_SECONDS}
@@ -30,7 +30,7 @@ RIDDEN_OUT = {
     ("SendWelcomeEmail", "EmailServiceUnavailable"): 6 * 60 * 60,
     ("SendWelcomeEmail", "Lambda.TooManyRequestsException"): 6 * 60 * 60,
 }
-# What is tried again after exactly so many seconds, each time: the outcome of the last try is to be known by then.
+# Retried after exactly so many seconds: by then the last try's outcome should be known.
 WAITED_FOR = {("SendWelcomeEmail", "EmailOutcomeUnknown"): [3600, 3600]}
 MOST_AT_ONCE = 40  # iterations of an inline Map
 
@@ -67,7 +67,7 @@ def rides_out(retrier: Mapping[str, Any]) -> float:
 
 
 def worst_case(state: State) -> float:
-    """The longest that a state takes, in seconds; a Map, for as many items as are in work at once."""
+    """The longest that a state takes, in seconds; a Map with as many items as run at once."""
     match state["Type"]:
         case "Task":
             once = state.get("TimeoutSeconds", inf)

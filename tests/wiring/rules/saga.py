@@ -1,4 +1,4 @@
-"""The account is in every downstream system, or in none; and each execution ends as it says."""
+"""The account exists in every downstream system or in none, and each execution ends as its output says."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.wiring.walk import End, Visit, walks
 
 @rule
 def only_a_refusal_is_compensated(machine: Machine) -> Iterator[str]:
-    # It is caught on the Map, which ends the other iterations. All else is retried, then fails the execution.
+    # It is caught on the Map, which ends the other iterations. Any other error is retried, then fails the execution.
     for name, state in machine["States"].items():
         for _, task in (each for inner in inner_machines(state) for each in tasks(inner, INVOKE)):
             function = deployed().get(task["Arguments"]["FunctionName"])
@@ -45,7 +45,7 @@ def a_failure_undoes_all_that_was_done_the_last_first(machine: Machine) -> Itera
 
 @rule
 def each_success_says_what_became_of_the_customer(machine: Machine) -> Iterator[str]:
-    """The output has the end's name as its status, the account if there is one, else or besides why there is less."""
+    """The output has the end's name as its status, the account, if any, and a reason if something is missing."""
     for walk in walks(machine):
         for end in walk.ends:
             if end.state["Type"] != "Succeed":
@@ -105,7 +105,7 @@ def _ends(machine: Machine, *types: str) -> Iterator[End]:
 
 
 def _compensation(done: Visit, end: End, position: int) -> int | None:
-    """Where, behind its position, the visit is undone: for the same customer, and in the same system."""
+    """Where the visit is undone later: for the same customer and in the same system."""
     for other, visit in enumerate(end.visits):
         undoes = visit.function == COMPENSATIONS[done.function] and not visit.error
         if other > position and undoes and visit.arguments["Payload"].items() <= done.arguments["Payload"].items():
@@ -114,7 +114,7 @@ def _compensation(done: Visit, end: End, position: int) -> int | None:
 
 
 def _has_effects(visit: Visit) -> bool:
-    """Whether a function does something that nothing here undoes: what reads alone, or undoes, need not be undone."""
+    """Whether a function does something that must be undone: not if it only reads, or undoes."""
     if visit.state["Resource"] != INVOKE or visit.function in COMPENSATIONS.values():
         return False
     reading = re.compile(r"\w+:(Get|Query|Describe)")

@@ -47,7 +47,7 @@ def each_path_ends_in_a_named_end(machine: Machine) -> Iterator[str]:
 
 @rule
 def each_payload_has_all_that_is_read(machine: Machine) -> Iterator[str]:
-    """Also a field with a default, which is for what an earlier release sent."""
+    """Fields with a default too: a default is for an earlier release's payload."""
     visits = [visit for walk in walks(machine) for visit in walk.visits if visit.function]
     for name, _ in tasks(machine, INVOKE):
         payloads = [visit.arguments["Payload"] for visit in visits if visit.name == name]
@@ -65,7 +65,7 @@ def each_payload_has_all_that_is_read(machine: Machine) -> Iterator[str]:
 
 @rule
 def no_update_revives_a_cancelled_account(machine: Machine) -> Iterator[str]:
-    """Nor makes one that was erased."""
+    """Nor an erased one."""
     for walk in walks(machine):
         by_function = {visit.function: visit for visit in walk.visits}
         cancelled = [by_function[name] for name in ("create_account", "cancel_account") if name in by_function]
