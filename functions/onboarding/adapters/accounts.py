@@ -184,13 +184,14 @@ def _put_once(item: dict[str, Any], table_name: str) -> TransactWriteItemTypeDef
     }
 
 
-def _plain(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a text, or a map of them
+def _plain(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a text, a truth value, or a map of them
     """Undo `_attribute`."""
-    return {name: _plain(part) for name, part in value["M"].items()} if "M" in value else value["S"]
+    ((kind, content),) = value.items()
+    return {name: _plain(part) for name, part in content.items()} if kind == "M" else content
 
 
-def _attribute(value: str | dict[str, Any]) -> dict[str, Any]:
-    """Return a text, or a map of texts, as DynamoDB's JSON."""
+def _attribute(value: object) -> dict[str, Any]:
+    """Return a text, a truth value, or a map of them as DynamoDB's JSON."""
     if isinstance(value, dict):
         return {"M": {name: _attribute(part) for name, part in value.items()}}
-    return {"S": value}
+    return {"BOOL" if isinstance(value, bool) else "S": value}
