@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from botocore.exceptions import ConnectionError  # noqa: A004 - botocore's own
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
@@ -215,6 +216,21 @@ def test_email_sent_by_release_1_0_is_not_repeated(
 
     assert runtime.invoke(FUNCTION, a_welcome_email_task()) == {"messageId": "message-0"}
     assert outbox == []
+
+
+def test_release_1_0_can_read_the_record(functions: Functions, idempotency_table: Table) -> None:
+    dynamodb = functions[FUNCTION].dynamodb
+    records = DynamoDBPersistenceLayer(table_name=idempotency_table.name, boto3_client=dynamodb)
+    attempts = Attempts("ada", dynamodb=dynamodb, table_name=idempotency_table.name)
+
+    attempts.begin()
+    (key,) = idempotency_table.items
+    begun = records._get_record(key)
+    attempts.succeed("message-0")
+    sent = records._get_record(key)
+
+    assert (begun.status, begun.in_progress_expiry_timestamp is None) == ("INPROGRESS", False)
+    assert (sent.status, sent.response_data) == ("COMPLETED", '"message-0"')
 
 
 def test_record_outlives_every_redrive(runtime: Runtime, outbox: list[Any], idempotency_table: Table) -> None:

@@ -8,6 +8,9 @@ SES has no idempotency token, so an attempt is counted before the call. A custom
     data        SES's message id as JSON, once the e-mail is known to be sent; release 1.0 kept it under the same key
     expiration  later than an execution can run (three days) and then be redriven (14 days)
     erased      the customer was erased, and nothing else of this is left
+
+Powertools' `status` and `in_progress_expiration` are for release 1.0, which reads the item in a canary or after a
+rollback.
 """
 
 from __future__ import annotations
@@ -53,7 +56,8 @@ class Attempts:
         """
         try:
             self._update(
-                "SET expiration = :expiration, attempt = :attempt ADD begun :one, lost :none",
+                "SET expiration = :expiration, attempt = :attempt, #status = :in_progress,"
+                " in_progress_expiration = :now ADD begun :one, lost :none",
                 "attribute_not_exists(erased) AND attribute_not_exists(#data)"
                 " AND (attribute_not_exists(begun) OR (begun = lost AND begun < :most))",
                 {
@@ -62,6 +66,8 @@ class Attempts:
                     ":none": {"N": "0"},
                     ":most": {"N": "2"},
                     ":expiration": {"N": str(int(time.time()) + _KEPT_SECONDS)},
+                    ":in_progress": {"S": "INPROGRESS"},
+                    ":now": {"N": str(int(time.time() * 1000))},
                 },
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
@@ -91,9 +97,9 @@ class Attempts:
         """Record that the e-mail was sent, unless its record has expired or was erased."""
         with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
             self._update(
-                "SET #data = :data",
+                "SET #data = :data, #status = :completed",
                 "attribute_exists(id) AND attribute_not_exists(erased)",
-                {":data": {"S": json.dumps(message_id)}},
+                {":data": {"S": json.dumps(message_id)}, ":completed": {"S": "COMPLETED"}},
             )
 
     def erase(self) -> None:
@@ -113,7 +119,10 @@ class Attempts:
             Key={"id": {"S": self._id}},
             UpdateExpression=update,
             ConditionExpression=condition,
-            ExpressionAttributeNames={"#data": "data"},  # a reserved word
+            # Reserved words. DynamoDB refuses a name that isn't used.
+            ExpressionAttributeNames={
+                f"#{name}": name for name in ("data", "status") if f"#{name}" in update + condition
+            },
             ExpressionAttributeValues=values,
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
