@@ -5,7 +5,7 @@
 
 PYTHON  ?= python3
 WORKERS ?= logical
-ENV     ?= dev
+ENV     ?= default
 LAMBDA_PYTHON := $(shell sed -n 's/^    Runtime: //p' template.yaml)
 PARAMETERS ?=
 UPGRADE ?=
@@ -169,5 +169,5 @@ build: setup ## Build the functions for Lambda, with byte code where Lambda's Py
 		|| echo "WARNING: the package has no byte code: each cold start takes more CPU time (see make bench)"
 
 .PHONY: deploy
-deploy: build ## Build, and deploy to the AWS account that is signed in (ENV=dev or prod, PARAMETERS="NAME=VALUE …")
+deploy: build ## Build, and deploy to the AWS account that is signed in (PARAMETERS="NAME=VALUE …", ENV=dev or prod)
 	@$(BIN)/onboarding deploy --env $(ENV) $(PARAMETERS)

@@ -106,8 +106,14 @@ def complete(stack: Stack, customer_id: str) -> list[str]:
         bus.publish(event, eventbridge=stack.session.client("events"), event_bus=stack.outputs["EventBusName"])
         done.append(f"published {kind.__name__}")
 
-    publish(CustomerAccountCreated, email=customer.email, name=f"{customer.first_name} {customer.last_name}")
-    email = {"accountId": account_id, "firstName": customer.first_name, "email": customer.email}
+    names = {"first_name": customer.first_name, "last_name": customer.last_name}
+    publish(CustomerAccountCreated, email=customer.email, name=customer.full_name or " ".join(names.values()), **names)
+    email = {
+        "accountId": account_id,
+        "firstName": customer.first_name,
+        "email": customer.email,
+        "locale": customer.locale,
+    }
     try:
         message_id = execution.call(stack, "SendWelcomeEmail", task | email)["messageId"]
     except execution.TaskFailed as failed:

@@ -32,6 +32,7 @@ DOWNSTREAM_FAILED = "DownstreamFailed"
 OVER = {
     DOWNSTREAM_FAILED: "compensated: reregister the customer",
     "AccountCancelled": "cancelled: reregister the customer",
+    "EmailUnconfirmed": "e-mail unknown: complete the customer",  # not caught by a definition of release 1.0
 }
 # Where an execution fails that itself has cancelled the account: a redrive goes on there.
 CANCELLING = {"CancelAccount", "PublishDownstreamFailed", "DownstreamFailed"}

@@ -129,7 +129,7 @@ def test_dead_letters_move_back_to_their_queue(monkeypatch: pytest.MonkeyPatch) 
         sqs.assert_no_pending_responses()
 
 
-@pytest.mark.parametrize(("concurrency", "identity"), [(10, "other-example.com"), (1000, "example.com")])
+@pytest.mark.parametrize(("concurrency", "identity"), [(10, "come@mail.example.com"), (1000, "example.com")])
 def test_preflight_says_what_to_do(concurrency: int, identity: str, monkeypatch: pytest.MonkeyPatch) -> None:
     session, is_new = boto3.Session("key", "secret", region_name="us-east-1"), concurrency == 10
     clients = {name: session.client(name) for name in ("sesv2", "lambda")}
