@@ -50,7 +50,7 @@ class Event(Message):
 
 
 class CustomerRegistered(Event):
-    """A registration was accepted; its data is as typed."""
+    """A registration was accepted; its data is as typed, trimmed, with the browser's language if none was given."""
 
     VERSION = "1.1"
 
@@ -68,7 +68,7 @@ class CustomerValidated(Event):
 
 
 class CustomerValidationFailed(Event):
-    """A registration broke a rule, and the customer was rejected; its data is as typed."""
+    """A registration broke a rule, and the customer was rejected; its data is as in CustomerRegistered."""
 
     VERSION = "1.1"
 

@@ -94,8 +94,8 @@ class RegistrationForm(Message):
     email: Annotated[
         Email,
         Field(
-            description="ASCII before the @, a public domain after it. Misspelt domains of great providers, such as "
-            "gmail.con, are refused with what was probably meant"
+            description="ASCII before the @, a public domain after it. Misspelt domains, such as gmial.com or any "
+            "under .con, are refused with what was probably meant"
         ),
     ]
     phone: Annotated[

@@ -25,7 +25,7 @@ _MEANT = {
 
 def meant_domain(typed: str) -> str | None:
     """Return the domain, or the ending, that was probably meant; None if this is no known typing error."""
-    domain = typed.lower()
+    domain = unicodedata.normalize("NFKC", typed).lower()  # also what was typed in full width
     name, _, ending = domain.rpartition(".")
     provider = f"{name}.com"
     if ending in _FOR_COM:

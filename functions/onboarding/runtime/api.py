@@ -34,8 +34,9 @@ MAX_DAYS = 92
 IDEMPOTENCY_KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
 
 _CUSTOMER_ID = TypeAdapter(CustomerId)
-# https://www.rfc-editor.org/rfc/rfc9110#name-etag
+# https://www.rfc-editor.org/rfc/rfc9110#name-accept-language
 _LANGUAGE_RANGE = re.compile(r"([A-Za-z]{2,3}(?:-[0-9A-Za-z]{1,8}){0,3})(?:\s*;\s*q=([01](?:\.\d{0,3})?))?")
+# https://www.rfc-editor.org/rfc/rfc9110#name-etag
 _OPAQUE_TAG = re.compile(r'"[!#-~\x80-\xff]*"')
 
 
