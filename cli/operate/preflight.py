@@ -13,7 +13,7 @@ def preflight(session: boto3.Session, sender: str) -> Iterator[tuple[bool, str, 
     mail = session.client("sesv2")
     identities = mail.list_email_identities(PageSize=1000)["EmailIdentities"]
     verified = [it["IdentityName"] for it in identities if it["SendingEnabled"]]
-    domain = f".{sender.rpartition('@')[2]}"
+    domain = f".{sender.rpartition('@')[2].lower()}"
     # A verified domain covers its subdomains and all their addresses.
     is_verified = any(name == sender or domain.endswith(f".{name}") for name in verified)
     verify = f"aws sesv2 create-email-identity --email-identity {sender} # then follow the link in the mail"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
-from botocore.exceptions import ConnectionError  # noqa: A004 - botocore's own
+from botocore.exceptions import ClientError, ConnectionError, SSLError  # noqa: A004 - botocore's own
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
@@ -46,8 +46,15 @@ ERRORS = [
     ("ThrottlingException", "", EmailServiceUnavailable),
 ]
 # Without a connection, nothing was sent. Otherwise SES may have accepted the e-mail.
-NOT_CONNECTED = [error for error in OUT_OF_REACH if isinstance(error, ConnectionError)]
-LOST = [*(error for error in OUT_OF_REACH if error not in NOT_CONNECTED), ResponseParserError("no JSON")]
+NOT_CONNECTED = [
+    error for error in OUT_OF_REACH if isinstance(error, ConnectionError) and not isinstance(error, SSLError)
+]
+GATEWAY: Any = {"Error": {"Code": "GatewayTimeout"}, "ResponseMetadata": {"HTTPStatusCode": 504}}
+LOST = [
+    *(error for error in OUT_OF_REACH if error not in NOT_CONNECTED),
+    ResponseParserError("no JSON"),
+    ClientError(GATEWAY, "SendEmail"),
+]
 # SES's report of the e-mail that `a_welcome_email_task` sends, and its id there.
 REPORT, REPORTED = sample("publish_email_feedback/sent"), "010f0193-5b1f-4e7a-8c1d-3f6a2b9d0e55-000000"
 

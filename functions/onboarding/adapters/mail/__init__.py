@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from email.header import Header
 from email.utils import formataddr
 from html import escape
+from http import HTTPStatus
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
+from botocore.exceptions import (
+    ClientError,
+    ConnectionError,  # noqa: A004 - botocore's own
+    HTTPClientError,
+    SSLError,
+)
 from botocore.parsers import ResponseParserError
 
 from onboarding.adapters.mail import feedback
@@ -125,11 +131,13 @@ def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
             raise EmailUndeliverable(code) from None
         if code in _REJECTED | _SENDER_BLOCKED:
             raise EmailSenderBlocked(code) from None
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.GATEWAY_TIMEOUT:
+            raise EmailOutcomeUnknown(code) from None
         raise EmailServiceUnavailable(code) from None
+    except (SSLError, HTTPClientError, ResponseParserError) as error:
+        raise EmailOutcomeUnknown(type(error).__name__) from None
     except ConnectionError as error:  # none was made
         raise EmailServiceUnavailable(type(error).__name__) from None
-    except (HTTPClientError, ResponseParserError) as error:
-        raise EmailOutcomeUnknown(type(error).__name__) from None
     return response["MessageId"]
 
 
