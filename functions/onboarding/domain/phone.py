@@ -1,6 +1,7 @@
 """Telephone numbers: a customer's own, or none. `phonenumbers.parse` alone finds a number in any text."""
 
 import re
+import unicodedata
 
 import phonenumbers
 
@@ -10,13 +11,16 @@ _NUMBER = re.compile(
 )
 # What a slash may follow: the area code, as it is dialled within the country or after the country code.
 _FIRST_GROUP = re.compile(r"(\+\d{1,3}[\s.()\-]*(\(0\)\s*)?|\(?0)\d{1,5}\)?\s*")
+# The same where area codes are dialled without a 0: too short for a subscriber's number.
+_FIRST_GROUP_WITHOUT_0 = re.compile(r"\(?\d{2,3}\)?\s*")
 _EXTENSION = re.compile(
-    r"(#|(?<![^\W\d_])(ext\w*|x|app(arat)?|dw|durchwahl|poste|int(ern\w*)?|anexo|ramal|toestel|доб\w*|вн\w*|内線|内线|分机))"
+    r"(#|(?<![^\W\d_])(ext\w*|ex\.|x|app(arat)?|dw|durchwahl|klappe|nebenstelle|poste|int(ern\w*)?|anexo|ramal|toestel|"
+    r"wew\w*|klapka|доб\w*|доп\w*|вн\w*|内線|内线|分机|分機|转|轉))"
     r"[\s.:=]*\d{1,7}\s*$",
     re.IGNORECASE,
 )
-# Subscribers of one town have numbers of eight digits at most; area codes differ in length by two digits.
-_LONGEST_LOCAL = 8
+# Subscribers of one town have numbers of nine digits at most (Brazil's mobiles); area codes differ in length by two.
+_LONGEST_LOCAL = 9
 _SAME_LENGTH = 2
 
 
@@ -35,13 +39,13 @@ def e164(text: str, region: str | None) -> str:
         NoPhoneNumber: it has letters or an extension, can't be a number, or may be somebody else's.
     """
     text = re.sub(r"^tel:\s*", "", text, flags=re.IGNORECASE)
-    text = re.sub(r"^(\(?)00", r"\1+", text.replace("ー", "-"))  # the Japanese keyboard's dash, a letter
-    if _EXTENSION.search(text):
+    text = re.sub(r"\s", " ", text.replace("ー", "-"))  # the Japanese keyboard's dash, a letter
+    if _EXTENSION.search(unicodedata.normalize("NFKC", text)):
         raise NoPhoneNumber("phone_extension", "Must be without an extension")
     if any(map(str.isalpha, text)):
         raise NoPhoneNumber("phone_letters", "Must have no letters; write a vanity number in digits")
     number = _number(text, region)
-    if not number:
+    if number is None:
         raise NoPhoneNumber("phone_invalid", "Must be one number in E.164, or of the address's country")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
@@ -52,9 +56,21 @@ def is_known(phone: str) -> bool:
 
 
 def _number(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
-    before, slash, _ = text.partition("/")
-    if not _NUMBER.fullmatch(text) or (slash and not _FIRST_GROUP.fullmatch(before)):
+    international = re.sub(r"^(\(?)00", r"\1+", text)
+    before, slash, _ = international.partition("/")
+    if not _NUMBER.fullmatch(international):
         return None
+    if not slash or _FIRST_GROUP.fullmatch(before):
+        # Some countries dial more than 00 first, such as 0011: by these, the digits may be another's number.
+        numbers = [number for each in (international, text) if (number := _possible(each, region))]
+        valid = [number for number in numbers if phonenumbers.is_valid_number(number)] or numbers
+        return valid[0] if valid and all(number == valid[0] for number in valid) else None
+    has_trunk_0 = not region or phonenumbers.ndd_prefix_for_region(region, strip_non_digits=False) == "0"
+    number = None if has_trunk_0 or not _FIRST_GROUP_WITHOUT_0.fullmatch(before) else _possible(text, region)
+    return number if number and phonenumbers.is_valid_number(number) else None
+
+
+def _possible(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
