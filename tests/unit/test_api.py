@@ -107,6 +107,8 @@ def test_unseen_character_is_refused(character: str) -> None:
         ("gma\u0131l.com", "gmail.com"),
         ("GMA\u0130L.COM", "gmail.com"),
         ("example.vom", ".com"),
+        ("gmail。con", "gmail.com"),
+        ("gamil｡com.", "gmail.com"),
     ],
 )
 def test_misspelt_provider_is_refused(typed: str, meant: str) -> None:

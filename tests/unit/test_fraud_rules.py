@@ -67,7 +67,7 @@ PROVIDERS = """
     naver.com daum.net mail.ru yandex.ru bk.ru ukr.net wp.pl onet.pl seznam.cz azet.sk freemail.hu abv.bg uol.com.br
     terra.com.br rediffmail.com proton.me protonmail.com tutanota.com fastmail.com zoho.com telia.com online.no sapo.pt
     otenet.gr biglobe.ne.jp movistar.es disroot.org bigpond.com xtra.co.nz shaw.ca rogers.com walla.co.il
-    hinet.net duck.com
+    hinet.net duck.com privaterelay.appleid.com vip.163.com customer.netcologne.de
 """
 
 

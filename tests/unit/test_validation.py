@@ -161,6 +161,7 @@ def test_name_with_a_dot_is_a_name(name: str) -> None:
         ("ada@bücher.example.com", "ada@xn--bcher-kva.example.com"),
         ("ａｄａ＠ｅｘａｍｐｌｅ．ｃｏｍ", "ada@example.com"),
         ("ada@example。com", "ada@example.com"),
+        ("ada@example｡com", "ada@example.com"),
     ],
 )
 def test_email_is_normalised(typed: str, mailed: str) -> None:
@@ -173,13 +174,21 @@ def test_email_is_normalised(typed: str, mailed: str) -> None:
         ("email_invalid", ["ada@-example.com", "ada..lovelace@example.com", f"{'a' * 65}@example.com", "@example.com"]),
         (
             "email_invalid",
-            ["mailto:ada@example.com", "<ada@example.com>", "ada@example.com,bob@example.com", "a@b.com."],
+            [
+                "ada",
+                "ada@",
+                "ada@example,com",
+                "mailto:ada@example.com",
+                "<ada@example.com>",
+                "ada@example.com,bob@example.com",
+                "a@b.com.",
+            ],
         ),
         ("email_not_ascii", ["ädä@example.com", "quac\u212a@example.com", "\u1d43da@example.com", "ﬁ@example.com"]),
         ("email_not_ascii", ["ad\u0430@example.com", "ada①@example.com", "아다@example.com"]),
         (
             "email_domain_not_public",
-            ["ada", "ada@localhost", "ada@example.test", "ada@sub.example", "ada@192.0.2.1.arpa"],
+            ["ada@localhost", "ada@example.test", "ada@sub.example", "ada@192.0.2.1.arpa"],
         ),
         (
             "email_domain_not_public",

@@ -88,7 +88,8 @@ class RegistrationForm(Message):
     """A customer who wants to register. An optional field that is empty is as good as absent."""
 
     first_name: Annotated[
-        Name, Field(description=f"Two letters or more, or one ideograph; a vowel sign is a letter. {_NO_LINK}")
+        Name,
+        Field(description=f"Two letters, one ideograph or one Hangul syllable; a vowel sign is a letter. {_NO_LINK}"),
     ]
     last_name: Annotated[OptionalName, Field(description=f"Absent if the person has one name. {_NO_LINK}")] = None
     email: Annotated[
@@ -101,8 +102,9 @@ class RegistrationForm(Message):
     phone: Annotated[
         OptionalPhone,
         Field(
-            description="One number of digits in E.164 (+ or 00 first), or national where the address has a country. "
-            "No letters, no extension, a slash only after the first group"
+            description="One number of digits in E.164 (+ or 00 first), or national, with its trunk prefix, where the "
+            "address has a country. Between digits: spaces, dots, hyphens, parentheses; a slash only after the first "
+            "group. No letters, not even of a vanity number, and no extension"
         ),
     ] = None
     address: Annotated[AddressForm | None, BeforeValidator(_none_if_empty), Field(json_schema_extra=_may_be_empty)] = (

@@ -6,7 +6,7 @@ customers share that value. The message says what was found, without personal da
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -34,7 +34,9 @@ PUBLIC_PROVIDERS = frozenset(
     bredband.net centurylink.net daum.net euskaltel.net flash.net glocalnet.net hinet.net hkbn.net mediacombb.net
     mts.net nvbell.net pldtdsl.net riseup.net sasktel.net suddenlink.net telkomsa.net vivaldi.net vsnl.net
     broadpark.no frisurf.no getmail.no hotmail.no online.no start.no orcon.net.nz paradise.net.nz slingshot.co.nz
-    spark.co.nz vodafone.co.nz disroot.org mailbox.org clix.pt netcabo.pt vodafone.pt qatar.net.qa narod.ru
+    privaterelay.appleid.com mozmail.com club-internet.fr t-online.hu upcmail.hu ewetel.net netcologne.de magenta.de
+    plus.net poste.it aruba.it volny.cz net.hr siol.net fibertel.com.ar cantv.net eir.ie tutamail.com zohomail.eu
+    vip.163.com spark.co.nz vodafone.co.nz disroot.org mailbox.org clix.pt netcabo.pt vodafone.pt qatar.net.qa narod.ru
     rbcmail.ru comhem.se tele2.se telia.se pacific.net.sg starhub.net.sg azet.sk zoznam.sk giga.net.tw pchome.com.tw
     seed.net.tw so-net.net.tw meta.ua online.ua mweb.co.za vodamail.co.za
     """.split()  # noqa: SIM905 - one name a line would be 150 lines
@@ -127,7 +129,7 @@ def postal_address_burst(customer: CustomerData) -> Finding:
 def mail_domain_burst(customer: CustomerData) -> Finding:
     """Public are those on https://github.com/LukeRenton/free-email-domain-list too."""
     domain = _mail_domain(customer)
-    is_public = domain in whitelist or domain in PUBLIC_PROVIDERS or _PUBLIC.fullmatch(domain)
+    is_public = _is_among(whitelist, domain) or _is_among(PUBLIC_PROVIDERS, domain) or _PUBLIC.fullmatch(domain)
     return (not is_public or _is_disposable(domain)) and Burst(domain, limit=10, within=timedelta(hours=1))
 
 
@@ -200,8 +202,13 @@ def _mail_domain(customer: CustomerData) -> str:
 
 
 def _is_disposable(domain: str) -> bool:
+    return _is_among(blocklist, domain)
+
+
+def _is_among(domains: Container[str], domain: str) -> bool:
+    """Whether the domain, or one above it, is among these."""
     labels = domain.split(".")
-    return any(".".join(labels[start:]) in blocklist for start in range(len(labels) - 1))
+    return any(".".join(labels[start:]) in domains for start in range(len(labels) - 1))
 
 
 def _latin(text: str) -> str:

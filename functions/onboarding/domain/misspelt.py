@@ -25,7 +25,8 @@ _MEANT = {
 
 def meant_domain(typed: str) -> str | None:
     """Return the domain, or the ending, that was probably meant; None if this is no known typing error."""
-    domain = unicodedata.normalize("NFKC", typed).lower()  # also what was typed in full width
+    # Also what was typed in full width, or with a full stop of East Asia.
+    domain = unicodedata.normalize("NFKC", typed).lower().replace("\u3002", ".").removesuffix(".")
     name, _, ending = domain.rpartition(".")
     provider = f"{name}.com"
     if ending in _FOR_COM:

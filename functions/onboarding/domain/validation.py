@@ -30,7 +30,7 @@ _PRIVATE_DOMAINS = tuple(
 )
 # Input methods of East Asia write ASCII in full width, and their own full stop. Other characters that NFKC would fold,
 # such as the Kelvin sign, are no ASCII: folded, they would make another person's address.
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {ord("\u3002"): "."}
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {ord("\u3002"): ".", ord("\uff61"): "."}
 
 # Of the marks that are vowels: those of most Indic scripts (0), Telugu, Thai, Lao and Tibetan. Accents, tones, nuktas
 # and viramas have others. https://www.unicode.org/reports/tr44/#Canonical_Combining_Class_Values
@@ -120,7 +120,7 @@ def _email(value: str, errors: list[FieldError]) -> str:
     local, _, domain = text.rpartition("@")
     if not local.isascii():
         errors.append(_error("email", "email_not_ascii", "Must have only ASCII characters before the @"))
-    elif "." not in domain or f".{domain.lower()}".endswith(_PRIVATE_DOMAINS):
+    elif local and domain and "," not in domain and _is_private(domain.lower()):
         errors.append(_error("email", "email_domain_not_public", "Must be under a public domain"))
     else:
         with suppress(EmailNotValidError):
@@ -133,6 +133,10 @@ def _email(value: str, errors: list[FieldError]) -> str:
             return address.ascii_email or address.normalized
         errors.append(_error("email", "email_invalid", "Must be well-formed, such as ada@example.com"))
     return value
+
+
+def _is_private(domain: str) -> bool:
+    return "." not in domain or f".{domain}".endswith(_PRIVATE_DOMAINS)
 
 
 def _phone(value: str | None, address: Address | None, errors: list[FieldError]) -> str | None:
