@@ -94,12 +94,6 @@ quick: setup ## Run the quick checks and tests, without an emulator: while you w
 	$(PYTEST) --numprocesses=$(WORKERS) --dist=loadgroup -m "not slow" \
 		$(if $(TEMPLATE_CHANGED),,-k "not lint-template and not lint-policies") tests/project tests/unit tests/wiring
 
-SECONDS := 60
-SEED :=
-.PHONY: explore
-explore: setup ## Explore customers' histories for SECONDS=60, in random order (SEED=… repeats one)
-	@$(BIN)/python -W ignore -m tests.histories $(SECONDS) $(SEED)
-
 .PHONY: lint
 lint: lint-style lint-format lint-types lint-layers lint-template lint-policies ## Run the static checks
 

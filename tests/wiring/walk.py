@@ -142,7 +142,7 @@ class _Walker:
     def _leave(self, state: State, way: Way, states: dict[str, Any]) -> None:
         match state["Type"]:
             case "Succeed":
-                self._end(state, way, leave(state, states, way.variables)[0])
+                self._end(state, way, _output(state, way, states, states["input"]))
             case "Fail":
                 why = {key: state[key] for key in ("Error", "Cause") if key in state}
                 self._end(state, way, evaluate(why, states, way.variables))
@@ -241,24 +241,21 @@ class _Walker:
         if "Next" in state:
             self._go(state, state["Next"], way, states, default=result)
         else:
-            self._end(state, way, leave(state, states, way.variables, default=result)[0])
+            self._end(state, way, _output(state, way, states, default=result))
 
     def _go(self, rule: State, target: str, way: Way, states: dict[str, Any], default: Any = None) -> None:
         self._walk.taken.add((way.path[-1], target))
-        if taken := rule.get("Assign", {}).keys() & (self._outside | FUNCTIONS | {"states"}):
+        output = _output(rule, way, states, default)
+        assigned = evaluate(rule.get("Assign", {}), states, way.variables)
+        if taken := assigned.keys() & (self._outside | FUNCTIONS | {"states"}):
             raise EvaluationFailed(f"Assign: the names {sorted(taken)} are taken")
-        output, variables = leave(rule, states, way.variables, default)
-        self.enter(target, replace(way, variables=variables), output)
+        self.enter(target, replace(way, variables={**way.variables, **assigned}), output)
 
 
-def leave(
-    rule: State, states: Mapping[str, Any], variables: Mapping[str, Any], default: Any = None
-) -> tuple[Any, dict[str, Any]]:
-    """The output and the variables with which a state is left, by its own rule or by one of its Choices or Catches."""
-    output = states["input"] if default is None else default
+def _output(rule: State, way: Way, states: dict[str, Any], default: Any) -> Any:
     if "Output" in rule:
-        output = evaluate(rule["Output"], states, variables)
-    return output, {**variables, **evaluate(rule.get("Assign", {}), states, variables)}
+        return evaluate(rule["Output"], states, way.variables)
+    return states["input"] if default is None else default
 
 
 def calls_of(visits: tuple[Visit, ...]) -> tuple[Made, ...]:
