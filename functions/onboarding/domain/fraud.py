@@ -108,7 +108,7 @@ def rule(weight: int, message: str) -> Callable[[Callable[[CustomerData], Findin
 @rule(60, "The e-mail address is one of a provider of throw-away addresses")
 def disposable_email_domain(customer: CustomerData) -> Finding:
     """The domain, or one above it, is on https://github.com/disposable-email-domains/disposable-email-domains."""
-    return _is_disposable(_mail_domain(customer))
+    return _is_among(blocklist, _mail_domain(customer))
 
 
 @rule(40, "Three or more customers gave this phone number within a day")
@@ -130,7 +130,7 @@ def mail_domain_burst(customer: CustomerData) -> Finding:
     """Public are those on https://github.com/LukeRenton/free-email-domain-list too."""
     domain = _mail_domain(customer)
     is_public = _is_among(whitelist, domain) or _is_among(PUBLIC_PROVIDERS, domain) or _PUBLIC.fullmatch(domain)
-    return (not is_public or _is_disposable(domain)) and Burst(domain, limit=10, within=timedelta(hours=1))
+    return (not is_public or _is_among(blocklist, domain)) and Burst(domain, limit=10, within=timedelta(hours=1))
 
 
 @rule(20, "Nothing of the name is in the e-mail address")
@@ -199,10 +199,6 @@ def moment(time: datetime) -> str:
 
 def _mail_domain(customer: CustomerData) -> str:
     return customer.email.rpartition("@")[2].lower()
-
-
-def _is_disposable(domain: str) -> bool:
-    return _is_among(blocklist, domain)
 
 
 def _is_among(domains: Container[str], domain: str) -> bool:

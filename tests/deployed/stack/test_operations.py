@@ -29,7 +29,7 @@ DESCRIBE = "cli.operate.execution.describe"
 
 @pytest.fixture
 def undone(onboardings: Onboardings, partners: Mapping[str, Partner]) -> str:
-    """A customer whom one partner refused, and who was undone in all systems."""
+    """A customer that one partner refused, undone in all systems."""
     customer = a_customer()
     partners["crm"].plan(customer["email"], REFUSED)
     customer_id = onboardings.register(customer)
