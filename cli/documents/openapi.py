@@ -1,13 +1,15 @@
 """The API's OpenAPI document: openapi.yaml with the models' schemas."""
 
+import json
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from cli.documents import examples
 from cli.documents.schemas import NoTitles, as_text, document
 from onboarding.domain.analytics import Analytics
-from onboarding.domain.form import AddressForm, RegistrationForm
+from onboarding.domain.customer import AddressForm, RegistrationForm
 from onboarding.domain.models import CustomerId
 from onboarding.domain.registration import Accepted
 from onboarding.domain.status import Onboarding
@@ -20,6 +22,7 @@ def openapi() -> str:
         IDEMPOTENCY_KEY=IDEMPOTENCY_KEY,
         MAX_BODY_BYTES=MAX_BODY_BYTES,
         MAX_DAYS=MAX_DAYS,
+        REGISTRATION=json.dumps(examples.registration()),
         CUSTOMER_ID=TypeAdapter(CustomerId).json_schema()["pattern"],
     )
     made["components"]["schemas"] = _schemas()

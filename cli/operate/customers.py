@@ -11,6 +11,7 @@ from cli.aws.stack import Stack
 from cli.operate import execution
 from cli.operate.execution import DOWNSTREAM_FAILED
 from onboarding.adapters import accounts, bus, registrations, timelines
+from onboarding.domain.customer import CustomerData
 from onboarding.domain.events import (
     CustomerAccountCreated,
     Event,
@@ -18,7 +19,6 @@ from onboarding.domain.events import (
     WelcomeEmailSent,
     WelcomeEmailUnconfirmed,
 )
-from onboarding.domain.models import CustomerData
 from onboarding.domain.registration import RegistrationRequest, customer_id_for
 from onboarding.domain.status import onboarding_from
 

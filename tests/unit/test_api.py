@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboarding.domain.models import CustomerData
+from onboarding.domain.customer import CustomerData
 from onboarding.runtime.api import MAX_BODY_BYTES, Problem, RequestRefused, endpoint, parse_request, respond
 from tests.customers import a_customer
 from tests.invocations import Context, an_api_request

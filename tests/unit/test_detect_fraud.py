@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from onboarding.adapters import fraud
+from onboarding.domain.customer import CustomerData
 from onboarding.domain.events import CustomerFraudSuspected, CustomerRegistered, CustomerValidated
 from onboarding.domain.fraud import RULES, Burst
-from onboarding.domain.models import CustomerData
 from tests.customers import a_customer
 from tests.invocations import OCCURRED_AT, a_batch, an_envelope, an_event, failures
 from tests.unit.deployment import Functions

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from onboarding.adapters.fraud import record
+from onboarding.domain.customer import CustomerData
 from onboarding.domain.events import CustomerValidated
 from onboarding.domain.fraud import PUBLIC_PROVIDERS, RULES, Burst, Finding, examine
-from onboarding.domain.models import CustomerData
 from tests.customers import a_customer
 from tests.invocations import an_event
 from tests.unit.systems import make_client

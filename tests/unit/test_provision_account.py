@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
+from onboarding.domain.customer import SENT_DOWNSTREAM
 from onboarding.domain.errors import DownstreamUnavailable, UnexpectedAnswer
 from tests.invocations import a_deprovision_task, a_provision_task
 from tests.unit.partner import Answer, Partner
@@ -56,6 +57,26 @@ def test_system_may_be_behind_a_queue(
 
     (command,) = commands()
     assert json.loads(command.body)["customerId"] == "ada"
+
+
+def test_kept_field_is_sent_to_no_system(
+    runtime: Runtime,
+    systems: Systems,
+    crm: Partner,
+    commands: Callable[[], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("onboarding.domain.tasks.SENT_DOWNSTREAM", SENT_DOWNSTREAM - {"email"})
+    systems.configure("crm", by_api_key(crm.url), {"apiKey": API_KEY})
+    systems.configure("ledger", QUEUE_SETTINGS)
+    crm.answers = [Answer(201)]
+
+    for system in ("crm", "ledger"):
+        runtime.invoke("provision_account", a_provision_task(system=system))
+
+    (request,), (command,) = crm.requests, commands()
+    for sent in (json.loads(request.body), json.loads(command.body)["account"]):
+        assert sent.keys() == {"firstName", "lastName", "accountId"}
 
 
 @pytest.mark.parametrize(

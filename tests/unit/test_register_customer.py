@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from onboarding.domain.models import CustomerData
+from onboarding.domain.customer import CustomerData
 from onboarding.domain.registration import customer_id_for
 from onboarding.runtime.api import onboarding_of, parse_request
 from tests.customers import a_customer
@@ -80,8 +80,9 @@ def test_earlier_record_is_recognised() -> None:
 
     request = parse_request(an_api_request(customer, idempotency_key=KEY)).model_dump()["customer"]
 
-    assert request.keys() == {"first_name", "last_name", "email", "phone", "address"}
-    assert request["address"].keys() == {"street", "city", "postal_code", "country"}
+    new = request.keys() - {"first_name", "last_name", "email", "phone", "address"}
+    new |= request["address"].keys() - {"street", "city", "postal_code", "country"}
+    assert not new, f"functions/onboarding/domain/customer.py: mark {', '.join(new)} as LATER"
 
 
 @pytest.mark.parametrize("base", ["https://a1b2.execute-api.us-east-1.amazonaws.com/v1", "https://api.example.com"])

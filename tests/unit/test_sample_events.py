@@ -52,7 +52,7 @@ OUTCOMES: dict[str, Any] = {
     "get_analytics/invalid-period": (400, "until extra_forbidden", "to date_invalid", "from date_invalid"),
     "create_account/waiting-for-address": EmailClaimPending,
     "validate_customer/one-rule-broken": CustomerInvalid,
-    "validate_customer/every-rule-broken": CustomerInvalid,
+    "validate_customer/several-rules-broken": CustomerInvalid,
     "track_onboarding/batch-with-malformed-message": [1],
     "publish_email_feedback/batch-with-malformed-message": [0],
     "detect_fraud/batch-with-malformed-message": [0],

@@ -10,8 +10,9 @@ from functools import cache
 from itertools import chain, product
 from typing import Any
 
+from cli.documents import examples
+from onboarding.domain.customer import RegistrationForm
 from onboarding.domain.errors import CustomerInvalid, DownstreamRefused
-from onboarding.domain.form import RegistrationForm
 from onboarding.domain.registration import Registration
 from tests.in_process import aws, functions
 from tests.invocations import sample
@@ -81,9 +82,10 @@ class Walk:
 
 def registrations() -> Iterator[Registration]:
     """Execution inputs, as typed: customers without any optional field, with all of them, and with one name."""
-    plain = json.loads(sample("start_onboarding/one-registration")["Records"][0]["body"])
-    for name in ("plain", "phone-and-address", "one-name"):
-        customer = RegistrationForm.model_validate_json(sample(f"register_customer/{name}")["body"]).customer()
+    message = json.loads(sample("start_onboarding/one-registration")["Records"][0]["body"])
+    plain, one_name = (json.loads(sample(f"register_customer/{name}")["body"]) for name in ("plain", "one-name"))
+    for form in (plain, examples.registration(), one_name):
+        customer = RegistrationForm.model_validate(form).customer()
         typed = customer.model_copy(
             update={
                 "first_name": f" {customer.first_name} ",
@@ -91,7 +93,7 @@ def registrations() -> Iterator[Registration]:
                 "email": customer.email.replace("example.com", "EXAMPLE.com"),
             }
         )
-        yield Registration.model_validate(plain | {"data": typed})
+        yield Registration.model_validate(message | {"data": typed})
 
 
 def walks(machine: Machine, answer: Answer = answer) -> tuple[Walk, ...]:

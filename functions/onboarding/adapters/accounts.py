@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-    from onboarding.domain.models import CustomerData
+    from onboarding.domain.customer import CustomerData
 
 _KEY = "pk"
 _CONDITION_FAILED = "ConditionalCheckFailed"

@@ -9,8 +9,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field
 
+from onboarding.domain.customer import CustomerData
 from onboarding.domain.errors import FieldError
-from onboarding.domain.models import PERSONAL, CustomerData, CustomerId, Message
+from onboarding.domain.models import PERSONAL, CustomerId, Message
 
 SOURCE = "custom.customerService"
 
@@ -52,7 +53,7 @@ class Event(Message):
 class CustomerRegistered(Event):
     """A registration was accepted; its data is as typed, trimmed, with the browser's language if none was given."""
 
-    VERSION = "1.1"
+    VERSION = CustomerData.VERSION
 
     registered_at: Annotated[AwareDatetime, Field(description="When the API accepted the registration")]
     customer_data: CustomerData
@@ -61,7 +62,7 @@ class CustomerRegistered(Event):
 class CustomerValidated(Event):
     """A registration passed every rule; its data is normalised."""
 
-    VERSION = "1.1"
+    VERSION = CustomerData.VERSION
 
     status: Literal["VALID"]
     customer_data: CustomerData
@@ -70,7 +71,7 @@ class CustomerValidated(Event):
 class CustomerValidationFailed(Event):
     """A registration broke a rule, and the customer was rejected; its data is as in CustomerRegistered."""
 
-    VERSION = "1.1"
+    VERSION = CustomerData.VERSION
 
     status: Literal["INVALID"]
     errors: Annotated[list[FieldError], Field(min_length=1)]

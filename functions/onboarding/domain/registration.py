@@ -5,7 +5,8 @@ from uuid import UUID, uuid4, uuid5
 
 from pydantic import AwareDatetime, Field
 
-from onboarding.domain.models import CustomerData, CustomerId, Message
+from onboarding.domain.customer import CustomerData
+from onboarding.domain.models import CustomerId, Message
 
 _IDEMPOTENCY_NAMESPACE = UUID("6f3d7b0e-5f0a-4d0c-9a43-7c0b6d0f5a11")
 

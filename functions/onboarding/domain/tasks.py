@@ -1,10 +1,11 @@
 """The inputs of the workflow's tasks."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
-from onboarding.domain.models import CustomerData, CustomerId, Locale, Message
+from onboarding.domain.customer import SENT_DOWNSTREAM, CustomerData, Locale
+from onboarding.domain.models import CustomerId, Message
 
 # Part of the names of parameters and secrets.
 SystemName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,40}$")]
@@ -40,6 +41,10 @@ class Account(CustomerData):
     """An account as it is sent to downstream systems."""
 
     account_id: str
+
+    def as_sent(self) -> dict[str, Any]:
+        """The JSON that the systems get."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, include={"account_id", *SENT_DOWNSTREAM})
 
 
 class SystemTask(Message):

@@ -39,13 +39,20 @@ _EDGES = re.compile(rf"\A[{_AROUND}]+|[{_AROUND}]+\Z")
 _SHOWS_NOTHING = re.compile(rf"[{_INVISIBLE}\u2800]*")
 _ANY_UNSEEN = re.compile(rf"[{_INVISIBLE}\u2800]")
 _UNSEEN = re.compile(rf"(?!\s)[{_AROUND}\u180B-\u180F\uFE00-\uFE0F\U000E0000-\U000E0FFF]")
+
+
+def code_pattern(code: str) -> str:
+    """The pattern of a code in a form: it may be empty."""
+    return f"^[{_AROUND}]*({code})?[{_AROUND}]*$"
+
+
 # The patterns of the API's texts: one that has to show something, one that may be empty, an e-mail address, a country's
 # code (in full width too), a language tag (with an underscore too, as operating systems write it), a telephone number.
 TYPED = f"^[{_AROUND}]*[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_INVISIBLE}\\u2800][^{_FORBIDDEN}]*[{_AROUND}]*$"
 TYPED_OR_EMPTY = f"^[{_AROUND}]*[^{_FORBIDDEN}]*[{_AROUND}]*$"
 TYPED_EMAIL = rf"^[{_AROUND}]*[^{_FORBIDDEN}{_INVISIBLE}\u2800]+[{_AROUND}]*$"
-TYPED_COUNTRY = rf"^[{_AROUND}]*([A-Za-z\uFF21-\uFF3A\uFF41-\uFF5A]{{2}})?[{_AROUND}]*$"
-TYPED_LOCALE = rf"^[{_AROUND}]*([A-Za-z]{{2,3}}([-_][0-9A-Za-z]{{1,8}})*)?[{_AROUND}]*$"
+TYPED_COUNTRY = code_pattern(r"[A-Za-z\uFF21-\uFF3A\uFF41-\uFF5A]{2}")
+TYPED_LOCALE = code_pattern(r"[A-Za-z]{2,3}([-_][0-9A-Za-z]{1,8})*")
 TYPED_PHONE = rf"^[{_AROUND}]*[^\u0000-\u0008\u000A-\u001F\u007F-\u009F\u2028\u2029\uFFFD-\uFFFF]*[{_AROUND}]*$"
 
 
@@ -93,16 +100,17 @@ def typed_email(value: str) -> str:
 
 def typed_country(value: str | None) -> str | None:
     """Trim a country's code, and refuse what can't be one; whether there is such a country is a business rule."""
-    return _typed_code(value, TYPED_COUNTRY, "country_unknown", "Must be an ISO 3166-1 alpha-2 code, such as DE")
+    return typed_code(value, TYPED_COUNTRY, "country_unknown", "Must be an ISO 3166-1 alpha-2 code, such as DE")
 
 
 def typed_locale(value: str | None) -> str | None:
     """Trim a language tag, and refuse what is none."""
-    tag = _typed_code(value, TYPED_LOCALE, "locale_invalid", "Must be a language tag, such as de-AT")
+    tag = typed_code(value, TYPED_LOCALE, "locale_invalid", "Must be a language tag, such as de-AT")
     return tag and tag.replace("_", "-")
 
 
-def _typed_code(value: str | None, pattern: str, code: LiteralString, message: LiteralString) -> str | None:
+def typed_code(value: str | None, pattern: str, code: LiteralString, message: LiteralString) -> str | None:
+    """Trim a code from a form, and refuse what the `code_pattern` doesn't match; an empty one is absent."""
     if value is None:
         return None
     if not re.fullmatch(pattern.removesuffix("$"), value):

@@ -12,8 +12,8 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from pydantic.alias_generators import to_camel
 
 from onboarding.domain.countries import CITY_OPTIONAL, POSTAL_CODE_REQUIRED
+from onboarding.domain.customer import Address, CustomerData
 from onboarding.domain.errors import CustomerInvalid, FieldError
-from onboarding.domain.models import Address, CustomerData
 from onboarding.domain.phone import NoPhoneNumber, e164, is_known
 from onboarding.domain.text import shown, trimmed, typed_phone
 

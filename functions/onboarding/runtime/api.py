@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
+from onboarding.domain.customer import RegistrationForm
 from onboarding.domain.errors import FieldError
-from onboarding.domain.form import RegistrationForm
 from onboarding.domain.models import CustomerId, Message
 from onboarding.domain.registration import RegistrationRequest
 from onboarding.runtime import aws, failures

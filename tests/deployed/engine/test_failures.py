@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from onboarding.adapters.accounts import create_account
-from onboarding.domain.models import CustomerData
+from onboarding.domain.customer import CustomerData
 from tests.conftest import SUMMARY
 from tests.customers import a_customer
 from tests.deployed.definition import TASKS

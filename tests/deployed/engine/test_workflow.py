@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from onboarding.adapters.accounts import cancel_account, create_account
-from onboarding.domain.models import CustomerData
+from onboarding.domain.customer import CustomerData
 from tests.customers import a_customer
 from tests.deployed.definition import TASKS
 from tests.deployed.engine.audit import Auditor, assert_it_can_be_redriven

@@ -142,7 +142,7 @@ class HttpSystem:
 
     def provision(self, customer_id: str, account: Account) -> None:
         """PUT the account."""
-        body = account.model_dump(mode="json", by_alias=True, exclude_none=True)
+        body = account.as_sent()
         answer = self._call(HTTPMethod.PUT, customer_id, "provision", body)
         if answer.status in REFUSED or (answer.status in REFUSED_BY_PROBLEM and answer.is_problem):
             raise DownstreamRefused(self._system, f"HTTP {answer.status}")

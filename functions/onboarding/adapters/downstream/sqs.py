@@ -40,8 +40,7 @@ class QueueSystem:
 
     def provision(self, customer_id: str, account: Account) -> None:
         """Queue the creation."""
-        document = account.model_dump(mode="json", by_alias=True, exclude_none=True)
-        self._send("CreateAccount", customer_id, {"account": document})
+        self._send("CreateAccount", customer_id, {"account": account.as_sent()})
 
     def deprovision(self, customer_id: str) -> None:
         """Queue the deletion."""
