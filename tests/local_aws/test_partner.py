@@ -95,7 +95,10 @@ def test_answer_is_lost_before_or_after_the_work(kind: str, client: Client) -> N
 def test_faults_are_planned_over_http(client: Client) -> None:
     fault = {"kind": "unavailable", "times": 2, "retryAfterSeconds": 3, "methods": ["PUT"]}
 
-    assert client.put("/faults", json={"customer": "ada", "faults": [fault]}).status_code == 204
+    as_curl = {"Content-Type": "application/x-www-form-urlencoded"}
+    plan = json.dumps({"customer": "ada", "faults": [fault]})
+
+    assert client.put("/faults", content=plan, headers=as_curl).status_code == 204
     assert client.create() == 503
     assert client.put("/faults", json={"customer": "ada", "faults": [{"kind": "explode"}]}).status_code == 400
     assert client.create() == 503

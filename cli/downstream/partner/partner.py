@@ -80,7 +80,7 @@ class Partner(Server):
 
     def _plan_faults(self, request: Request) -> Response:
         try:
-            plan = Plan.model_validate_json(request.data)
+            plan = Plan.model_validate_json(request.get_data())  # curl calls it a form
         except ValidationError as error:
             raise http.BadRequest(str(error.errors(include_input=False, include_url=False))) from None
         self.plan(plan.customer, *plan.faults)
