@@ -22,7 +22,7 @@ from rich.text import Text
 from cli import NotPossible, background, terminal
 from cli.aws.stack import Stack
 from cli.background import find
-from cli.operate import customers, dead_letters, execution, logs, preflight, trace
+from cli.operate import customers, dead_letters, execution, logs, page, preflight, trace
 from cli.report import source, table
 from onboarding.adapters.bus import EventNotPublished
 
@@ -143,9 +143,16 @@ def deploy_to_aws(env: str, parameters: tuple[str, ...], *, yes: bool) -> None:
 @commands.command("trace")
 @stack_option
 @customer_argument
-def show_trace(stack: Stack, customer_id: str) -> None:
+@click.option("--html", "file", is_flag=False, flag_value="", metavar="[FILE]", help="Write a page, CUSTOMER_ID.html.")
+def show_trace(stack: Stack, customer_id: str, file: str | None) -> None:
     """Show a customer's onboarding state by state."""
-    terminal.console().print(trace.table(trace.trace(stack, customer_id)))
+    console, traced = terminal.console(), trace.trace(stack, customer_id)
+    if file is None:
+        console.print(trace.table(traced))
+    else:
+        path = Path(file or f"{customer_id}.html")
+        path.write_text(page.page(traced), encoding="utf-8")
+        console.print(f"page: {path}", soft_wrap=True)
 
 
 @commands.command("logs")

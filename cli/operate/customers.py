@@ -10,7 +10,7 @@ from cli import NotPossible
 from cli.aws.stack import Stack
 from cli.operate import execution
 from cli.operate.execution import DOWNSTREAM_FAILED
-from onboarding.adapters import accounts, bus, registrations, timelines
+from onboarding.adapters import accounts, bus, registrations
 from onboarding.domain.customer import CustomerData
 from onboarding.domain.events import (
     CustomerAccountCreated,
@@ -20,7 +20,6 @@ from onboarding.domain.events import (
     WelcomeEmailUnconfirmed,
 )
 from onboarding.domain.registration import RegistrationRequest, customer_id_for
-from onboarding.domain.status import onboarding_from
 
 # What the workflow catches at SendWelcomeEmail, and then publishes.
 WITHOUT_EMAIL: dict[str, tuple[type[Event], str]] = {
@@ -148,16 +147,13 @@ def _account(stack: Stack, customer_id: str) -> accounts.Customer | None:
 
 
 def _status(stack: Stack, customer_id: str, closed: execution.Execution | None) -> str:
-    """The onboarding's status: by the execution's output, or else by the timeline, which outlives the execution."""
-    tables = dict(stack.resources("AWS::DynamoDB::Table"))
-    if closed and (execution.outcome(closed) or "TimelinesTable" not in tables):  # that consumer may be deleted
+    """The onboarding's status: by the execution's output, or else by the timeline."""
+    tracked = execution.tracked(stack, customer_id)
+    if closed and (execution.outcome(closed) or tracked is None):
         return execution.outcome(closed)
-    if "TimelinesTable" not in tables:
+    if tracked is None:
         raise NotPossible(f"Nothing says any more how the onboarding of {customer_id} ended")
-    entries = timelines.entries_of(
-        customer_id, dynamodb=stack.session.client("dynamodb"), table_name=tables["TimelinesTable"]
-    )
-    return onboarding_from(customer_id, entries).status
+    return tracked.status
 
 
 def _refuse_onboarded(customer_id: str, status: str) -> None:

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from cli import NotPossible
 from cli.aws.stack import Stack
-from onboarding.adapters import accounts
+from onboarding.adapters import accounts, timelines
 from onboarding.adapters.workflow import execution_arn
 from onboarding.domain.registration import Registration
+from onboarding.domain.status import Onboarding, onboarding_from
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.literals import ExecutionStatusType
@@ -112,6 +113,16 @@ def systems_of(stack: Stack, execution: Execution) -> set[str]:
 def outcome(execution: Execution) -> str:
     """Return the status in the execution's output, such as ONBOARDED, or an empty string."""
     return str(json.loads(execution.get("output", "{}")).get("status", ""))
+
+
+def tracked(stack: Stack, customer_id: str) -> Onboarding | None:
+    """Return the onboarding as its timeline, which outlives the execution, shows it; None without that consumer."""
+    tables = dict(stack.resources("AWS::DynamoDB::Table"))
+    if "TimelinesTable" not in tables:
+        return None
+    dynamodb = stack.session.client("dynamodb")
+    entries = timelines.entries_of(customer_id, dynamodb=dynamodb, table_name=tables["TimelinesTable"])
+    return onboarding_from(customer_id, entries)
 
 
 def failures(stack: Stack, since: datetime) -> Iterator[Execution]:

@@ -6,6 +6,7 @@ typed; AWS's may, so such values are redacted.
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from cli.aws.executions import history
 from cli.aws.stack import Stack
 from cli.operate import execution
 from cli.terminal import listing
+from onboarding.domain import errors
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import HistoryEventTypeDef
@@ -46,6 +48,18 @@ class Try:
     error: str = ""
     message: str = ""
 
+    @property
+    def said(self) -> str:
+        """The error with its message."""
+        return ": ".join(filter(None, [self.error, self.message]))
+
+    @property
+    def meaning(self) -> str:
+        """What one of our errors means; empty for another."""
+        known = vars(errors).get(self.error)
+        said = inspect.getdoc(known) if isinstance(known, type) and issubclass(known, Exception) else None
+        return re.split(r"(?<=\.)\s", said or "", maxsplit=1)[0]
+
 
 @dataclass
 class Visit:
@@ -61,18 +75,40 @@ class Visit:
     subject: str = ""
     result: str = ""
 
+    @property
+    def name(self) -> str:
+        return f"{self.state} ({self.subject})" if self.subject else self.state
+
 
 @dataclass(frozen=True)
 class Trace:
-    """An onboarding. `outcome` is the output's status, or the error; `correlation_id` is the API's request id."""
+    """An onboarding. `outcome` is the output's status, or the error; `correlation_id` is the API's request id.
+
+    `email` is the outcome of the welcome e-mail as the public status shows it, later bounces included.
+    """
 
     customer_id: str
     correlation_id: str
     status: str
     outcome: str
+    email: str
     started: datetime
     redrives: int
     visits: Sequence[Visit]
+
+    @property
+    def ending(self) -> str:
+        """The status, the redrives and the outcome."""
+        status = f"{self.status}, redriven {self.redrives} x" if self.redrives else self.status
+        return ": ".join(filter(None, [status, self.outcome]))
+
+    def times(self, begin: datetime, end: datetime | None) -> tuple[str, str]:
+        """How long after the start something began, and how long it took if it has ended."""
+        after, took = begin - self.started, end - begin if end else None
+        return (
+            f"+{_in_hours(after) or f'{after.total_seconds():.3f} s'}",
+            "" if took is None else _in_hours(took) or f"{took / timedelta(milliseconds=1):.0f} ms",
+        )
 
 
 def trace(stack: Stack, customer_id: str) -> Trace:
@@ -90,11 +126,13 @@ def trace(stack: Stack, customer_id: str) -> Trace:
         for name, state in json.loads(definition)["States"].items()
         if (entries := state.get("Arguments", {}).get("Entries"))
     }
+    tracked = execution.tracked(stack, customer_id)
     return Trace(
         customer_id=customer_id,
         correlation_id=registered.get("correlationId", ""),
         status=described["status"],
         outcome=" ".join(filter(None, [output.get("status"), output.get("reason"), described.get("error")])),
+        email=tracked.welcome_email if tracked and tracked.timeline else "unknown",
         started=described["startDate"],
         redrives=described.get("redriveCount", 0),
         visits=visits(events, published, redactor(registered.get("data"))),
@@ -103,10 +141,8 @@ def trace(stack: Stack, customer_id: str) -> Trace:
 
 def table(traced: Trace) -> Table:
     """Lay out a trace: a line for each state and each failed attempt."""
-    ended = f"{traced.status}, redriven {traced.redrives} x" if traced.redrives else traced.status
     title = (
-        f"{traced.customer_id}\nstarted {traced.started:%Y-%m-%d %H:%M:%S %Z}, "
-        f"{': '.join(filter(None, [ended, traced.outcome]))}\n"
+        f"{traced.customer_id}\nstarted {traced.started:%Y-%m-%d %H:%M:%S %Z}, {traced.ending}, e-mail {traced.email}\n"
         f"correlation id {traced.correlation_id}, event ids {traced.customer_id}:…"
     )
     names, numbers = ("after", "state", "attempts", "took", "result"), ("after", "attempts", "took")
@@ -115,18 +151,16 @@ def table(traced: Trace) -> Table:
 
 def _rows(traced: Trace) -> Iterator[tuple[str | Text, ...]]:
     for visit in traced.visits:
-        name = f"{visit.state} ({visit.subject})" if visit.subject else visit.state
-        after, took = _times(traced, visit.entered, visit.exited)
-        yield after, name, str(len(visit.tries) or ""), took, visit.result
+        after, took = traced.times(visit.entered, visit.exited)
+        yield after, visit.name, str(len(visit.tries) or ""), took, visit.result
         for failed in (it for it in visit.tries if it.error):
-            said = ": ".join(filter(None, [failed.error, failed.message]))
-            after, took = _times(traced, failed.at, failed.ended)
-            yield after, "", "", took, Text(said, "red")
+            after, took = traced.times(failed.at, failed.ended)
+            yield after, "", "", took, Text(failed.said, "red")
 
 
-def _times(traced: Trace, begin: datetime, end: datetime | None) -> tuple[str, str]:
-    took = f"{(end - begin) / timedelta(milliseconds=1):.0f} ms" if end else ""
-    return f"+{(begin - traced.started).total_seconds():.3f} s", took
+def _in_hours(duration: timedelta) -> str:
+    """A minute or more as hours, minutes and seconds; empty for less."""
+    return "" if duration < timedelta(minutes=1) else str(timedelta(seconds=round(duration.total_seconds())))
 
 
 def visits(
@@ -182,18 +216,37 @@ def _note(visit: Visit, event: HistoryEventTypeDef, published: str, redact: Call
         under_way.message = redact(_message(details.get("cause", "")))
     elif kind == "TaskSucceeded" and under_way:
         under_way.ended = at
-        payload = json.loads(details.get("output", "{}")).get("Payload")
-        message_id = payload.get("messageId") if isinstance(payload, dict) else None
-        visit.result = published or (f"sent the e-mail {message_id}" if message_id else "")
+        match json.loads(details.get("output", "{}")).get("Payload"):
+            case {"messageId": message_id}:
+                done = f"sent the e-mail {message_id}"
+            case {"system": system, "status": status}:
+                done = f"{system} {status}"
+            case _:
+                done = published
+        visit.result = ", ".join(filter(None, [visit.result, done]))
 
 
 def _message(cause: str) -> str:
     """The message of a function's exception, which Lambda wraps in JSON; otherwise the cause itself."""
     try:
-        said = str(json.loads(cause)["errorMessage"])
+        said = _in_words(str(json.loads(cause)["errorMessage"]))
     except (ValueError, KeyError, TypeError):
         said = cause
     return said if len(said) <= LONGEST_MESSAGE else f"{said[:LONGEST_MESSAGE]}…"
+
+
+def _in_words(message: str) -> str:
+    """The message, without the JSON in which some of our errors carry it: the wrong fields, or a system's answer."""
+    try:
+        parsed = json.loads(message)
+    except ValueError:
+        return message
+    match parsed:
+        case [{"field": _, "message": _}, *_]:
+            return "; ".join(f"{it['field']}: {it['message']}" for it in parsed)
+        case {"system": system, "answer": answer}:
+            return f"{system}: {answer}"
+    return message
 
 
 def redactor(document: object) -> Callable[[str], str]:
