@@ -75,6 +75,16 @@ up: setup ## Bring AWS up on this machine, deploy, leave it running; again: depl
 down: setup ## End what `make up` left running
 	@$(BIN)/onboarding down
 
+.PHONY: console
+console: .local/console/.ready ## Look at the running stack in the browser: executions, queues, tables, logs
+	@$(BIN)/onboarding console
+
+# A tool whose packages don't fit beside the others has an environment of its own. `uv run` would not check the hashes.
+.local/%/.ready: requirements-%.txt | setup
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(BIN)/uv pip sync --quiet --python $(@D) --require-hashes $<
+	@touch $@
+
 ID :=
 .PHONY: logs
 logs: setup ## Follow what the functions log (one customer's with ID=…)
@@ -109,15 +119,14 @@ lint-layers: setup
 	@$(BIN)/lint-imports --no-logo
 lint-template: setup
 	@$(BIN)/python -m cli.machine.sam validate --lint
-lint-policies: setup
+lint-policies: .local/scan/.ready
 	@# Without this variable, checkov passes a template that it can't parse.
-	@CKV_PARSE_ERROR_FAIL=true $(BIN)/uv run --quiet --isolated --no-project --python $(BIN)/python \
-		--with-requirements requirements-scan.txt checkov --config-file .checkov.yaml
+	@CKV_PARSE_ERROR_FAIL=true .local/scan/bin/checkov --config-file .checkov.yaml
 
 # Asks PyPI's database of vulnerabilities: what is known changes without a change here, so it is no test.
 .PHONY: audit
 audit: setup ## Look for known vulnerabilities in what is pinned
-	@for requirements in functions/requirements.txt requirements-dev.txt requirements-scan.txt; do \
+	@for requirements in functions/requirements.txt $(wildcard requirements-*.txt); do \
 		$(BIN)/uvx --quiet pip-audit --disable-pip --require-hashes --requirement $$requirements || exit 1; done
 
 AGAINST ?= HEAD
@@ -154,6 +163,7 @@ requirements: setup ## Pin the requirements again (UPGRADE=--upgrade takes the n
 	$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
 	$(COMPILE) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
 	$(COMPILE) requirements-scan.in --output-file requirements-scan.txt
+	$(COMPILE) requirements-console.in --output-file requirements-console.txt
 
 
 ##@ Deploy to AWS

@@ -103,6 +103,12 @@ def down() -> None:
     background.down(terminal.console())
 
 
+@commands.command("console")
+def show_console() -> None:
+    """Show the stack that `up` started in the browser (use `make console`)."""
+    background.show(terminal.console())
+
+
 @commands.command()
 def demo() -> None:
     """Onboard sample customers on a temporary stack."""

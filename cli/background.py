@@ -5,7 +5,9 @@ import json
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -13,7 +15,7 @@ from rich.console import Console
 from cli import PROJECT, WORKSPACE, NotPossible
 from cli.aws.stack import Stack
 from cli.downstream.queue_system import QueueSystem
-from cli.machine import emulator
+from cli.machine import emulator, stackport
 from cli.machine.deploy import EmulatorStack, deploy, update
 from cli.machine.emulator import Emulator
 from cli.machine.lock import locked
@@ -49,6 +51,18 @@ def down(console: Console) -> None:
             stack.emulator.stop()
         console.print("Stopped." if stack else "Nothing is running.")
         STATE.unlink(missing_ok=True)
+
+
+def show(console: Console) -> None:
+    """Serve the stack's console in the browser until it, or this process, is stopped. Raises `NotPossible`."""
+    stack = running()
+    if stack is None:
+        raise NotPossible("Nothing is running. Run `make up` first")
+    with suppress(KeyboardInterrupt), stackport.serve(stack) as (url, process):
+        console.print(f"{url}\nAn execution's name is the customerId. Stop the console with Ctrl-C.", soft_wrap=True)
+        while process.poll() is None and stack.emulator.is_running():
+            time.sleep(1)
+        console.print("The stack or its console has ended.")
 
 
 def running() -> EmulatorStack | None:
@@ -105,6 +119,7 @@ def _explain(stack: EmulatorStack, partners: Mapping[str, str], console: Console
         ("API", api),
         ("try", f"curl -i {api} -H 'Content-Type: application/json' -d '{json.dumps(customer)}'"),
         ("status", f"curl -i {api}/CUSTOMER_ID/onboarding"),
+        ("console", "make console"),
         ("logs", "make logs"),
         ("report", ".venv/bin/onboarding report"),
         ("outbox", f"curl {stack.emulator.endpoint_url}/_ministack/ses/messages"),

@@ -110,7 +110,7 @@ def start(settings: Mapping[str, str] | None = None) -> Emulator:
             f"{tempfile.gettempdir()} has {free_megabytes} MB left, and the emulator needs {NEEDED_MEGABYTES} MB: "
             "free up space, or set TMPDIR to another folder."
         )
-    port, folder = _free_port(), Path(tempfile.mkdtemp(prefix="customer-onboarding-"))
+    port, folder = free_port(), Path(tempfile.mkdtemp(prefix="customer-onboarding-"))
     with (folder / "emulator.log").open("w+b") as log:
         supervisor = start_supervised(
             folder,
@@ -153,7 +153,7 @@ def _environment(port: int, folder: Path) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

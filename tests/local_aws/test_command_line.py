@@ -55,8 +55,9 @@ def test_installed_command_runs_in_any_folder(tmp_path: Path) -> None:
     assert done.stdout.startswith("Usage: onboarding [OPTIONS] COMMAND [ARGS]...")
 
 
-def test_failure_goes_to_standard_error() -> None:
-    done = run("trace", "5f0c0b4e")
+@pytest.mark.parametrize("command", ["trace 5f0c0b4e", "console"])
+def test_failure_goes_to_standard_error(command: str) -> None:
+    done = run(*command.split())
 
     assert (done.exit_code, done.stdout, done.stderr.startswith("Error: Nothing is running.")) == (1, "", True)
 

@@ -8,7 +8,8 @@ from packaging.utils import canonicalize_name
 
 from cli import PROJECT
 
-FUNCTIONS, DEVELOPMENT, SCAN = "functions/requirements", "requirements-dev", "requirements-scan"
+FUNCTIONS, DEVELOPMENT = "functions/requirements", "requirements-dev"
+ALL = [FUNCTIONS, *(path.stem for path in PROJECT.glob("requirements-*.in"))]
 
 
 def asked_for(name: str) -> list[Requirement]:
@@ -23,7 +24,7 @@ def pinned(name: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==(.+(?:\n    --hash=.+)*)", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", [FUNCTIONS, DEVELOPMENT, SCAN])
+@pytest.mark.parametrize("name", ALL)
 def test_every_requirement_is_pinned_with_hashes(name: str) -> None:
     pins = pinned(name)
     versions = {package: pin.split(maxsplit=1)[0] for package, pin in pins.items()}

@@ -19,8 +19,8 @@ GLOBAL = {"query", "output", "region", "profile"}
 SERVICES = {"deploy": "codedeploy"}
 # Commands of `aws` itself, which are no single operation.
 CUSTOM = {("logs", "tail"): {"since", "filter-pattern", "follow", "format"}}
-# The commands that bring AWS up on this machine.
-HERE = {"up", "down", "demo"}
+# The commands for AWS on this machine alone.
+HERE = {"up", "down", "console", "demo"}
 SUBSTITUTED = "substituted"
 
 

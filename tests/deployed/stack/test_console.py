@@ -1,0 +1,65 @@
+"""The console in the browser, on this stack: it only reads, and reaches the emulator alone."""
+
+import io
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from rich.console import Console
+
+from cli import PROJECT, background
+from cli.machine import stackport
+from cli.machine.deploy import EmulatorStack
+from tests.deployed.onboardings import PATIENCE_SECONDS
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the console makes its folder."""
+    return tmp_path_factory.mktemp("console")
+
+
+@pytest.fixture(scope="module")
+def url(stack: EmulatorStack, folder: Path) -> Iterator[str]:
+    """The running console's."""
+    subprocess.run(["make", "--silent", "--old-file=setup", ".local/console/.ready"], cwd=PROJECT, check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder))
+        with stackport.serve(stack) as (url, _):
+            yield url
+    assert list(folder.iterdir()) == []
+
+
+def test_console_reads_and_reaches_the_emulator_alone(url: str, stack: EmulatorStack, folder: Path) -> None:
+    console = httpx.URL(url)
+    machines, port = console.copy_with(path="/api/stepfunctions/state-machines", query=None), stack.emulator.port
+    elsewhere = {"endpoint": f"http://localhost:{port}"}  # another name of the same host
+    start = f"{machines}/{stack.outputs['StateMachineArn']}/executions"
+
+    with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as http:
+        assert http.get(machines).is_success
+        assert "proxy" in http.get(machines, params=elsewhere).json()["detail"]
+        assert http.post(start, json={"name": "by-hand", "input": {}}).status_code == httpx.codes.FORBIDDEN
+        with pytest.raises(httpx.ConnectError):
+            http.get(machines.copy_with(host="127.0.0.2"))
+    assert len(list(folder.glob("*/endpoints.json"))) == 1
+
+
+def test_command_shows_the_url_until_interrupted(
+    stack: EmulatorStack, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(background, "running", lambda: stack)
+    monkeypatch.setattr(background, "time", SimpleNamespace(sleep=interrupt))
+    said = io.StringIO()
+
+    background.show(Console(file=said))
+
+    assert re.match(r"http://127\.0\.0\.1:\d+/resources/stepfunctions\?machine=arn", said.getvalue())
