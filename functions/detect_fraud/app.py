@@ -31,7 +31,11 @@ def handler(record: SQSRecord) -> None:
         fraud.erase(event.customer_id, dynamodb=dynamodb, table_name=settings.fraud_table)
         logger.info("Findings erased")
         return
-    if not isinstance(event, CustomerValidated) or fraud.has_expired(event.metadata.occurred_at):
+    if (
+        not isinstance(event, CustomerValidated)
+        or event.customer_data.is_simulated
+        or fraud.has_expired(event.metadata.occurred_at)
+    ):
         logger.info("Event ignored")
         return
     findings = fraud.record(examine(event), dynamodb=dynamodb, table_name=settings.fraud_table)

@@ -72,6 +72,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
         context=context,
     )
     logger.info("Registration accepted")
-    metrics.add_metric("RegistrationAccepted", MetricUnit.Count, 1)
+    metrics.add_metric("RegistrationAccepted", MetricUnit.Count, int(not request.customer.is_simulated))
     location = api.onboarding_of(accepted.customer_id, posted_to=event["path"])
     return api.respond(HTTPStatus.ACCEPTED, accepted, Location=location)

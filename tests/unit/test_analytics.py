@@ -23,6 +23,7 @@ from onboarding.domain.events import (
     WelcomeEmailSent,
     WelcomeEmailUnconfirmed,
 )
+from tests.customers import a_customer
 from tests.invocations import a_batch, an_envelope, an_event, failures, sample
 from tests.unit.deployment import Functions
 from tests.unit.faults import during
@@ -100,6 +101,19 @@ def test_early_events_count_once_registered(runtime: Runtime) -> None:
     funnel = NOTHING | counts | {"timeToOnboard": {"median": 2.3, "p95": 2.3}}
     assert answer(runtime)["total"] == funnel
     assert answer(runtime)["days"] == [{"date": "2026-11-23"} | funnel]
+
+
+def test_simulated_customer_counts_for_nothing(runtime: Runtime, analytics_table: Table) -> None:
+    simulated = a_customer(email="Bounce+1@Simulator.AmazonSES.com")
+    registered = an_event(CustomerRegistered, customer_data=simulated)
+
+    for events in permutations([*course("sent")[1:], registered]):
+        record(runtime, *events)
+        analytics_table.forget()
+
+    assert set(runtime.metrics) == {"EventNotCounted"}
+    record(runtime, *course("sent")[1:], registered, *course("bounced")[1:])
+    assert answer(runtime)["total"] == NOTHING
 
 
 def test_day_of_registration_is_in_utc(runtime: Runtime) -> None:

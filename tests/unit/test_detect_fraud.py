@@ -85,6 +85,14 @@ def test_suspicion_says_why(runtime: Runtime, published: Published) -> None:
     }
 
 
+def test_simulated_customer_is_not_examined(runtime: Runtime, published: Published, fraud_table: Table) -> None:
+    for number in range(3):
+        simulated = validated(f"c{number}", email=f"success+{number}@simulator.amazonses.com", phone=PHONE)
+        assert runtime.invoke(FUNCTION, a_batch(simulated)) == failures()
+
+    assert (published(), fraud_table.items) == ([], {})
+
+
 def test_third_with_a_phone_number_is_suspected(runtime: Runtime, published: Published) -> None:
     events = [
         validated(f"customer-{number}", timedelta(hours=hours), email=f"xk{number}@example.com", phone=PHONE)

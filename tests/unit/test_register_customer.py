@@ -173,6 +173,12 @@ def test_key_with_another_customer_is_refused(register: Register, queued: Queued
     assert runtime.metrics == {"RegistrationAccepted": 1, "RegistrationRefused": 1}
 
 
+def test_simulated_customer_is_not_counted(register: Register, queued: Queued, runtime: Runtime) -> None:
+    register(a_customer(email="success+1@simulator.amazonses.com"))
+
+    assert (len(queued()), runtime.metrics) == (1, {"RegistrationAccepted": 0})
+
+
 def test_concurrent_repeat_is_a_409(register: Register, queued: Queued, functions: Functions) -> None:
     customer = a_customer()
     meanwhile: list[dict[str, Any]] = []

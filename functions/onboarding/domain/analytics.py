@@ -1,7 +1,7 @@
 """The facts about each customer, the counts that they make, and the funnel of a day.
 
 A customer counts for the day, in UTC, on which the API accepted the registration. An event changes the counts only by
-the facts that it adds, so repeats and another order don't matter.
+the facts that it adds, so repeats and another order don't matter. A simulated customer counts for nothing.
 """
 
 import math
@@ -37,10 +37,11 @@ class Facts(Message):
     rejections: tuple[str, ...] = ()
     failure: str | None = None
     suspected: bool = False
+    simulated: bool = False
     erased: bool = False
 
     def with_event(self, event: Event) -> Self:
-        """Return the facts with those of the event added; no fact is lost. Of an erased customer there are none."""
+        """Return the facts with those of the event added; no fact is lost. Erased and simulated customers have none."""
         reason = getattr(event, "reason", None)
         stage = meaning_of(type(event).__name__, reason).stage
         at = event.metadata.occurred_at
@@ -48,7 +49,7 @@ class Facts(Message):
         changes: dict[str, Any] = {}
         match stage:
             case "registered":
-                changes = {"registered_at": said.registered_at}
+                changes = {"registered_at": said.registered_at, "simulated": said.customer_data.is_simulated}
             case "validated":
                 changes = {"validated": True}
             case "rejected":
@@ -68,8 +69,9 @@ class Facts(Message):
                 changes = {"email_unconfirmed_at": min(at, self.email_unconfirmed_at or at)}
             case "suspected":
                 changes = {"suspected": True}
-        erased = type(self)(customer_id=self.customer_id, erased=True)
-        return erased if self.erased or stage == "erased" else self.model_copy(update=changes)
+        after = self.model_copy(update=changes | {"erased": self.erased or stage == "erased"})
+        nothing = type(self)(customer_id=self.customer_id, simulated=after.simulated, erased=after.erased)
+        return nothing if after.simulated or after.erased else after
 
     @property
     def onboarded_at(self) -> datetime | None:
@@ -119,8 +121,11 @@ class Measure(NamedTuple):
 
 
 def measures(before: Facts, after: Facts) -> Iterator[Measure]:
-    """A metric for each fact that is new."""
-    if after.registered_at and not before.registered_at:
+    """A metric for each fact that is new. As in the counters, there are none until the registration is known."""
+    if not after.registered_at:
+        return
+    if not before.registered_at:
+        before = Facts(customer_id=before.customer_id)
         yield Measure("CustomerRegistered")
     if after.onboarded_at and not before.onboarded_at:
         yield Measure("CustomerOnboarded")
