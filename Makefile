@@ -105,10 +105,10 @@ quick: setup ## Run the quick checks and tests, without an emulator: while you w
 		$(if $(TEMPLATE_CHANGED),,-k "not lint-template and not lint-policies") tests/project tests/unit tests/wiring
 
 .PHONY: lint
-lint: lint-style lint-format lint-types lint-layers lint-template lint-policies ## Run the static checks
+lint: lint-style lint-format lint-types lint-layers lint-workflows lint-template lint-policies ## Run the static checks
 
 # Each is a test too (tests/project/test_static_checks.py), so that `make test` runs them side by side.
-.PHONY: lint-style lint-format lint-types lint-layers lint-template lint-policies
+.PHONY: lint-style lint-format lint-types lint-layers lint-workflows lint-template lint-policies
 lint-style: setup
 	@$(BIN)/ruff check
 lint-format: setup
@@ -117,6 +117,10 @@ lint-types: setup
 	@$(BIN)/mypy
 lint-layers: setup
 	@$(BIN)/lint-imports --no-logo
+lint-workflows: setup
+	@# Without shellcheck, which some machines have and others don't.
+	@$(BIN)/actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
+	@$(BIN)/zizmor --offline --quiet .github
 lint-template: setup
 	@$(BIN)/python -m cli.machine.sam validate --lint
 lint-policies: .local/scan/.ready
