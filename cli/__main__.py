@@ -22,7 +22,7 @@ from rich.text import Text
 from cli import NotPossible, background, terminal
 from cli.aws.stack import Stack
 from cli.background import find
-from cli.operate import customers, dead_letters, execution, logs, page, preflight, trace
+from cli.operate import check, customers, dead_letters, execution, logs, page, preflight, trace
 from cli.report import source, table
 from onboarding.adapters.bus import EventNotPublished
 
@@ -144,6 +144,14 @@ def deploy_to_aws(env: str, parameters: tuple[str, ...], *, yes: bool) -> None:
     from cli.operate.deployment import deploy  # noqa: PLC0415 - SAM CLI is slow to import
 
     deploy(env, dict(it.partition("=")[::2] for it in parameters), *["--no-confirm-changeset"] * yes)
+
+
+@commands.command("check")
+@stack_option
+def check_stack(stack: Stack) -> None:
+    """Register, follow and erase four customers, in at most three minutes."""
+    if not check.check(stack, terminal.console()):
+        sys.exit(1)
 
 
 @commands.command("trace")

@@ -121,6 +121,7 @@ def _explain(stack: EmulatorStack, partners: Mapping[str, str], console: Console
         ("status", f"curl -i {api}/CUSTOMER_ID/onboarding"),
         ("console", "make console"),
         ("logs", "make logs"),
+        ("check", ".venv/bin/onboarding check"),
         ("report", ".venv/bin/onboarding report"),
         ("outbox", f"curl {stack.emulator.endpoint_url}/_ministack/ses/messages"),
         ("AWS CLI", f"export {exports}"),

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Self
 
 import boto3
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
 from cli import NotPossible
 
@@ -22,10 +23,18 @@ class Stack:
         """The stack with this name on AWS, using the environment's credentials.
 
         Raises:
-            NotPossible: the stack wasn't deployed from this template.
+            NotPossible: nobody is signed in, or there is no such stack that was deployed from this template.
         """
         stack = cls(boto3.Session(), name)
-        if "ApiUrl" not in stack.outputs:
+        try:
+            outputs = stack.outputs
+        except (NoCredentialsError, NoRegionError) as error:
+            raise NotPossible(f"Sign in to AWS first, and choose a region ({error})") from error
+        except ClientError as error:
+            if "does not exist" not in str(error):
+                raise
+            raise NotPossible(f"There is no stack {name} in this account and region") from error
+        if "ApiUrl" not in outputs:
             raise NotPossible(f"The stack {name} has no output ApiUrl")
         return stack
 

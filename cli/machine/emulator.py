@@ -114,7 +114,7 @@ def start(settings: Mapping[str, str] | None = None) -> Emulator:
     with (folder / "emulator.log").open("w+b") as log:
         supervisor = start_supervised(
             folder,
-            [sys.executable, "-m", "ministack"],
+            [sys.executable, "-m", "cli.machine.mailbox_simulator"],
             directory=folder,
             environment=_environment(port, folder) | dict(settings or {}),
             output=log,

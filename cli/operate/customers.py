@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -125,18 +126,18 @@ def complete(stack: Stack, customer_id: str) -> list[str]:
     return done
 
 
-def erase(stack: Stack, customer_id: str, *, force: bool = False) -> list[str]:
+def erase(stack: Stack, customer_id: str, *, force: bool = False, deadline: float = math.inf) -> list[str]:
     """Erase a customer's data here and in the downstream systems; return these. May be repeated.
 
     The systems are those that are configured, and those that the onboarding asked. docs/runbook.md lists what remains.
 
     Raises:
         NotPossible: the customer is unknown or still running, the execution can be redriven (unless `force`), or the
-            erasure failed.
+            erasure failed, or runs on at the deadline.
     """
     closed = _closed(stack, customer_id, force=force)
     systems = sorted({*stack.systems, *(execution.systems_of(stack, closed) if closed else ())})
-    execution.erase(stack, _task(customer_id, closed) | {"systems": systems})
+    execution.erase(stack, _task(customer_id, closed) | {"systems": systems}, deadline)
     return systems
 
 

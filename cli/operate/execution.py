@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -152,10 +153,11 @@ def redrive(stack: Stack, failed: Execution, *, aborted: bool, dry_run: bool) ->
     time.sleep(PAUSE_SECONDS)
 
 
-def erase(stack: Stack, task: Mapping[str, Any]) -> None:
+def erase(stack: Stack, task: Mapping[str, Any], deadline: float = math.inf) -> None:
     """Start the erasure of a customer, or continue the one that failed, and wait for its end.
 
-    Its name is the customerId, so there is one. Raises `NotPossible` if it fails.
+    Its name is the customerId, so there is one. Raises `NotPossible` if it fails, or runs on at the deadline, which is
+    a time of `time.monotonic`.
     """
     sfn, machine = stack.session.client("stepfunctions"), stack.outputs["ErasureStateMachineArn"]
     arn = execution_arn(machine, task["customerId"])
@@ -165,6 +167,8 @@ def erase(stack: Stack, task: Mapping[str, Any]) -> None:
         if sfn.describe_execution(executionArn=arn)["status"] in UNSUCCESSFUL:
             sfn.redrive_execution(executionArn=arn)
     while (erasure := sfn.describe_execution(executionArn=arn))["status"] in RUNNING:
+        if time.monotonic() > deadline:
+            raise NotPossible("The erasure takes long, and runs on")
         time.sleep(PAUSE_SECONDS)
     if erasure["status"] != "SUCCEEDED":
         raise NotPossible(f"The erasure failed with {erasure.get('error')}. Fix the cause and repeat the command")

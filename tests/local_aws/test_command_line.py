@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import boto3
+import httpx
 import pytest
+from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.stub import Stubber
 from click.testing import CliRunner, Result
 
@@ -40,6 +43,7 @@ def stubbed(service: Any, monkeypatch: pytest.MonkeyPatch) -> Stubber:
         outputs={"StateMachineArn": MACHINE, "ErasureStateMachineArn": MACHINE, "CustomersTableName": "customers"},
         systems=[],
         resources=lambda _: QUEUES.items(),
+        api_url="https://api",
     )
     monkeypatch.setattr("cli.__main__.find", lambda _: stack)
     return Stubber(client)
@@ -72,6 +76,39 @@ def test_wrong_usage_exits_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "'yesterday' is not a time such as 2026-11-17T09:00" in yesterday.stderr
     assert "Name the queue" in any_queue.stderr
     assert "There is no dead-letter queue Nothing. Choose one of: Registration" in no_queue.stderr
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (NoCredentialsError(), "Sign in to AWS first"),
+        (
+            ClientError({"Error": {"Message": "Stack with id gone does not exist"}}, "DescribeStacks"),
+            "There is no stack",
+        ),
+    ],
+)
+def test_stack_out_of_reach_is_named(raised: Exception, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boto3.Session, "client", Mock(side_effect=raised))
+
+    done = run("check", "--stack", "gone")
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {said}")
+
+
+def test_protected_api_is_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Mock(return_value=httpx.Response(403))
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", refused)
+    with stubbed("apigateway", monkeypatch) as gateway:
+        asked = {"apiKey": QUEUES["RegistrationQueue"], "includeValue": True}
+        gateway.add_response("get_api_key", {"value": "key"}, asked)
+
+        done = run("check")
+
+    assert done.stderr.startswith("Error: The API is protected: it answered 403 Forbidden.")
+    ((request,),) = (call.args for call in refused.call_args_list)  # nothing to erase either
+    assert request.headers["X-API-Key"] == "key"
 
 
 def test_redrive_skips_a_running_execution(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,10 @@
 """What AWS would refuse and the emulator doesn't: rules for each kind of deployment, as SAM expands it."""
 
+import os
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +54,12 @@ def resources(request: pytest.FixtureRequest) -> Iterator[template.Document]:
         conditions = template.resolve(template.written()["Conditions"])
         made = template.transformed(frozenset(parameters.items()))["Resources"]
         yield {name: it for name, it in made.items() if conditions.get(it.get("Condition"), True)}
+
+
+def deploy_job() -> dict[str, Any]:
+    """The job of GitHub's workflow that deploys."""
+    workflow = yaml.safe_load((PROJECT / ".github/workflows/deploy.yml").read_text(encoding="utf-8"))
+    return dict(workflow["jobs"]["deploy"])
 
 
 def of_type(resources: template.Document, kind: str) -> dict[str, dict[str, Any]]:
@@ -133,13 +142,31 @@ def test_parameter_takes_the_alarms_out(resources: template.Document) -> None:
     assert preference["Type"] == ("ALL_AT_ONCE" if at_once else "CANARY")
 
 
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_failed_check_fails_the_job(name: str, tmp_path: Path) -> None:
+    *_, step = deploy_job()["steps"]
+    # https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstepsshell
+    options = {"bash": "-eo pipefail"}.get(step.get("shell"), "-e").split()
+    command, summary = tmp_path / ".venv/bin/onboarding", tmp_path / "summary"
+    command.parent.mkdir(parents=True)
+    command.write_text("#!/bin/sh\necho what came of $*\necho why not >&2\nexit 1\n", encoding="utf-8")
+    command.chmod(0o700)
+
+    environment = {"PATH": os.defpath, "CONFIGURATION": name, "GITHUB_STEP_SUMMARY": str(summary)}
+    done = subprocess.run(["bash", *options, "-c", step["run"]], cwd=tmp_path, env=environment, check=False)
+
+    assert done.returncode == 1
+    stack_name = deployment.settings(name)["stack_name"]
+    assert summary.read_text(encoding="utf-8") == f"```\nwhat came of check --stack {stack_name}\nwhy not\n"
+
+
 def test_deploy_workflow_waits_for_the_slowest() -> None:
     """The workflow's functions deploy first, then its definition, then the function that starts it."""
-    workflow = yaml.safe_load((PROJECT / ".github/workflows/deploy.yml").read_text(encoding="utf-8"))
-    (signed_in,) = (it["with"] for it in workflow["jobs"]["deploy"]["steps"] if "credentials@" in it.get("uses", ""))
+    job = deploy_job()
+    (signed_in,) = (it["with"] for it in job["steps"] if "credentials@" in it.get("uses", ""))
     types = template.written()["Parameters"]["DeploymentType"]["AllowedValues"]
     slowest = max(int(re.findall(r"\d+", it)[-1]) * (10 if "Linear" in it else 1) for it in types if it != "AllAtOnce")
     definition = template.written_resources("AWS::Serverless::StateMachine")["CustomerOnboardingStateMachine"]
     minutes = 2 * slowest + definition["DeploymentPreference"]["Interval"] + 20
 
-    assert minutes <= workflow["jobs"]["deploy"]["timeout-minutes"] <= signed_in["role-duration-seconds"] / 60
+    assert minutes <= job["timeout-minutes"] <= signed_in["role-duration-seconds"] / 60
