@@ -18,6 +18,8 @@ CONCURRENT_BATCHES = 2
 # The emulator rejects a template that has a type it doesn't know, and names the type.
 UNSUPPORTED = {
     "AWS::CloudFormation::Stack",  # the schema registry's, which has such types
+    "AWS::CloudWatch::CompositeAlarm",
+    "AWS::CloudWatch::Dashboard",  # it refers to such alarms
     "AWS::Events::Archive",
 }
 RULES: list[tuple[str, str, Rule]] = []
@@ -111,6 +113,14 @@ def _start_without_an_alias(template: Template, _: Path) -> Iterator[str]:
 def _leave_out(template: Template, _: Path) -> Iterator[str]:
     for resource_type in UNSUPPORTED:
         for name, _properties in _of_type(template, resource_type):
+            del template["Resources"][name]
+            yield name
+
+
+@_rule("left out", "rejects alarms on metric math")
+def _leave_out_metric_math(template: Template, _: Path) -> Iterator[str]:
+    for name, alarm in _of_type(template, "AWS::CloudWatch::Alarm"):
+        if "Metrics" in alarm:
             del template["Resources"][name]
             yield name
 

@@ -44,6 +44,7 @@ _NAMES = ("FunctionName", "LogGroupName", "Name", "QueueName", "RoleName", "Stat
 _HERE = f"{REGION}:{ACCOUNT}"
 _ARNS = {
     "CloudWatch::Alarm": f"arn:{PARTITION}:cloudwatch:{_HERE}:alarm:{{}}",
+    "CloudWatch::CompositeAlarm": f"arn:{PARTITION}:cloudwatch:{_HERE}:alarm:{{}}",
     "DynamoDB::Table": f"arn:{PARTITION}:dynamodb:{_HERE}:table/{{}}",
     "Events::EventBus": f"arn:{PARTITION}:events:{_HERE}:event-bus/{{}}",
     "IAM::ManagedPolicy": f"arn:{PARTITION}:iam::{ACCOUNT}:policy/{{}}",

@@ -7,7 +7,10 @@ from cli import PROJECT
 from cli.machine.patch import patch
 from tests.in_process import template
 
-LEFT_OUT = {"AWS::CloudFormation::Stack", "AWS::Events::Archive"}
+LEFT_OUT = {
+    *(f"AWS::CloudWatch::{kind}" for kind in ("Alarm", "CompositeAlarm", "Dashboard")),
+    *("AWS::CloudFormation::Stack", "AWS::Events::Archive"),
+}
 ADDED = {"AWS::ApiGateway::GatewayResponse", "AWS::ApiGateway::Deployment"}
 CHANGED = {
     ("AWS::Serverless::Function", "Runtime"),

@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import pytest
 
 from cli import PROJECT
 from tests.in_process import functions, template
@@ -28,8 +30,11 @@ AWS_METRICS: Mapping[str, tuple[str, set[tuple[str, ...]]]] = {
     "AWS/DynamoDB": ("ReadThrottleEvents WriteThrottleEvents", {("TableName",)}),
     "AWS/Lambda": ("Errors Throttles", {(), ("FunctionName",)}),
     "AWS/SES": ("Reputation.BounceRate Reputation.ComplaintRate", {()}),
-    "AWS/SQS": ("ApproximateNumberOfMessagesVisible ApproximateAgeOfOldestMessage", {("QueueName",)}),
-    "AWS/States": (f"{EXECUTIONS} ExecutionThrottled", {("StateMachineArn",)}),
+    "AWS/SQS": (
+        "ApproximateNumberOfMessagesVisible ApproximateAgeOfOldestMessage NumberOfMessagesSent",
+        {("QueueName",)},
+    ),
+    "AWS/States": (f"{EXECUTIONS} ExecutionThrottled ExecutionTime", {("StateMachineArn",)}),
 }
 
 
@@ -57,16 +62,22 @@ def alarms() -> dict[str, template.Document]:
     return dict(template.resources("AWS::CloudWatch::Alarm"))
 
 
-def watched() -> dict[str, Metric]:
-    """The metric of each alarm."""
-    return {
-        name: Metric(
-            alarm["Namespace"],
-            alarm["MetricName"],
-            tuple(sorted((it["Name"], it["Value"]) for it in alarm.get("Dimensions", []))),
-        )
-        for name, alarm in alarms().items()
-    }
+def objectives() -> dict[str, template.Document]:
+    """The alarms that page, each made of conditions: other alarms, which notify nobody."""
+    return dict(template.resources("AWS::CloudWatch::CompositeAlarm"))
+
+
+def conditions(objective: template.Document) -> set[str]:
+    return {name.rpartition(":")[2] for name in re.findall(r'ALARM\("([^"]+)"\)', objective["AlarmRule"])}
+
+
+def watched() -> Iterator[tuple[str, Metric]]:
+    """Each alarm with each of its metrics."""
+    for name, alarm in alarms().items():
+        math = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
+        for it in math or [alarm]:
+            dimensions = sorted((dimension["Name"], dimension["Value"]) for dimension in it.get("Dimensions", []))
+            yield name, Metric(it["Namespace"], it["MetricName"], tuple(dimensions))
 
 
 def dashboard() -> list[template.Document]:
@@ -102,19 +113,112 @@ def of_this_stack() -> set[str]:
 
 def test_each_alarm_links_to_its_runbook_section() -> None:
     sections = {f"docs/runbook.md#{anchor}" for anchor in anchors(PROJECT / "docs/runbook.md")}
-    topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
     problems = []
-    for name, alarm in alarms().items():
+    for name, alarm in (alarms() | objectives()).items():
         said, _, link = alarm["AlarmDescription"].partition(" Runbook: ")
         if not said.endswith(".") or link not in sections:
             problems.append(f"{name}: AlarmDescription has no sentence, or docs/runbook.md no section {link}")
         # SES reports the reputation only while it sends; in between, it stays as it was.
-        if alarm["TreatMissingData"] != ("ignore" if alarm["Namespace"] == "AWS/SES" else "notBreaching"):
+        missing = "ignore" if alarm.get("Namespace") == "AWS/SES" else "notBreaching"
+        if name in alarms() and alarm.get("TreatMissingData") != missing:
             problems.append(f"{name}: TreatMissingData raises it when nothing happens")
-        written = template.written_resources("AWS::CloudWatch::Alarm")[name]
-        if not written["AlarmActions"] == written["OKActions"] == topic:
-            problems.append(f"{name} doesn't notify AlarmTopicArn by AlarmActions and OKActions")
     report.none_of(f"template.yaml: {problem}" for problem in problems)
+
+
+def test_only_objectives_page() -> None:
+    """Their conditions notify nobody, every other alarm the topic of tickets; both when it starts and when it ends."""
+    quiet = set().union(*map(conditions, objectives().values()))
+    with template.given({"AlarmTopicArn": "pager", "TicketTopicArn": "tickets"}):
+        made = template.resolve(template.transformed()["Resources"])
+    for name, alarm in ((name, made[name]["Properties"]) for name in (alarms() | objectives())):
+        topics = ["pager"] if name in objectives() else [] if name in quiet else ["tickets"]
+        assert [alarm.get(actions, []) for actions in ("AlarmActions", "OKActions")] == [topics] * 2, name
+    assert len(objectives()) == 2
+
+
+def evaluated(text: str, values: Mapping[str, Any]) -> Any:
+    """An expression of metric math or an alarm rule, whose syntax is Python's but for AND and OR."""
+    functions = {
+        "IF": lambda test, then, otherwise: then if test else otherwise,
+        "FILL": lambda series, value: value if series is None else series,
+        "MIN": min,
+    }
+    return eval(text.replace("AND", "and").replace("OR", "or"), functions, dict(values))  # noqa: S307
+
+
+def datapoint(alarm: template.Document, minutes: Mapping[str, list[int]], ago: int) -> float | None:
+    """What the alarm compares for its period, so many periods ago; nothing if a metric is missing or a divisor is 0."""
+
+    def total(metric: str, seconds: int) -> int | None:
+        ends = len(minutes[metric]) - ago * seconds // 60
+        return sum(minutes[metric][ends - seconds // 60 : ends]) or None
+
+    queries = alarm.get("Metrics")
+    if not queries:
+        failed, of = total(alarm["MetricName"], alarm["Period"]) or 0, total("Count", alarm["Period"])
+        return of and (failed / of if alarm["Statistic"] == "Average" else failed)
+    values: dict[str, float | None] = {
+        query["Id"]: total(f"{it['Stat']} {it['Metric']['MetricName']}", it["Period"])
+        for query in queries
+        if (it := query.get("MetricStat"))
+    }
+    share, late = (it for it in queries if "Expression" in it)
+    try:
+        values[late["Id"]] = evaluated(late["Expression"], values)
+        return float(evaluated(share["Expression"], values))
+    except (TypeError, ZeroDivisionError):
+        return None
+
+
+def pages(objective: str, minutes: Mapping[str, list[int]]) -> bool:
+    """Whether it pages after these minutes."""
+
+    def is_on(alarm: template.Document) -> bool:
+        values = [datapoint(alarm, minutes, ago) for ago in range(alarm["EvaluationPeriods"])]
+        return all(value is not None and value > alarm["Threshold"] for value in values)
+
+    on = {name: is_on(alarms()[name]) for name in conditions(objectives()[objective])}
+    return bool(evaluated(re.sub(r'ALARM\("[^"]+:(\w+)"\)', r"\1", objectives()[objective]["AlarmRule"]), on))
+
+
+# Twelve hours: how many minutes, with how many requests in each, and how many of them failed.
+REQUESTS = {
+    "no traffic": (False, [(720, 0, 0)]),
+    "one failure among ten": (False, [(710, 0, 0), (9, 1, 0), (1, 1, 1)]),
+    "an hour at 1 %, five at 0.5 %": (False, [(360, 200, 0), (300, 200, 1), (60, 200, 2)]),
+    "an hour at 1.5 %": (True, [(660, 200, 0), (60, 200, 3)]),
+    "six hours at 1 %": (True, [(360, 200, 0), (360, 200, 2)]),
+    "an outage with six requests": (True, [(660, 0, 0), *[(1, 1, 1), (9, 0, 0)] * 6]),
+    "recovered half an hour ago": (False, [(660, 20, 0), (30, 20, 20), (30, 20, 0)]),
+}
+# The same with accepted registrations, how many executions ended within 15 minutes, and how many succeeded.
+REGISTRATIONS = {
+    "no traffic": (False, [(720, 0, 0, 0)]),
+    "two failures among ten": (False, [(660, 0, 0, 0), *[(4, 1, 1, 1), (1, 1, 0, 0), (25, 0, 0, 0)] * 2]),
+    "an hour at 14 %, five at 4 %": (False, [(360, 100, 100, 100), (300, 100, 96, 96), (60, 100, 86, 86)]),
+    "an hour at 15 %": (True, [(660, 100, 100, 100), (60, 100, 85, 85)]),
+    "six hours at 7 %": (True, [(360, 100, 100, 100), (360, 100, 93, 93)]),
+    "six registrations, and nothing ends": (True, [(660, 0, 0, 0), *[(1, 1, 0, 0), (9, 0, 0, 0)] * 6]),
+    "all fail at once": (True, [(705, 20, 20, 20), (15, 20, 20, 0)]),
+    "nothing ends, and old ones are redriven": (True, [(705, 20, 20, 20), (15, 20, 0, 20)]),
+    "a burst that has just been accepted": (False, [(719, 0, 0, 0), (1, 999, 0, 0)]),
+    "recovered half an hour ago": (False, [(660, 20, 20, 20), (30, 20, 0, 0), (30, 20, 20, 20)]),
+}
+METRICS = {
+    "RequestsObjectiveAlarm": ("Count", "5XXError"),
+    "OnboardingsObjectiveAlarm": ("Sum NumberOfMessagesSent", "TC(:900000) ExecutionTime", "Sum ExecutionsSucceeded"),
+}
+SERIES = [
+    *(pytest.param("RequestsObjectiveAlarm", *it, id=f"requests: {name}") for name, it in REQUESTS.items()),
+    *(pytest.param("OnboardingsObjectiveAlarm", *it, id=f"onboardings: {name}") for name, it in REGISTRATIONS.items()),
+]
+
+
+@pytest.mark.parametrize(("objective", "expected", "phases"), SERIES)
+def test_objective_pages_on_a_burnt_budget(objective: str, *, expected: bool, phases: list[tuple[int, ...]]) -> None:
+    series = zip(*(counts for lasts, *counts in phases for _ in range(lasts)), strict=True)
+
+    assert pages(objective, dict(zip(METRICS[objective], map(list, series), strict=True))) is expected
 
 
 def test_each_alarm_watches_a_counted_metric() -> None:
@@ -125,7 +229,7 @@ def test_each_alarm_watches_a_counted_metric() -> None:
     }
     report.none_of(
         f"template.yaml: {name} watches {metric}, which nothing counts"
-        for name, metric in watched().items()
+        for name, metric in watched()
         if not (metric.is_aws_s or metric in counted) or {value for _, value in metric.dimensions} - of_this_stack()
     )
 
@@ -146,7 +250,7 @@ def test_everything_that_can_fail_has_an_alarm() -> None:
         name = "ApproximateNumberOfMessagesVisible" if dead else "ApproximateAgeOfOldestMessage"
         needed.add(Metric("AWS/SQS", name, (("QueueName", template.name_of(queue)),)))
 
-    report.none_of(f"template.yaml: no alarm watches {metric}" for metric in needed - set(watched().values()))
+    report.none_of(f"template.yaml: no alarm watches {metric}" for metric in needed - {it for _, it in watched()})
 
 
 def test_dashboard_shows_metrics_of_this_stack() -> None:
@@ -167,7 +271,8 @@ def test_dashboard_shows_metrics_of_this_stack() -> None:
         template.reference_to("AWS::StackName"),
         OWN,
     )
-    assert set(alarm_widget["properties"]["alarms"]) <= set(map(template.arn_of, alarms()))
+    assert set(alarm_widget["properties"]["alarms"]) <= set(map(template.arn_of, alarms() | objectives()))
+    assert set(alarm_widget["properties"]["alarms"]) >= set(map(template.arn_of, objectives()))
 
 
 def test_dashboard_reads_the_functions_logs() -> None:

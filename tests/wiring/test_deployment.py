@@ -21,7 +21,8 @@ from tests.wiring.test_resources import LASTING
 
 LONGEST_STACK_NAME = 50
 EVERY_OPTION = {
-    "AlarmTopicArn": f"arn:aws:sns:{template.REGION}:{template.ACCOUNT}:alarms",
+    "AlarmTopicArn": f"arn:aws:sns:{template.REGION}:{template.ACCOUNT}:pages",
+    "TicketTopicArn": f"arn:aws:sns:{template.REGION}:{template.ACCOUNT}:tickets",
     **dict.fromkeys(("ApiKeyRequired", "CustomerManagedKey", "DeletionProtection"), "true"),
     "DeploymentAlarms": "false",
     "WebAclArn": f"arn:aws:wafv2:{template.REGION}:{template.ACCOUNT}:regional/webacl/api/1",
