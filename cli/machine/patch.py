@@ -21,6 +21,9 @@ UNSUPPORTED = {
     "AWS::CloudWatch::CompositeAlarm",
     "AWS::CloudWatch::Dashboard",  # it refers to such alarms
     "AWS::Events::Archive",
+    "AWS::Logs::Delivery",
+    "AWS::Logs::DeliveryDestination",
+    "AWS::Logs::DeliverySource",
 }
 RULES: list[tuple[str, str, Rule]] = []
 

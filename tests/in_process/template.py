@@ -51,6 +51,7 @@ _ARNS = {
     "IAM::Role": f"arn:{PARTITION}:iam::{ACCOUNT}:role/{{}}",
     "KMS::Key": f"arn:{PARTITION}:kms:{_HERE}:key/{{}}",
     "Lambda::Function": f"arn:{PARTITION}:lambda:{_HERE}:function:{{}}",
+    "Logs::DeliveryDestination": f"arn:{PARTITION}:logs:{_HERE}:delivery-destination:{{}}",
     "Logs::LogGroup": f"arn:{PARTITION}:logs:{_HERE}:log-group:{{}}:*",
     "SES::ConfigurationSet": f"arn:{PARTITION}:ses:{_HERE}:configuration-set/{{}}",
     "SQS::Queue": f"arn:{PARTITION}:sqs:{_HERE}:{{}}",

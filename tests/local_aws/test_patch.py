@@ -9,6 +9,7 @@ from tests.in_process import template
 
 LEFT_OUT = {
     *(f"AWS::CloudWatch::{kind}" for kind in ("Alarm", "CompositeAlarm", "Dashboard")),
+    *(f"AWS::Logs::{kind}" for kind in ("Delivery", "DeliveryDestination", "DeliverySource")),
     *("AWS::CloudFormation::Stack", "AWS::Events::Archive"),
 }
 ADDED = {"AWS::ApiGateway::GatewayResponse", "AWS::ApiGateway::Deployment"}

@@ -135,6 +135,8 @@ def test_each_log_group_is_used_and_expires() -> None:
     users = template.resources("AWS::Serverless::Function").values()
     used = [it.get("LoggingConfig", {}).get("LogGroup", "none") for it in users]
     used += [it["CloudWatchLogsLogGroup"]["LogGroupArn"].split(":")[6] for it in destinations]
+    delivered = template.resources("AWS::Logs::DeliveryDestination").values()
+    used += [it["DestinationResourceArn"].split(":")[6] for it in delivered]
     endless = [name for name, it in groups.items() if it.get("RetentionInDays") != {"Ref": "LogRetentionDays"}]
 
     unused = set(map(template.name_of, groups)) - set(used)
@@ -142,6 +144,16 @@ def test_each_log_group_is_used_and_expires() -> None:
     report.none_of(f"template.yaml: {name}: RetentionInDays is not LogRetentionDays" for name in endless)
     shared = {name for name in used if used.count(name) > 1}
     report.none_of(f"template.yaml: {name} is the LogGroup of several functions" for name in shared)
+
+
+def test_bus_logs_failed_deliveries_without_data() -> None:
+    ((name, bus),) = template.resources("AWS::Events::EventBus").items()
+    (source,) = template.resources("AWS::Logs::DeliverySource").values()
+    (delivery,) = template.resources("AWS::Logs::Delivery").values()
+
+    assert bus["LogConfig"] == {"Level": "ERROR", "IncludeDetail": "NONE"}
+    assert (source["ResourceArn"], source["LogType"]) == (template.arn_of(name), "ERROR_LOGS")
+    assert delivery["DeliverySourceName"] == source["Name"]
 
 
 def test_workflow_is_redrivable_and_logs_no_data() -> None:
