@@ -158,6 +158,10 @@ outages: setup ## Show which share of executions an outage leaves to an operator
 docs: setup ## Write every file that is generated from the code
 	@$(BIN)/python -m cli.documents.generate
 
+.PHONY: pictures
+pictures: .local/console/.ready ## Take the docs' pictures of the console and of a trace's page, with Chromium
+	@$(BIN)/python -m cli.documents.pictures
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" $(UPGRADE)
 

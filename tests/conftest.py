@@ -1,9 +1,13 @@
 """How all tests run: their environment, which of them share a worker, and the summary at the end."""
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
+from cli import NotPossible
 from cli.machine.environment import forget_aws, no_proxy
 
 # Tests use neither the user's AWS account nor their proxies. This runs before any test module makes a client.
@@ -15,6 +19,19 @@ pytest.register_assert_rewrite("tests.unit.runtime", "tests.deployed.engine.audi
 
 DEPLOYED = "tests/deployed"
 SUMMARY = "summary"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Playwright's `Browser`; without one on this machine, the test is skipped."""
+    from cli.documents.pictures import chromium  # noqa: PLC0415 - Playwright is slow to import
+
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(chromium())
+        except NotPossible as none:
+            pytest.skip(str(none))
+        yield browser
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

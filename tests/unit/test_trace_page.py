@@ -1,12 +1,15 @@
-"""The page of a trace, from a full history of Step Functions: what the text says, nothing personal."""
+"""The page of a trace, from a full history of Step Functions: what the text says, nothing personal, for everybody."""
 
 import html
 import json
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser
 
 from cli.operate.page import page
 from cli.operate.trace import Trace, _rows, redactor, visits
@@ -14,6 +17,7 @@ from tests.unit.test_trace import START, history, scheduled
 
 TYPED = {"firstName": "Zephyrine", "lastName": "Quartermain", "email": "zephyrine@example.com"}
 SCRIPT = "<script>alert(1)</script>"
+FOCUSED = "[document.activeElement.tagName, document.activeElement.textContent]"
 
 
 def caused(error: str, message: str) -> tuple[str, dict[str, Any]]:
@@ -24,7 +28,7 @@ def caused(error: str, message: str) -> tuple[str, dict[str, Any]]:
 def traced() -> Trace:
     """An onboarding with two failed attempts: one system's answer is a script, another error quotes the customer."""
     personal = json.dumps(TYPED)
-    refused = "DownstreamRefused", json.dumps({"system": "crm", "answer": "HTTP 422"})
+    refusal = json.dumps({"system": "crm", "answer": "HTTP 422"})
     events = history(
         (0, "TaskStateEntered", {"name": "PublishCustomerRegistered", "input": personal}),
         (1, *scheduled(**TYPED)),
@@ -37,7 +41,7 @@ def traced() -> Trace:
         (8, *scheduled(system="crm", **TYPED)),
         (9, *caused("DownstreamUnavailable", SCRIPT)),
         (10, *scheduled(system="crm", **TYPED)),
-        (11, *caused(*refused)),
+        (11, *caused("DownstreamRefused", refusal)),
         (7, "TaskStateEntered", {"name": "ProvisionAccount", "input": personal}),
         (13, *scheduled(system="ledger", **TYPED)),
         (14, "TaskSucceeded", {"output": json.dumps({"Payload": {"system": "ledger", "status": "PROVISIONED"}})}),
@@ -64,12 +68,7 @@ def test_page_says_what_the_text_says(traced: Trace) -> None:
     assert "DownstreamRefused: crm: HTTP 422" in cells
     assert {"published CustomerRegistered", "ledger PROVISIONED", "ProvisionAccount (crm)"} <= cells
     assert "A downstream system refuses this account for good." in said
-
-
-def test_hours_are_shown_as_such(traced: Trace) -> None:
-    later = START + timedelta(hours=4, seconds=12)
-
-    assert traced.times(later, later + timedelta(milliseconds=7)) == ("+4:00:12", "7 ms")
+    assert traced.times(START, START + timedelta(hours=4, seconds=12)) == ("+0.000 s", "4:00:12")
 
 
 def test_page_shows_nothing_typed_and_escapes(traced: Trace) -> None:
@@ -79,3 +78,24 @@ def test_page_shows_nothing_typed_and_escapes(traced: Trace) -> None:
     assert html.escape(SCRIPT) in written
     assert "no &lt;b&gt;…&lt;/b&gt;" in written
     assert not re.search("<(script|b)>", written)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_is_for_eyes_keyboard_and_ears(scheme: Any, traced: Trace, chromium: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "ada.html"
+    file.write_text(page(traced), encoding="utf-8")
+    window, requests = chromium.new_page(color_scheme=scheme), list[str]()
+    window.on("request", lambda request: requests.append(request.url))
+
+    window.goto(file.as_uri())
+
+    light = window.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert light == (scheme == "light")
+    assert Axe().run(window).response["violations"] == []
+    for summary in window.locator("summary").all():
+        window.keyboard.press("Tab")
+        assert window.evaluate(FOCUSED) == ["SUMMARY", summary.text_content()]
+        window.keyboard.press("Enter")
+    assert window.locator("summary").count() == 2
+    assert window.locator("details[open]").count() == 0  # those with failed attempts were open
+    assert requests == [file.as_uri()]
