@@ -11,11 +11,12 @@ from cli.documents import compatibility
 from cli.documents.compatibility import breaks, changes, rewritten, version_of
 from cli.documents.event_contracts import CONTRACTS, path_of, schema
 from cli.documents.generate import refuse_to_rewrite
-from onboarding.domain.customer import RegistrationForm
+from onboarding.domain.customer import AddressForm, RegistrationForm
 from onboarding.domain.events import EVENTS, CustomerAccountCreated, CustomerValidated
 from onboarding.domain.models import PERSONAL
 
 RELEASED = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in CONTRACTS.glob("*.json")}
+FILE = "functions/onboarding/domain/customer.py"
 VALIDATED = schema(CustomerValidated)
 
 
@@ -42,12 +43,15 @@ def test_contract_is_a_json_schema(name: str) -> None:
 
 
 def test_every_typed_field_is_marked_as_personal() -> None:
-    customer = {name for name in RegistrationForm.model_json_schema()["properties"] if name != "address"}
-    address = set(VALIDATED["$defs"]["Address"]["properties"])
-
-    unmarked = (customer | {"fullName"}) ^ marked(VALIDATED["$defs"]["CustomerData"])
-    assert not unmarked, f"functions/onboarding/domain/customer.py: mark the type of {', '.join(unmarked)} as PERSONAL"
-    assert marked(VALIDATED["$defs"]["Address"]) == address
+    for form, published in ((RegistrationForm, "CustomerData"), (AddressForm, "Address")):
+        typed = {str(field.alias) for field in form.model_fields.values()} - {"address"}
+        definition = VALIDATED["$defs"][published]
+        lost = typed - definition["properties"].keys()
+        assert not lost, f"{FILE}: put {', '.join(lost)} of {form.__name__} into {published} too"
+        unmarked = typed - marked(definition)
+        assert not unmarked, f"{FILE}: mark the type of {', '.join(unmarked)} in {published} as PERSONAL"
+        added = marked(definition) - typed - {"fullName"}
+        assert not added, f"{FILE}: put {', '.join(added)} of {published} into {form.__name__} too"
     assert marked(schema(CustomerAccountCreated)) == {"email", "name", "firstName", "lastName"}
 
 
