@@ -92,7 +92,7 @@ class Address(Message):
 class CustomerData(Message):
     """A customer's data: as typed, or normalised after validation."""
 
-    # Of the events that have it. The next minor version has the fields that are added once this one is released.
+    # The version of the events that carry it. Once that is released, a new field needs the next minor version.
     VERSION: ClassVar[str] = "1.1"
 
     first_name: Name
