@@ -38,12 +38,13 @@ class Task:
         return 1 + (attempts_of(retrier) if retrier else 0)
 
 
-def _tasks(machine: Mapping[str, Any], inside: str | None = None) -> Iterator[Task]:
+def tasks_of(machine: Mapping[str, Any], inside: str | None = None) -> Iterator[Task]:
+    """The tasks of a machine; of a Map's, if it is `inside` one."""
     for name, state in machine["States"].items():
         if state["Type"] == "Task":
             yield Task(name, inside or name, state)
         for inner in inner_machines(state):
-            yield from _tasks(inner, inside or name)
+            yield from tasks_of(inner, inside or name)
 
 
-TASKS: Mapping[str, Task] = {task.name: task for task in _tasks(rendered())}
+TASKS: Mapping[str, Task] = {task.name: task for task in tasks_of(rendered())}

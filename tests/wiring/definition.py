@@ -46,6 +46,19 @@ def rendered(name: str = ONBOARDING) -> Machine:
     return dict(yaml.load(SUBSTITUTION.sub(lambda found: values[found[1]], text(name)), yaml.CSafeLoader))
 
 
+def changed(machine: Machine, place: str, value: Any) -> Machine:
+    """The machine with another value at a place in its states, such as `CreateAccount/Next`; None deletes it."""
+    *parents, last = place.split("/")
+    node: Any = machine["States"]
+    for part in parents:
+        node = node[int(part) if part.isdigit() else part]
+    if value is None:
+        del node[last]
+    else:
+        node[last] = value
+    return machine
+
+
 def machines(machine: Machine) -> Iterator[Machine]:
     """The machine, and those that its Map and Parallel states run."""
     yield machine

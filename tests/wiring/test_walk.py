@@ -39,12 +39,6 @@ def test_failure_matrix_has_each_task_and_catch() -> None:
 
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda it: it[0])
 def test_broken_definition_is_found(broken: tuple[str, str, Any]) -> None:
-    _, place, value = broken
-    machine = definition.rendered()
-    node: Any = machine["States"]
-    *parents, last = place.split("/")
-    for part in parents:
-        node = node[int(part) if part.isdigit() else part]
-    node[last] = value
+    machine = definition.changed(definition.rendered(), *broken[1:])
 
     assert any(problem for rule in RULES for problem in rule(machine))

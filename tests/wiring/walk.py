@@ -187,7 +187,7 @@ class _Walker:
     def _catch(self, catcher: State, way: Way, states: dict[str, Any], visits: tuple[Visit, ...]) -> None:
         """Go on from the last of these visits, which failed."""
         failed = visits[-1]
-        caught = states | {"errorOutput": {"Error": failed.error, "Cause": _cause(failed)}}
+        caught = states | {"errorOutput": {"Error": failed.error, "Cause": cause_of(failed)}}
         way = replace(way, visits=(*way.visits, *visits))
         self._go(catcher, catcher["Next"], way, caught, default=caught["errorOutput"])
 
@@ -271,7 +271,7 @@ def calls_of(visits: tuple[Visit, ...]) -> tuple[Made, ...]:
     )
 
 
-def _cause(failed: Visit) -> str:
+def cause_of(failed: Visit) -> str:
     """The Cause that Lambda gives a function's error; of AWS's own errors it is a mere text."""
     error = str(failed.error)
     if "." in error:
