@@ -172,9 +172,14 @@ requirements: setup ## Pin the requirements again (UPGRADE=--upgrade takes the n
 	$(COMPILE) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
 	$(COMPILE) requirements-scan.in --output-file requirements-scan.txt
 	$(COMPILE) requirements-console.in --output-file requirements-console.txt
+	$(COMPILE) requirements-rehearsal.in --output-file requirements-rehearsal.txt
 
 
 ##@ Deploy to AWS
+
+.PHONY: rehearse
+rehearse: setup ## Walk the workflows on AWS's own engine, without a deployment: it takes states:TestState alone
+	@$(BIN)/python -m tests.rehearsal
 
 .PHONY: build
 build: setup ## Build the functions for Lambda, with byte code where Lambda's Python can be had

@@ -26,6 +26,7 @@ PUBLISHED = {
     "PublishWelcomeEmailSent": "WelcomeEmailSent",
     "PublishWelcomeEmailFailed": "WelcomeEmailFailed",
     "PublishWelcomeEmailUnconfirmed": "WelcomeEmailUnconfirmed",
+    "PublishCustomerErased": "CustomerErased",
 }
 
 
