@@ -2,15 +2,20 @@
 
 import json
 import logging
+import socket
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import product, repeat
+from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 from pydantic import ValidationError
 
+from cli.machine.environment import HOST
+from onboarding.adapters import connections
 from onboarding.adapters.downstream import http
 from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable, UnexpectedAnswer
 from onboarding.domain.tasks import Account
@@ -71,6 +76,7 @@ class Credentials:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(http, "time", clock)
+    monkeypatch.setattr(connections, "time", clock)
     return clock
 
 
@@ -95,6 +101,28 @@ def call(crm: Partner, clock: Clock) -> Call:
             system.deprovision("ada")
 
     return call
+
+
+@contextmanager
+def dripping(parts: Iterable[bytes]) -> Iterator[str]:
+    """A system that answers one request with these parts, each sent for itself; its URL."""
+
+    def answer() -> None:
+        with suppress(OSError):
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(64 * 1024)
+                for part in parts:
+                    connection.sendall(part)
+
+    with socket.create_server((HOST, 0)) as server:
+        thread = Thread(target=answer)
+        thread.start()
+        try:
+            yield f"http://{HOST}:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def secrets_in(text: str) -> set[str]:
@@ -211,6 +239,47 @@ class TestAnswer:
 
         with pytest.raises(DownstreamUnavailable, match=r"^NewConnectionError$"):
             call()
+
+
+class TestDeadline:
+    """One for the whole call, however much is still to come; without it, each answer here would end well."""
+
+    @pytest.mark.parametrize(
+        ("beginning", "drop", "end"),
+        [
+            (b"HTTP/1.1 200 ", b"x", b"\r\nContent-Length: 0\r\n\r\n"),
+            (b"HTTP/1.1 200 OK\r\nX-Header: ", b"x", b"\r\nContent-Length: 0\r\n\r\n"),
+            (b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ],
+        ids=["status line", "headers", "interim answers"],
+    )
+    def test_answer_that_drips_is_an_outage(
+        self, beginning: bytes, drop: bytes, end: bytes, clock: Clock, call: Call
+    ) -> None:
+        clock.tick = 1.5  # of the 5 s for the answer
+        parts = [beginning, *repeat(drop, 60_000), end]
+
+        with dripping(parts) as url, pytest.raises(DownstreamUnavailable, match=r"^ReadTimeoutError$"):
+            call(settings=by_api_key(url))
+
+    def test_all_addresses_share_one_time_out(
+        self, crm: Partner, clock: Clock, call: Call, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        crm.stop()
+        clock.tick = 0.5  # of the 2 s to connect
+        resolve, tried = socket.getaddrinfo, []
+
+        def resolve_to_many(host: str, *args: Any) -> Iterator[Any]:
+            for _ in range(50 if host == "localhost" else 1):
+                tried.append(host)
+                yield from resolve(HOST, *args)
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve_to_many)
+
+        with pytest.raises(DownstreamUnavailable, match=r"^NewConnectionError$"):
+            call(settings=by_api_key(crm.url.replace(HOST, "localhost")))
+
+        assert 1 < tried.count("localhost") < 5
 
 
 class TestRetryAfter:

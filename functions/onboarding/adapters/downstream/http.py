@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from http import HTTPMethod, HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from urllib.parse import quote_plus, urlencode
@@ -10,6 +11,7 @@ from urllib.parse import quote_plus, urlencode
 import urllib3
 from pydantic import AfterValidator, Field, ValidationError
 
+from onboarding.adapters import connections
 from onboarding.domain.errors import DownstreamRefused, DownstreamUnavailable, UnexpectedAnswer
 from onboarding.domain.models import Message
 
@@ -59,7 +61,7 @@ class Client:
     """
 
     def __init__(self) -> None:
-        self.pool = urllib3.PoolManager(retries=False)
+        self.pool = connections.pool()
         self.tokens: dict[tuple[str, str, str | None], tuple[str, float]] = {}
 
 
@@ -236,22 +238,10 @@ class HttpSystem:
                 decode_content=False,
                 **request,
             )
-            return Answer(response.status, response.headers, self._body(response))
+            return Answer(response.status, response.headers, _body_of(response))
         except urllib3.exceptions.HTTPError as error:
             # Its message adds only the URL.
             raise DownstreamUnavailable(type(error).__name__) from None
-
-    def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        """Read the body, and no longer than the read time-out in all; of a longer one, only its beginning."""
-        until = time.monotonic() + self._settings.read_timeout_seconds
-        body = b""
-        while part := response.read1(MAX_ANSWER_BYTES - len(body)):
-            body += part
-            if len(body) == MAX_ANSWER_BYTES or time.monotonic() > until:
-                response.close()  # the connection can't be used again
-                return body
-        response.release_conn()
-        return body
 
 
 def client(_make_client: object) -> Client:
@@ -272,3 +262,16 @@ def adapter(
 
 def _is_transient(status: int) -> bool:
     return status in TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _body_of(response: urllib3.BaseHTTPResponse) -> bytes:
+    """Read the body; of one that is too long or doesn't end in time, the beginning: the status says enough."""
+    body = b""
+    with suppress(urllib3.exceptions.ReadTimeoutError):
+        while len(body) < MAX_ANSWER_BYTES:
+            if not (part := response.read1(MAX_ANSWER_BYTES - len(body))):
+                response.release_conn()
+                return body
+            body += part
+    response.close()  # the connection can't be used again
+    return body
