@@ -1,5 +1,6 @@
 """POST /api/customers: accept a registration and queue it."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters import accounts, registrations
+from onboarding.adapters.workflow import Ends
 from onboarding.domain.registration import customer_id_for
 from onboarding.runtime import api, aws, environment
 
@@ -22,6 +24,7 @@ class Settings(environment.Settings):
     registration_queue_url: str
     idempotency_table: str
     customers_table: str
+    state_machine_arn: str
     allowed_origin: str
 
 
@@ -31,6 +34,12 @@ metrics = Metrics()
 sqs = aws.client("sqs")
 dynamodb = aws.client("dynamodb")
 records = DynamoDBPersistenceLayer(table_name=settings.idempotency_table, boto3_client=dynamodb)
+ends = Ends(partial(aws.client, "stepfunctions", hurried=True), settings.state_machine_arn)
+
+_FAILED = "The registration with this Idempotency-Key failed. Register again with a new key."
+_REJECTED = "The registration with this Idempotency-Key was rejected. Correct it, and register again with a new key."
+# By the account's status, or by how the execution ended.
+ENDED = dict.fromkeys(["CANCELLED", "ERASED", "FAILED", "TIMED_OUT", "ABORTED"], _FAILED) | {"REJECTED": _REJECTED}
 
 
 @metrics.log_metrics
@@ -56,12 +65,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     request = api.parse_request(event)
     customer_id = customer_id_for(request.customer, request.idempotency_key)
     logger.append_keys(customer_id=customer_id)
-    if request.idempotency_key and accounts.status_of(
+
+    def refuse_ended(end: str | None) -> None:
+        if end in ENDED:
+            location = api.onboarding_of(customer_id, posted_to=event["path"])
+            raise api.RequestRefused(HTTPStatus.CONFLICT, ENDED[end], location=location)
+
+    account = request.idempotency_key and accounts.status_of(
         customer_id, dynamodb=dynamodb, table_name=settings.customers_table
-    ) in {"CANCELLED", "ERASED"}:
-        raise api.RequestRefused(
-            HTTPStatus.CONFLICT, "The registration with this Idempotency-Key failed. Register again with a new key."
-        )
+    )
+    refuse_ended(account)
     accepted = registrations.accept(
         request,
         customer_id=customer_id,
@@ -70,6 +83,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
         queue_url=settings.registration_queue_url,
         records=records,
         context=context,
+        on_repeat=lambda first: None if account else refuse_ended(ends.of(first.customer_id)),
     )
     logger.info("Registration accepted")
     metrics.add_metric("RegistrationAccepted", MetricUnit.Count, int(not request.customer.is_simulated))

@@ -1,21 +1,27 @@
 """The function behind POST /api/customers."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urljoin
 
 import pytest
+from botocore.stub import Stubber
 
+from onboarding.adapters import workflow
+from onboarding.adapters.workflow import execution_arn
 from onboarding.domain.customer import CustomerData
 from onboarding.domain.registration import customer_id_for
 from onboarding.runtime.api import onboarding_of, parse_request
 from tests.customers import a_customer
+from tests.in_process.template import arn_of
 from tests.invocations import a_customer_task, an_api_request
 from tests.unit.deployment import CORS, Functions
 from tests.unit.faults import DENIED, OUT_OF_REACH, during, failing, losing_the_answer
 from tests.unit.runtime import Runtime
+from tests.unit.systems import make_client
 from tests.unit.table import Table
 
 FUNCTION = "register_customer"
@@ -42,6 +48,18 @@ def register(runtime: Runtime) -> Register:
         return dict(response | {"body": json.loads(response["body"])})
 
     return register
+
+
+@pytest.fixture
+def executions(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    """What Step Functions may be asked, and says."""
+    monkeypatch.setattr(workflow, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    sfn = make_client("stepfunctions")
+    monkeypatch.setattr(
+        functions[FUNCTION], "ends", workflow.Ends(lambda: sfn, arn_of("CustomerOnboardingStateMachine"))
+    )
+    with Stubber(sfn) as stubber:
+        yield stubber
 
 
 def test_registration_is_queued_as_typed(register: Register, queued: Queued) -> None:
@@ -153,6 +171,46 @@ def test_key_that_failed_is_a_409(
     assert register(customer, KEY) == response
     assert len(queued()) == 1
     assert register(customer, f"{KEY}-2")["statusCode"] == 202
+
+
+ENDS: list[tuple[str, str, str | None]] = [  # the execution's status, its output's, what the answer says happened
+    ("FAILED", "", "failed"),
+    ("TIMED_OUT", "", "failed"),
+    ("ABORTED", "", "failed"),
+    ("SUCCEEDED", "REJECTED", "was rejected"),
+    ("SUCCEEDED", "ONBOARDED", None),
+    ("RUNNING", "", None),
+    ("ExecutionDoesNotExist", "", None),
+    ("ThrottlingException", "", None),
+]
+
+
+@pytest.mark.parametrize(("status", "outcome", "said"), ENDS)
+def test_repeated_key_tells_of_an_end_without_account(  # noqa: PLR0913, PLR0917 - the world of a request
+    status: str, outcome: str, said: str | None, register: Register, queued: Queued, executions: Stubber
+) -> None:
+    customer = a_customer()
+    first = register(customer, KEY)  # asks nothing
+    machine = arn_of("CustomerOnboardingStateMachine")
+    asked = {"executionArn": execution_arn(machine, first["body"]["customerId"])}
+    answer = asked | {"stateMachineArn": machine, "startDate": datetime.now(UTC), "status": status}
+    if status.isupper():
+        answer |= {"output": json.dumps({"status": outcome})} if outcome else {}
+        executions.add_response("describe_execution", answer, asked)
+    else:
+        executions.add_client_error("describe_execution", status, expected_params=asked)
+
+    second, third = register(customer, KEY), register(customer, KEY)
+
+    executions.assert_no_pending_responses()
+    if said:
+        assert (second["statusCode"], second["body"]["status"]) == (409, 409)
+        assert second["body"]["detail"].startswith(f"The registration with this Idempotency-Key {said}.")
+        assert second["headers"]["Location"] == first["headers"]["Location"]
+    else:
+        assert second == first
+    assert third == first  # within the same five seconds
+    assert len(queued()) == 1
 
 
 def test_key_with_another_customer_is_refused(register: Register, queued: Queued, runtime: Runtime) -> None:

@@ -1,5 +1,6 @@
 """The registration queue between the API and the workflow."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,11 @@ def accept(  # noqa: PLR0913 - its ports
     queue_url: str,
     records: "DynamoDBPersistenceLayer | None" = None,
     context: "LambdaContext | None" = None,
+    on_repeat: Callable[[Accepted], None] = lambda _: None,
 ) -> Accepted:
     """Queue a registration. With an Idempotency-Key it is queued once; `records` remember the key for a day.
+
+    For a key that they remember, `on_repeat` gets the first answer before it is repeated, and may raise instead.
 
     Raises:
         IdempotencyValidationError: the key was used with another customer.
@@ -41,6 +45,10 @@ def accept(  # noqa: PLR0913 - its ports
         sent = sqs.send_message(QueueUrl=queue_url, MessageBody=body)
         return Accepted(customer_id=customer_id, tracking_id=sent["MessageId"])
 
+    def repeat(response: Accepted, idempotent_data: object) -> Accepted:  # noqa: ARG001 - Powertools' signature
+        on_repeat(response)
+        return response
+
     if request.idempotency_key is None or records is None:
         return queue(request)
     queue_once = idempotent_function(
@@ -52,6 +60,7 @@ def accept(  # noqa: PLR0913 - its ports
             expires_after_seconds=24 * 60 * 60,
             hash_function="sha256",
             lambda_context=context,
+            response_hook=repeat,
         ),
         persistence_store=records,
         output_serializer=PydanticSerializer,

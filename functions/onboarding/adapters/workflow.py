@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
+
+from onboarding.adapters.outages import is_transient
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_stepfunctions import SFNClient
 
     from onboarding.domain.registration import Registration
@@ -38,3 +46,42 @@ def start_execution(
     except sfn.exceptions.ExecutionAlreadyExists:
         return False
     return True
+
+
+class Ends:
+    """How executions ended.
+
+    Each instance of a function asks at most once in five seconds: DescribeExecution's quota is ten a second in most
+    regions, and anybody may cause this call. The client is made only for it, since a cold start seldom needs one.
+    https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+    """
+
+    def __init__(self, make_client: Callable[[], SFNClient], state_machine_arn: str) -> None:
+        self._make_client = make_client
+        self._state_machine_arn = state_machine_arn
+        self._sfn: SFNClient | None = None
+        self._not_before = 0.0
+
+    def of(self, customer_id: str) -> str | None:
+        """Return FAILED, TIMED_OUT, ABORTED, or the status in the output of a success, such as REJECTED.
+
+        None if the execution runs or doesn't exist, or if Step Functions can't be asked now.
+
+        Raises:
+            botocore.exceptions.ClientError: AWS refused.
+        """
+        if time.monotonic() < self._not_before:
+            return None
+        self._not_before = time.monotonic() + 5
+        sfn = self._sfn = self._sfn or self._make_client()
+        try:
+            execution = sfn.describe_execution(executionArn=execution_arn(self._state_machine_arn, customer_id))
+        except sfn.exceptions.ExecutionDoesNotExist:
+            return None
+        except (ClientError, ConnectionError, HTTPClientError) as error:
+            if not is_transient(error):
+                raise
+            return None
+        if execution["status"] == "SUCCEEDED":
+            return str(json.loads(execution["output"])["status"])
+        return None if execution["status"] == "RUNNING" else execution["status"]

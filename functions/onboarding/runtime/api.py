@@ -65,14 +65,21 @@ class Problem(Message):
 
 
 class RequestRefused(Exception):
-    """The request is refused; the problem says why, and `retry_after` is in seconds."""
+    """The request is refused; the problem says why. `retry_after` is in seconds, `location` says more."""
 
     def __init__(
-        self, status: HTTPStatus, detail: str, errors: list[FieldError] | None = None, retry_after: int | None = None
+        self,
+        status: HTTPStatus,
+        detail: str,
+        errors: list[FieldError] | None = None,
+        *,
+        retry_after: int | None = None,
+        location: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.problem = Problem(title=title(status), status=status, detail=detail, errors=errors)
-        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        headers = {"Retry-After": retry_after, "Location": location}
+        self.headers = {name: str(value) for name, value in headers.items() if value is not None}
 
 
 def endpoint(  # noqa: PLR0913 - what its answers and log lines say
