@@ -128,6 +128,7 @@ def test_tag_characters_are_no_name() -> None:
             "Example.TOP!",
             "bet1.xyz",
             "t.me/ada",
+            *("casino.live", "Bonus.ru", "CALL.ME", "example.io", "win now:example.pro", "казино.онлайн"),
         ),
         *(
             "ｅｘａｍｐｌｅ．ｃｏｍ",
@@ -145,7 +146,11 @@ def test_advertisement_is_no_name(field: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["J.Li", "St. John", "Ravi B.Com", "Ma.Teresa", "Anne.Marie", "Mohd. Ali a/l Top", "Dot.Comfort"]
+    "name",
+    [
+        *("J.Li", "St. John", "St.John", "Ravi B.Com", "Ravi M.Tech", "Ma.Teresa", "Anne.Marie", "Mohd. Ali a/l Top"),
+        *("Dot.Comfort", "Anne.Live", "Thị.Me", "Ma.de Lourdes", "md.asia", "Ada O.B.E.", "Dr.med.univ. Ada", "J.R."),
+    ],
 )
 def test_name_with_a_dot_is_a_name(name: str) -> None:
     assert validated(firstName=name, lastName=name).last_name == name

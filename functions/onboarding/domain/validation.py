@@ -35,10 +35,13 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {ord("\u
 # Of the marks that are vowels: those of most Indic scripts (0), Telugu, Thai, Lao and Tibetan. Accents, tones, nuktas
 # and viramas have others. https://www.unicode.org/reports/tr44/#Canonical_Combining_Class_Values
 _COMBINING_CLASSES_OF_VOWELS = frozenset({0, 84, 91, 103, 118, 129, 130, 132})
-# What a mail program makes a link of, with endings that no name has; `J.Li` and `St. John` are names.
+# What a mail program makes a link of, with endings that no name has; `J.Li` and `St. John` are names. The second row of
+# endings is also names where it is capitalised: `Anne.Live`. Not `.de` and the like: `Ma.de Lourdes` is a name.
 _LINK = re.compile(
-    r"://|www\.|\w@\w|[^\W_]\.[^\W\d_]{2,}/|[^\W_]{2}\."
-    r"(app|biz|casino|click|club|com|icu|info|link|net|online|org|shop|site|store|top|vip|website|xyz|рф)(?![^\W_])",
+    r"://|www\.|\w@\w|[^\W_]\.[^\W\d_]{2,}/|[^\W_]{2}\.("
+    r"app|biz|casino|click|club|com|icu|info|link|net|online|org|shop|site|store|top|vip|website|xyz|онлайн|рф|сайт|"
+    r"(?-i:(?![A-Z][a-z]))(bet|buzz|cc|cf|cfd|cloud|cn|cyou|email|eu|fr|fun|games|gg|gq|io|life|live|lol|me|ovh|pl|pro|"
+    r"pw|ru|sbs|space|tech|tk|tv|ua|uk|us|vn|work|world))(?![^\W_])",
     re.IGNORECASE,
 )
 
