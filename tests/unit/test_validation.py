@@ -85,7 +85,7 @@ def test_two_letters_or_an_ideograph_suffice(name: str) -> None:
             "A\ufe0f",
             "A\u20dd",
         ),
-        *("ก่", "क्", "א\u05b8", "ب\u064e", "\U000e0041\U000e0042", "\u0e38\u0e38"),
+        *("ก่", "क्", "א\u05b8", "ب\u064e", "\u0e38\u0e38"),
     ],
 )
 def test_shorter_first_name_is_refused(name: str) -> None:
@@ -102,8 +102,8 @@ def test_one_name_stands_in_both_fields(absent: str | None) -> None:
     assert errors(firstName="www.example", lastName=absent) == [("firstName", "name_is_link")]
 
 
-def test_earlier_blank_text_is_missing() -> None:
-    blank = "\N{BRAILLE PATTERN BLANK}"  # which the API took then
+@pytest.mark.parametrize("blank", ["\N{BRAILLE PATTERN BLANK}", "\U000e0041\U000e0042"])  # which the API took then
+def test_earlier_blank_text_is_missing(blank: str) -> None:
     address = Address(street=blank, city=blank, postal_code=blank, country="GB")
     customer = CustomerData(first_name="Ada", last_name=blank, email="ada@example.com", phone=blank, address=address)
     with pytest.raises(CustomerInvalid) as raised:
@@ -111,10 +111,6 @@ def test_earlier_blank_text_is_missing() -> None:
 
     expected = ["lastName", "address.street", "address.city", "address.postalCode"]
     assert [error["field"] for error in raised.value.errors] == expected
-
-
-def test_tag_characters_are_no_name() -> None:
-    assert errors(lastName="\U000e0041\U000e0042") == [("lastName", "blank")]
 
 
 @pytest.mark.parametrize(
@@ -297,21 +293,28 @@ def test_number_of_a_new_range_is_marked() -> None:
 
 
 @pytest.mark.parametrize(
-    "unseen", [" ", "\t\r\n", "\u3000", "\u200b", "\ufeff", "\u202a\u202c", "\u2068", "\u2800", "\u00ad"]
+    "unseen",
+    [
+        *(" ", "\t\r\n", "\u3000", "\u200b", "\ufeff", "\u202a\u202c", "\u2068", "\u2800", "\u00ad"),
+        *("\U0001bca0", "\U0001d159", "\U0001d17a", "\U000e0001", "\U000e007f"),
+    ],
 )
 def test_texts_are_trimmed(unseen: str) -> None:
     def around(text: str) -> str:
         return f"{unseen}{text}{unseen}"
 
+    address = {field: around(text) for field, text in LONDON.items()}
+    if unseen > "\uffff":  # a code has only what its pattern can name
+        address["country"] = "GB"
     customer = validated(
         firstName=around("Ada"),
-        lastName=around("葛\ufe00"),
+        lastName=around("\ufe0f\U000e01ef葛\U000e0100\ufe00"),
         email=around("ada@example.com"),
         phone=around("+12025550143"),
-        address={field: around(text) for field, text in LONDON.items()},
+        address=address,
     )
 
-    assert (customer.first_name, customer.last_name) == ("Ada", "葛\ufe00")
+    assert (customer.first_name, customer.last_name) == ("Ada", "葛\U000e0100\ufe00")
     assert (customer.email, customer.phone) == ("ada@example.com", "+12025550143")
     assert customer.model_dump(by_alias=True, exclude_none=True)["address"] == LONDON
 

@@ -29,16 +29,21 @@ _VISIBLE = re.compile(f"[^{_FORBIDDEN}{_INVISIBLE}]")
 # The pattern of an event's texts. It is released, so it stays.
 ONE_LINE = f"^[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_INVISIBLE}][^{_FORBIDDEN}]*$"
 
-# What keyboards and clipboards put around a text: white space, and what is invisible. A variation selector isn't among
-# these, since it belongs to the character before it.
+# What keyboards and clipboards put around a text: white space, and what is invisible. A variation selector belongs to
+# the character before it, so only a first one is.
 _AROUND = (
     r"\u0009-\u000D\u0020\u0085\u00A0\u00AD\u034F\u061C\u115F\u1160\u1680\u17B4\u17B5\u180E\u2000-\u200F\u2028-\u202F"
     r"\u205F-\u206F\u2800\u3000\u3164\uFEFF\uFFA0\uFFF0-\uFFF8"
 )
-_EDGES = re.compile(rf"\A[{_AROUND}]+|[{_AROUND}]+\Z")
+_SELECTORS = r"\u180B-\u180D\u180F\uFE00-\uFE0F"
+# The same beyond U+FFFF: in shorthand, music and tags. Not all languages' patterns can name these, so the published
+# ones take what is trimmed or refused here.
+_AROUND_BEYOND = r"\U0001BCA0-\U0001BCA3\U0001D159\U0001D173-\U0001D17A\U000E0000-\U000E00FF\U000E01F0-\U000E0FFF"
+_SELECTORS_BEYOND = r"\U000E0100-\U000E01EF"
+_EDGES = re.compile(rf"\A[{_AROUND}{_AROUND_BEYOND}{_SELECTORS}{_SELECTORS_BEYOND}]+|[{_AROUND}{_AROUND_BEYOND}]+\Z")
 _SHOWS_NOTHING = re.compile(rf"[{_INVISIBLE}\u2800]*")
-_ANY_UNSEEN = re.compile(rf"[{_INVISIBLE}\u2800]")
-_UNSEEN = re.compile(rf"(?!\s)[{_AROUND}\u180B-\u180F\uFE00-\uFE0F\U000E0000-\U000E0FFF]")
+_ANY_UNSEEN = re.compile(rf"[{_INVISIBLE}\u2800{_AROUND_BEYOND}{_SELECTORS_BEYOND}]")
+_UNSEEN = re.compile(rf"(?!\s)[{_AROUND}{_AROUND_BEYOND}{_SELECTORS}{_SELECTORS_BEYOND}]")
 
 
 def code_pattern(code: str) -> str:
@@ -50,7 +55,7 @@ def code_pattern(code: str) -> str:
 # code (in full width too), a language tag (with an underscore too, as operating systems write it), a telephone number.
 TYPED = f"^[{_AROUND}]*[^{_FORBIDDEN}]*[^{_FORBIDDEN}{_INVISIBLE}\\u2800][^{_FORBIDDEN}]*[{_AROUND}]*$"
 TYPED_OR_EMPTY = f"^[{_AROUND}]*[^{_FORBIDDEN}]*[{_AROUND}]*$"
-TYPED_EMAIL = rf"^[{_AROUND}]*[^{_FORBIDDEN}{_INVISIBLE}\u2800]+[{_AROUND}]*$"
+TYPED_EMAIL = rf"^[{_AROUND}{_SELECTORS}]*[^{_FORBIDDEN}{_INVISIBLE}\u2800]+[{_AROUND}]*$"
 TYPED_COUNTRY = code_pattern(r"[A-Za-z\uFF21-\uFF3A\uFF41-\uFF5A]{2}")
 TYPED_LOCALE = code_pattern(r"[A-Za-z]{2,3}([-_][0-9A-Za-z]{1,8})*")
 TYPED_PHONE = rf"^[{_AROUND}]*[^\u0000-\u0008\u000A-\u001F\u007F-\u009F\u2028\u2029\uFFFD-\uFFFF]*[{_AROUND}]*$"
