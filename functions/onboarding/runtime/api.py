@@ -31,7 +31,9 @@ Handler = Callable[[dict[str, Any], "LambdaContext"], Response]
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_DAYS = 92
-IDEMPOTENCY_KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
+# In quotes, which with the backslashes inside don't count, or without any.
+# https://www.rfc-editor.org/rfc/rfc8941#name-strings
+IDEMPOTENCY_KEY = r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!-~]([ -~]{0,253}[!-~])?)$'
 
 _CUSTOMER_ID = TypeAdapter(CustomerId)
 # https://www.rfc-editor.org/rfc/rfc9110#name-accept-language
