@@ -28,7 +28,7 @@ EXECUTIONS = "ExecutionsStarted ExecutionsSucceeded ExecutionsFailed ExecutionsT
 AWS_METRICS: Mapping[str, tuple[str, set[tuple[str, ...]]]] = {
     "AWS/ApiGateway": ("Count 4XXError 5XXError Latency", {("ApiName", "Stage")}),
     "AWS/DynamoDB": ("ReadThrottleEvents WriteThrottleEvents", {("TableName",)}),
-    "AWS/Lambda": ("Errors Throttles", {(), ("FunctionName",)}),
+    "AWS/Lambda": ("Errors Throttles Invocations", {(), ("FunctionName",)}),
     "AWS/SES": ("Reputation.BounceRate Reputation.ComplaintRate", {()}),
     "AWS/SQS": (
         "ApproximateNumberOfMessagesVisible ApproximateAgeOfOldestMessage NumberOfMessagesSent",
@@ -251,6 +251,14 @@ def test_everything_that_can_fail_has_an_alarm() -> None:
         needed.add(Metric("AWS/SQS", name, (("QueueName", template.name_of(queue)),)))
 
     report.none_of(f"template.yaml: no alarm watches {metric}" for metric in needed - {it for _, it in watched()})
+
+
+def test_single_failed_calls_raise_no_alarm() -> None:
+    alarm = alarms()["DownstreamUnavailableAlarm"]
+    (expression,) = (it["Expression"] for it in alarm["Metrics"] if it.get("ReturnData", True))
+
+    assert expression == "unavailable / calls"
+    assert 2 / 1000 < alarm["Threshold"] < 2 / 11  # one customer whom one of ten systems left waiting
 
 
 def test_dashboard_shows_metrics_of_this_stack() -> None:
