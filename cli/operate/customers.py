@@ -20,7 +20,7 @@ from onboarding.domain.events import (
     WelcomeEmailSent,
     WelcomeEmailUnconfirmed,
 )
-from onboarding.domain.registration import RegistrationRequest, customer_id_for
+from onboarding.domain.registration import RegistrationRequest, customer_id_again
 
 # What the workflow catches at SendWelcomeEmail, and then publishes.
 WITHOUT_EMAIL: dict[str, tuple[type[Event], str]] = {
@@ -46,7 +46,7 @@ def reregister(stack: Stack, customer_id: str, *, dry_run: bool = False) -> str:
     if is_held and closed["status"] != "SUCCEEDED" and closed.get("error") != DOWNSTREAM_FAILED:
         raise NotPossible(f"The onboarding of {customer_id} holds an account: release it first")
     registration = execution.registration_of(closed)
-    new_id = customer_id_for(registration.data, idempotency_key=f"anew {customer_id}")
+    new_id = customer_id_again(registration.data, customer_id)
     if not dry_run:
         registrations.accept(
             RegistrationRequest(customer=registration.data, idempotency_key=None),

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from onboarding.adapters import workflow
 from onboarding.adapters.workflow import execution_arn
 from onboarding.domain.customer import CustomerData
-from onboarding.domain.registration import customer_id_for
+from onboarding.domain.registration import customer_id_again, customer_id_for
 from onboarding.runtime.api import onboarding_of, parse_request
 from tests.customers import a_customer
 from tests.in_process.template import arn_of
@@ -90,6 +90,18 @@ def test_customer_id_of_a_key_never_changes() -> None:
 
     assert customer_id_for(ada, "key") == "691dbe4a-f4f1-576f-ae09-cb1154a693d0"
     assert customer_id_for(ada, "key") != customer_id_for(ada.model_copy(update={"first_name": "Grace"}), "key")
+
+
+def test_no_key_takes_the_id_of_a_repetition(register: Register, queued: Queued) -> None:
+    customer = a_customer()
+    again = customer_id_again(CustomerData.model_validate(customer), "ada")
+
+    for key in ("again ada", '"again ada"', "again\\nada", "again\nada", "anew ada"):
+        register(customer, key)
+
+    assert again == customer_id_again(CustomerData.model_validate(customer), "ada")
+    assert again not in {message["customerId"] for _, message in queued()}
+    assert len(queued()) == 3
 
 
 def test_earlier_record_is_recognised() -> None:

@@ -55,3 +55,11 @@ def customer_id_for(customer: CustomerData, idempotency_key: str | None) -> str:
         return str(uuid4())
     document = customer.model_dump_json(by_alias=True, exclude_none=True)
     return str(uuid5(_IDEMPOTENCY_NAMESPACE, f"{idempotency_key}\n{document}"))
+
+
+def customer_id_again(customer: CustomerData, ended_id: str) -> str:
+    """Return the customerId of an ended registration that is made again, the same on each call.
+
+    A line break is in its key, so no client of the API can have sent that.
+    """
+    return customer_id_for(customer, f"again\n{ended_id}")
