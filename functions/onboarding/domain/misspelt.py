@@ -19,7 +19,8 @@ _PROVIDERS = tuple(
     for ending in endings
 )
 _BY_ENDING = ("gmx.de", "web.de")
-_KEYBOARD = ("1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm")  # each row is half a key to the right of the one above
+# Each row is half a key to the right of the one above.
+_KEYBOARD = ("1234567890", "qwertyuiop", "asdfghjkl;", "zxcvbnm,.")
 _PLACES = {key: (row, column) for row, keys in enumerate(_KEYBOARD) for column, key in enumerate(keys)}
 _NEIGHBOURS = {(0, -1), (0, 1), (-1, 0), (-1, 1), (1, -1), (1, 0)}
 
@@ -30,6 +31,8 @@ def meant_domain(typed: str) -> str | None:
     domain = unicodedata.normalize("NFKC", typed).lower().replace("\u3002", ".").removesuffix(".")
     base = unicodedata.normalize("NFKD", domain.replace("\N{LATIN SMALL LETTER DOTLESS I}", "i"))
     base = "".join(character for character in base if not unicodedata.combining(character))
+    if "." not in base and f"{base}.com" in _PROVIDERS:
+        return f"{base}.com"
     name, _, ending = domain.rpartition(".")
     if meant := _meant_ending(ending):
         base = f"{name}.{meant}"
