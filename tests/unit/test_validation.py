@@ -188,7 +188,7 @@ def test_email_is_normalised(typed: str, mailed: str) -> None:
         ("email_not_ascii", ["ad\u0430@example.com", "ada①@example.com", "아다@example.com"]),
         (
             "email_domain_not_public",
-            ["ada@localhost", "ada@example.test", "ada@sub.example", "ada@192.0.2.1.arpa"],
+            ["ada@localhost", "ada@example.test", "ada@sub.example", "ada@192.0.2.1.arpa", "ada@example.c"],
         ),
         (
             "email_domain_not_public",

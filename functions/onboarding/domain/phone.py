@@ -19,6 +19,8 @@ _EXTENSION = re.compile(
     r"[\s.:=]*\d{1,7}\s*$",
     re.IGNORECASE,
 )
+# Until 2019, a 1 stood before a Mexican mobile number of ten digits: telephones have it stored.
+_MEXICAN_MOBILE = re.compile(r"^\+52[\s.-]*1(?=(\D*\d){10}\D*$)")
 # Subscribers of one town have numbers of nine digits at most (Brazil's mobiles); area codes differ in length by two.
 _LONGEST_LOCAL = 9
 _SAME_LENGTH = 2
@@ -40,6 +42,7 @@ def e164(text: str, region: str | None) -> str:
     """
     text = re.sub(r"^tel:\s*", "", text, flags=re.IGNORECASE)
     text = re.sub(r"\s", " ", text.replace("ー", "-"))  # the Japanese keyboard's dash, a letter
+    text = _MEXICAN_MOBILE.sub("+52 ", text)
     if _EXTENSION.search(unicodedata.normalize("NFKC", text)):
         raise NoPhoneNumber("phone_extension", "Must be without an extension")
     if any(map(str.isalpha, text)):
