@@ -139,7 +139,8 @@ def _email(value: str, errors: list[FieldError]) -> str:
 
 
 def _is_private(domain: str) -> bool:
-    return "." not in domain or f".{domain}".endswith(_PRIVATE_DOMAINS)
+    has_ending = "." in domain and domain[-2:-1] != "."  # no public ending is one letter
+    return not has_ending or f".{domain}".endswith(_PRIVATE_DOMAINS)
 
 
 def _phone(value: str | None, address: Address | None, errors: list[FieldError]) -> str | None:
