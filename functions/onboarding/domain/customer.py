@@ -152,7 +152,8 @@ class AddressForm(Message):
     country: Annotated[
         OptionalCountry,
         Field(
-            description="Required in an address: its ISO 3166-1 alpha-2 code, such as DE, in either case",
+            description="Required in an address: its ISO 3166-1 alpha-2 code, such as DE, in either case; "
+            "UK counts as GB, EL as GR",
             examples=["GB"],
         ),
     ] = None

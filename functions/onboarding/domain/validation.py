@@ -28,6 +28,8 @@ _PRIVATE_DOMAINS = tuple(
         *("private", "workgroup"),
     )
 )
+# The codes by which the European Union calls two countries, and many people one of them.
+_OTHER_CODES = {"UK": "GB", "EL": "GR"}
 # Input methods of East Asia write ASCII in full width, and their own full stop. Other characters that NFKC would fold,
 # such as the Kelvin sign, are no ASCII: folded, they would make another person's address.
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {ord("\u3002"): ".", ord("\uff61"): "."}
@@ -174,4 +176,5 @@ def _address(address: Address | None, errors: list[FieldError]) -> Address | Non
 
 def _country(code: str) -> str:
     code = trimmed(unicodedata.normalize("NFKC", code))
-    return code.upper() if code.isascii() else code  # ß would become SS, which is South Sudan
+    code = code.upper() if code.isascii() else code  # ß would become SS, which is South Sudan
+    return _OTHER_CODES.get(code, code)
