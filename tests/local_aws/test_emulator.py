@@ -113,7 +113,7 @@ def test_full_disk_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_failed_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server((HOST, 0)) as taken:
-        monkeypatch.setattr(emulator, "_free_port", lambda: taken.getsockname()[1])
+        monkeypatch.setattr(emulator, "free_port", lambda: taken.getsockname()[1])
 
         with pytest.raises(NotPossible, match="already in use"):
             emulator.start()
