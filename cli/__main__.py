@@ -157,16 +157,16 @@ def check_stack(stack: Stack) -> None:
 @commands.command("trace")
 @stack_option
 @customer_argument
-@click.option("--html", "file", is_flag=False, flag_value="", metavar="[FILE]", help="Write a page, CUSTOMER_ID.html.")
-def show_trace(stack: Stack, customer_id: str, file: str | None) -> None:
+@click.option("--html", is_flag=True, help="Write a page, CUSTOMER_ID.html.")
+def show_trace(stack: Stack, customer_id: str, *, html: bool) -> None:
     """Show a customer's onboarding state by state."""
     console, traced = terminal.console(), trace.trace(stack, customer_id)
-    if file is None:
-        console.print(trace.table(traced))
-    else:
-        path = Path(file or f"{customer_id}.html")
+    if html:
+        path = Path(f"{customer_id}.html")
         path.write_text(page.page(traced), encoding="utf-8")
         console.print(f"page: {path}", soft_wrap=True)
+    else:
+        console.print(trace.table(traced))
 
 
 @commands.command("logs")

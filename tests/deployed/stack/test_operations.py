@@ -69,7 +69,11 @@ def errors(visit: Visit) -> list[str]:
 
 
 def test_trace_shows_states_and_nothing_typed(
-    stack: Stack, onboardings: Onboardings, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    stack: Stack,
+    onboardings: Onboardings,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     customer = a_customer(firstName="Zephyrine", lastName="Quartermain")
     customer_id = onboardings.register(customer)
@@ -78,7 +82,8 @@ def test_trace_shows_states_and_nothing_typed(
 
     traced = trace(stack, customer_id)
     run(stack, "trace", customer_id)
-    run(stack, "trace", customer_id, "--html", str(tmp_path / "page.html"))
+    monkeypatch.chdir(tmp_path)
+    run(stack, "trace", "--html", customer_id)
 
     assert [visit.state for visit in traced.visits] == [*onboarded.states, "SUCCEEDED"]
     assert (traced.status, traced.outcome, traced.email) == ("SUCCEEDED", "ONBOARDED", "SENT")
@@ -89,7 +94,7 @@ def test_trace_shows_states_and_nothing_typed(
     shown = capsys.readouterr().out
     assert "sent the e-mail" in shown
     assert "published WelcomeEmailSent" in shown
-    shown += (tmp_path / "page.html").read_text(encoding="utf-8")
+    shown += (tmp_path / f"{customer_id}.html").read_text(encoding="utf-8")
     assert [value for value in customer.values() if value in shown] == []
 
 
