@@ -29,9 +29,10 @@ from onboarding.domain.customer import CustomerData
 from onboarding.domain.registration import customer_id_for
 from onboarding.domain.status import Onboarding
 
-# What the check may take in all, and what it may take of that until the customers are erased.
-MOST_SECONDS = 180
-FOLLOWED_SECONDS = 140
+# How long it waits for the customers, and in all for their erasure too. What remains of three minutes is for requests
+# that hang (a round of four), and for the last calls.
+FOLLOWED_SECONDS = 120
+MOST_SECONDS = 165
 PAUSE_SECONDS = 1
 TIMEOUT_SECONDS = 10
 PROTECTED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
@@ -68,7 +69,7 @@ CASES = (
 
 
 class Customer:
-    """A customer of the check, and what has come of it so far."""
+    """A customer of the check, and the results so far."""
 
     def __init__(self, case: Case, run: str) -> None:
         self.case = case
@@ -83,7 +84,7 @@ class Customer:
         self.customer_id = customer_id_for(CustomerData.model_validate(self.body), self.key)
         self.may_exist = self.is_accepted = self.is_over = False
         self.began, self.seconds = time.monotonic(), 0.0
-        self.came = "not registered"
+        self.actual = "not registered"
         self.steps: set[str] = set()
         self.traced: trace.Trace | None = None
 
@@ -95,39 +96,39 @@ class Customer:
             else:
                 self._register(http, api)
         except httpx.TransportError as error:
-            self.came = f"no answer: {type(error).__name__}"
+            self.actual = f"no answer: {type(error).__name__}"
         self.seconds = time.monotonic() - self.began
 
     def _register(self, http: httpx.Client, api: str) -> None:
         existed_perhaps, self.may_exist = self.may_exist, True
         answer = http.post(api, json=self.body, headers={"Idempotency-Key": self.key})
-        self.came = f"{answer.status_code} {answer.reason_phrase}"
+        self.actual = f"{answer.status_code} {answer.reason_phrase}"
         self.is_accepted = answer.status_code == HTTPStatus.ACCEPTED
         self.is_over = answer.is_client_error and answer.status_code not in RETRIED
         self.may_exist = existed_perhaps or not self.is_over
         if answer.status_code in PROTECTED:
             raise NotPossible(
-                f"The API is protected: it answered {self.came}. The check sends the API key that the stack may have: "
-                "let it pass what else guards the API, such as a web ACL"
+                f"The API is protected: it answered {self.actual}. The check sends the stack's API key, if it has one. "
+                "If a web ACL guards the API too, let your address pass"
             )
 
     def _read(self, answer: httpx.Response) -> None:
         if answer.status_code != HTTPStatus.OK:
-            self.came = f"{answer.status_code} {answer.reason_phrase}"
+            self.actual = f"{answer.status_code} {answer.reason_phrase}"
             return
         onboarding = Onboarding.model_validate_json(answer.content)
-        self.came, self.steps = _said(onboarding), {step.type for step in onboarding.timeline}
-        is_wrong_end = onboarding.status in {"FAILED", "REJECTED"} and self.came != self.case.expected
-        self.is_over = is_wrong_end or (self.came == self.case.expected and self.steps >= {*self.case.steps})
+        self.actual, self.steps = _said(onboarding), {step.type for step in onboarding.timeline}
+        is_wrong_end = onboarding.status in {"FAILED", "REJECTED"} and self.actual != self.case.expected
+        self.is_over = is_wrong_end or (self.actual == self.case.expected and self.steps >= {*self.case.steps})
 
     @property
     def is_as_expected(self) -> bool:
         has_succeeded = self.traced is not None and self.traced.status == "SUCCEEDED"
-        return has_succeeded and self.came == self.case.expected and self.steps == {*self.case.steps}
+        return has_succeeded and self.actual == self.case.expected and self.steps == {*self.case.steps}
 
     @property
     def execution_and_steps(self) -> str:
-        """What the execution came to, and which steps of the timeline are missing or too many."""
+        """How the execution ended, and which steps of the timeline are missing or too many."""
         executed = self.traced.status if self.traced else "no execution"
         missing = (f"without {step}" for step in self.case.steps if step not in self.steps)
         others = (f"with {step}" for step in sorted(self.steps - {*self.case.steps}))
@@ -135,9 +136,9 @@ class Customer:
 
 
 def check(stack: Stack, console: Console) -> bool:
-    """Register the customers, follow them, show what came, and erase them, also after an interrupt.
+    """Register the customers, follow them, show the results, and erase them, also after an interrupt.
 
-    Returns whether all came as expected. Raises:
+    Returns whether all results are as expected. Raises:
         NotPossible: the API is protected, or a customer is not erased.
     """
     began = time.monotonic()
@@ -189,7 +190,7 @@ def _said(onboarding: Onboarding) -> str:
 
 
 def _show(checked: Sequence[Customer], console: Console) -> None:
-    names = ("customer", "expected (status, e-mail)", "came", "took", "execution and events")
+    names = ("customer", "expected (status, e-mail)", "actual", "took", "execution and events")
     console.print(listing(*names, rows=map(_row, checked), right={"took"}))
     for customer in checked:
         if customer.traced and not customer.is_as_expected:
@@ -199,7 +200,7 @@ def _show(checked: Sequence[Customer], console: Console) -> None:
 def _row(customer: Customer) -> Iterator[str | Text]:
     mark = Text("✓ ", "bold green") if customer.is_as_expected else Text("✗ ", "bold red")
     yield mark + Text(customer.case.name, "default")
-    yield from (customer.case.expected, customer.came, f"{customer.seconds:.1f} s", customer.execution_and_steps)
+    yield from (customer.case.expected, customer.actual, f"{customer.seconds:.1f} s", customer.execution_and_steps)
 
 
 def _erase(stack: Stack, customer: Customer, began: float, left: list[str]) -> None:
