@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
-from cli import WORKSPACE, NotPossible
+from cli import PROJECT, WORKSPACE, NotPossible
 from cli.machine.deploy import EmulatorStack
 from cli.machine.emulator import START_SECONDS, free_port
 from cli.machine.environment import HOST, REGION, ROOT_OF_THE_EMULATOR
@@ -43,7 +43,8 @@ def serve(stack: EmulatorStack) -> Iterator[tuple[str, subprocess.Popen[bytes]]]
         raise NotPossible("The console isn't installed. Start it with `make console`")
     port, folder = free_port(), Path(tempfile.mkdtemp(prefix="customer-onboarding-console-"))
     endpoints = {"STACKPORT_DATA_DIR": str(folder), "STACKPORT_ENDPOINTS": f"here={stack.emulator.endpoint_url}"}
-    server = [str(PYTHON), "-m", "uvicorn", "backend.main:app", "--host", HOST, "--port", str(port), "--no-access-log"]
+    application = ["--app-dir", str(PROJECT), "cli.machine.stackport_guard:app"]
+    server = [str(PYTHON), "-m", "uvicorn", *application, "--host", HOST, "--port", str(port), "--no-access-log"]
     with (
         tempfile.TemporaryFile() as log,
         start_supervised(folder, server, directory=folder, environment=SETTINGS | endpoints, output=log) as process,

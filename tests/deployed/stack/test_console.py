@@ -57,7 +57,11 @@ def test_console_reads_and_reaches_the_emulator_alone(url: str, stack: EmulatorS
     with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as http:
         assert http.get(machines).is_success
         assert "proxy" in http.get(machines, params=elsewhere).json()["detail"]
-        assert http.post(start, json={"name": "by-hand", "input": {}}).status_code == httpx.codes.FORBIDDEN
+        invoke = console.copy_with(path="/api/lambda/functions/CancelAccount/invoke", query=None)
+        for write in (start, invoke):
+            assert http.post(write, json={"name": "by-hand", "input": {}}).status_code == httpx.codes.FORBIDDEN
+        for foreign in ({"Origin": "https://example.com"}, {"Host": f"example.com:{console.port}"}):
+            assert http.get(machines, headers=foreign).status_code == httpx.codes.FORBIDDEN
         with pytest.raises(httpx.ConnectError):
             http.get(machines.copy_with(host="127.0.0.2"))
 
