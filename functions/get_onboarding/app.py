@@ -44,6 +44,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
         failures.logged(logger, looks.LookFailed),
     ):  # then what is known counts
         entries = looks.look(
+            customer_id,
             entries,
             sfn=sfn,
             state_machine_arn=settings.state_machine_arn,

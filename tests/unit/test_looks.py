@@ -120,6 +120,23 @@ def test_looks_at_all_customers_keep_a_pace(customer: Customer, monkeypatch: pyt
             assert json.loads(customer.get(asked)["body"])["status"] == status
 
 
+def test_failure_before_the_first_event_is_found(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "datetime", SimpleNamespace(now=lambda _: CHANGED_AT))
+
+    with customer.described(FAILED, "grace"):
+        answers = [customer.get(asked) for asked in ("grace", "grace", "a-guess")]  # which comes too soon to look
+
+    assert [it["statusCode"] for it in answers] == [200, 200, 404]
+    assert [step["type"] for step in json.loads(answers[1]["body"])["timeline"]] == ["ExecutionFailed"]
+
+
+def test_look_at_an_erased_customer_shows_nothing(customer: Customer) -> None:
+    timelines.erase("grace", dynamodb=customer.dynamodb, table_name=customer.table.name)
+
+    with customer.described(FAILED, "grace"):
+        assert customer.get("grace")["statusCode"] == 404
+
+
 @pytest.mark.parametrize(
     ("code", "level"), [("ThrottlingException", "INFO"), ("", "INFO"), ("AccessDeniedException", "ERROR")]
 )

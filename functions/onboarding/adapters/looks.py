@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  #
 from onboarding.adapters import timelines
 from onboarding.adapters.outages import is_transient
 from onboarding.adapters.workflow import execution_arn
-from onboarding.domain.status import CHANGES, Entry, next_look
+from onboarding.domain.status import CHANGES, Entry, look_at, next_look
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -23,37 +23,49 @@ if TYPE_CHECKING:
 # At most five looks a second, at all customers together: DescribeExecution's quota is ten in most regions, and the
 # runbook's commands need it too. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 _BETWEEN_LOOKS = timedelta(milliseconds=200)
+# Beside them, one a second at customers without entries. Anybody may ask for any id: that takes no other look.
+_BETWEEN_UNKNOWN = timedelta(seconds=1)
 
 
 class LookFailed(Exception):
     """AWS throttles, fails or is unreachable. The message is the name of its error."""
 
 
-def look(
-    entries: list[Entry], *, sfn: SFNClient, state_machine_arn: str, dynamodb: DynamoDBClient, table_name: str
+def look(  # noqa: PLR0913 - its ports
+    customer_id: str,
+    entries: list[Entry],
+    *,
+    sfn: SFNClient,
+    state_machine_arn: str,
+    dynamodb: DynamoDBClient,
+    table_name: str,
 ) -> list[Entry]:
     """Look at a customer's execution, if that is due; return the entries with its change, which is kept.
+
+    Without entries it is due too: the execution may have failed before its first event, or the customer is unknown.
 
     Raises:
         LookFailed: it is not repeated before the next one is due.
         botocore.exceptions.ClientError: AWS refused.
     """
-    due = next_look(entries, datetime.now(UTC))
+    now = datetime.now(UTC)
+    due = next_look(entries, now) if entries else look_at(customer_id, now)
     if due is None:
         return entries
+    claim, pause = (timelines.claim, _BETWEEN_LOOKS) if entries else (timelines.claim_unknown, _BETWEEN_UNKNOWN)
     try:
-        if not timelines.claim(due, _BETWEEN_LOOKS, dynamodb=dynamodb, table_name=table_name):
+        if not claim(due, pause, dynamodb=dynamodb, table_name=table_name):
             return entries
-        change = _change_of(due.customer_id, sfn, state_machine_arn)
+        change = _change_of(customer_id, sfn, state_machine_arn)
         # Releases up to 1.0 kept an announced change under another eventId.
         if change is None or (change.type, change.occurred_at) in {(it.type, it.occurred_at) for it in entries}:
             return entries
-        timelines.keep(change, dynamodb=dynamodb, table_name=table_name)
+        is_kept = timelines.keep(change, dynamodb=dynamodb, table_name=table_name)
     except (ClientError, ConnectionError, HTTPClientError) as error:
         if not is_transient(error):
             raise
         raise LookFailed(type(error).__name__) from None
-    return [*entries, change]
+    return [*entries, change] if entries or is_kept else []  # not of an erased customer
 
 
 def _change_of(customer_id: str, sfn: SFNClient, state_machine_arn: str) -> Entry | None:

@@ -1,7 +1,7 @@
 """The timelines table: the events of each customer's onboarding, each once, without personal data.
 
-The last look at the execution is an entry too, which the public doesn't see; so is the last look at any execution. An
-erased customer has a tombstone instead of entries.
+The last look at the execution is an entry too, which the public doesn't see; so are the last look at any execution, and
+the last at one of a customer without entries. An erased customer has a tombstone instead of entries.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _ANY_CUSTOMER = "*"  # no customerId
+_UNKNOWN = "UnknownDescribed"  # in place of an eventId
 _TOMBSTONE = "CustomerErased"  # in place of an eventId
 
 
@@ -73,6 +74,12 @@ def claim(look: Entry, pause: timedelta, *, dynamodb: "DynamoDBClient", table_na
     return _put(at_any, "<", look.occurred_at - pause, dynamodb, table_name) and _put(
         look, "<", look.occurred_at, dynamodb, table_name
     )
+
+
+def claim_unknown(look: Entry, pause: timedelta, *, dynamodb: "DynamoDBClient", table_name: str) -> bool:
+    """Whether enough time has passed since the last look at a customer without entries. Keeps nothing of this one."""
+    at_any = look.model_copy(update={"customer_id": _ANY_CUSTOMER, "event_id": _UNKNOWN})
+    return _put(at_any, "<", look.occurred_at - pause, dynamodb, table_name)
 
 
 def entries_of(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> list[Entry]:

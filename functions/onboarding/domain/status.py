@@ -143,6 +143,11 @@ def next_look(entries: Sequence[Entry], now: datetime) -> Entry | None:
     pause = min(max((now - max(news)) / 4, _SHORTEST_PAUSE), _LONGEST_PAUSE)
     if now - max(entry.occurred_at for entry in entries) < pause:
         return None
+    return look_at(customer_id, now)
+
+
+def look_at(customer_id: str, now: datetime) -> Entry:
+    """A look at the customer's execution."""
     return Entry(customer_id=customer_id, event_id=_LOOK, type=_LOOK, occurred_at=now)
 
 
