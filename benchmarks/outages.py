@@ -26,11 +26,14 @@ OUTAGES = {"10 s": 10, "2 min": 120, "10 min": 600, "1 h": 3600, "6 h": 21600}
 AWAY = {
     "EventBridge": ("EventBridge.InternalException", "events:putEvents"),
     "DynamoDB": ("DynamoDB.InternalServerError", "dynamodb:updateItem"),
-    "DynamoDB, behind a function": ("InternalServerError", "CreateAccount", "CancelAccount", "SendWelcomeEmail"),
-    "Lambda": ("Lambda.ServiceException", "lambda:invoke"),
-    "Lambda throttles": ("Lambda.TooManyRequestsException", "lambda:invoke"),
+    "DynamoDB, behind a function": (
+        *("InternalServerError", "CreateAccount", "CancelAccount", "SendWelcomeEmail"),
+        *("RequestConfirmation", "RemindCustomer"),
+    ),
+    "Lambda": ("Lambda.ServiceException", "lambda:invoke", "lambda:invoke.waitForTaskToken"),
+    "Lambda throttles": ("Lambda.TooManyRequestsException", "lambda:invoke", "lambda:invoke.waitForTaskToken"),
     "a downstream system, its settings or secret": ("DownstreamUnavailable", "ProvisionAccount", "DeprovisionAccount"),
-    "SES": ("EmailServiceUnavailable", "SendWelcomeEmail"),
+    "SES": ("EmailServiceUnavailable", "SendWelcomeEmail", "RequestConfirmation", "RemindCustomer"),
 }
 
 

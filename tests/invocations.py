@@ -19,6 +19,7 @@ OCCURRED_AT = datetime(2026, 11, 23, 10, 30, 42, 123000, tzinfo=UTC)
 # A value for each field that some event needs.
 _FIELDS: dict[str, Any] = {
     "registered_at": OCCURRED_AT,
+    "requested_at": OCCURRED_AT,
     "errors": [{"field": "email", "code": "email_invalid", "message": "Must be an address"}],
     "account_id": "account-1",
     "email": "ada@example.com",
@@ -142,6 +143,24 @@ def a_deprovision_task(**changes: Any) -> dict[str, Any]:
 def a_welcome_email_task(**changes: Any) -> dict[str, Any]:
     """The input of SendWelcomeEmail."""
     return sample("send_welcome_email/plain") | changes
+
+
+def a_confirmation_task(**changes: Any) -> dict[str, Any]:
+    """The input of RequestConfirmation and RemindCustomer."""
+    return sample("request_confirmation/plain") | changes
+
+
+def a_confirmation(customer_id: str, code: str) -> dict[str, Any]:
+    """A POST of a code from API Gateway."""
+    return sample("confirm_email/plain") | {
+        "pathParameters": {"customerId": customer_id},
+        "body": json.dumps({"code": code}),
+    }
+
+
+def a_resend(customer_id: str) -> dict[str, Any]:
+    """A POST from API Gateway that asks for another code."""
+    return sample("confirm_email/resend") | {"pathParameters": {"customerId": customer_id}}
 
 
 class Context(LambdaContext):

@@ -9,6 +9,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from cli.documents import examples
 from cli.documents.schemas import NoTitles, as_text, document
 from onboarding.domain.analytics import Analytics
+from onboarding.domain.confirmation import Code, Resent
 from onboarding.domain.customer import AddressForm, RegistrationForm
 from onboarding.domain.models import CustomerId
 from onboarding.domain.registration import Accepted
@@ -33,12 +34,15 @@ def _schemas() -> dict[str, Any]:
     taken: JsonSchemaMode = "validation"
     given: JsonSchemaMode = "serialization"
     _, definitions = models_json_schema(
-        [(RegistrationForm, taken), (Accepted, given), (Onboarding, given), (Analytics, given), (Problem, given)],
+        [
+            *((model, taken) for model in (RegistrationForm, Code)),
+            *((model, given) for model in (Accepted, Onboarding, Resent, Analytics, Problem)),
+        ],
         ref_template="#/components/schemas/{model}",
         schema_generator=NoTitles,
     )
     schemas: dict[str, Any] = definitions["$defs"]
-    for strict in (RegistrationForm, AddressForm):  # the API rejects unknown fields
+    for strict in (RegistrationForm, AddressForm, Code):  # the API rejects unknown fields
         schemas[strict.__name__]["additionalProperties"] = False
     # API Gateway's own errors have it in the status line only.
     schemas[Problem.__name__]["required"].remove("status")

@@ -15,6 +15,7 @@ FUNCTION = "AWS::Serverless::Function"
 # A batch takes 2 s on a busy machine, including the start of a worker.
 VISIBILITY_SECONDS = 6
 CONCURRENT_BATCHES = 2
+CONFIRMATION_SECONDS = 24 * 60 * 60
 # The emulator rejects a template that has a type it doesn't know, and names the type.
 UNSUPPORTED = {
     "AWS::CloudFormation::Stack",  # the schema registry's, which has such types
@@ -68,6 +69,16 @@ def _inline_the_definition(template: Template, built: Path) -> Iterator[str]:
         definition = (built / machine.pop("DefinitionUri")).read_text(encoding="utf-8")
         machine["Definition"] = yaml.load(definition, yaml.CSafeLoader)
         yield name
+
+
+@_rule(f"waits {CONFIRMATION_SECONDS} s for a confirmation", "evaluates no expression in TimeoutSeconds")
+def _wait_for_a_fixed_time(template: Template, _: Path) -> Iterator[str]:
+    for name, machine in _of_type(template, "AWS::Serverless::StateMachine"):
+        waiting = [it for it in machine["Definition"]["States"].values() if isinstance(it.get("TimeoutSeconds"), str)]
+        for state in waiting:
+            state["TimeoutSeconds"] = CONFIRMATION_SECONDS
+        if waiting:
+            yield name
 
 
 @_rule(
@@ -175,10 +186,20 @@ def _deploy_at_once(template: Template, _: Path) -> Iterator[str]:
     "denies ses:SendEmail on an identity's ARN and the condition ses:FromAddress",
 )
 def _send_from_any_identity(template: Template, _: Path) -> Iterator[str]:
+    yield from _allow_everywhere(template, "ses:SendEmail")
+
+
+@_rule("may complete the tasks of any state machine", "knows no resource of states:SendTaskSuccess")
+def _complete_any_task(template: Template, _: Path) -> Iterator[str]:
+    yield from _allow_everywhere(template, "states:SendTaskSuccess")
+
+
+def _allow_everywhere(template: Template, action: str) -> Iterator[str]:
+    """Allow an action on all resources, without a condition; yield the roles."""
     for name, role in _of_type(template, "AWS::IAM::Role"):
         for policy in role.get("Policies", []):
             for statement in policy["PolicyDocument"]["Statement"]:
-                if statement["Action"] == "ses:SendEmail":
+                if statement["Action"] == action:
                     statement["Resource"] = "*"
                     statement.pop("Condition", None)
                     yield name

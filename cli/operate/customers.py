@@ -54,6 +54,7 @@ def reregister(stack: Stack, customer_id: str, *, dry_run: bool = False) -> str:
             correlation_id=registration.correlation_id,
             sqs=stack.session.client("sqs"),
             queue_url=stack.outputs["RegistrationQueueUrl"],
+            api_url=registration.api_url,
         )
     return new_id
 

@@ -26,7 +26,7 @@ def draw(analytics: Analytics, path: Path) -> None:
 
 def _draw_funnel(axes: Axes, analytics: Analytics) -> None:
     numbers = [getattr(analytics.total, stage) for stage in STAGES]
-    colours = [ASIDE if stage in {"rejected", "suspected"} else MAIN for stage in STAGES]
+    colours = [ASIDE if stage in {"rejected", "expired", "suspected"} else MAIN for stage in STAGES]
     bars = axes.barh(list(STAGES.values()), numbers, color=colours)
     axes.bar_label(bars, padding=3)
     axes.invert_yaxis()

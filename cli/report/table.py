@@ -11,10 +11,12 @@ from onboarding.domain.analytics import Analytics, Funnel
 STAGES = {
     "registered": "registered",
     "validated": "validated",
+    "email_confirmed": "confirmed",
     "account_created": "account",
     "email_sent": "e-mail",
     "onboarded": "onboarded",
     "rejected": "rejected",
+    "expired": "expired",
     "suspected": "suspected",
 }
 NUMBERS = (*STAGES.values(), "median", "p95")

@@ -1,4 +1,4 @@
-"""Task EraseCustomer: erase the customer, the account, the e-mail address and the record of the welcome e-mail."""
+"""Task EraseCustomer: erase the customer, the account, the e-mail address and the records of the e-mails."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters import accounts
+from onboarding.adapters.confirmations import Confirmation
 from onboarding.adapters.mail.attempts import Attempts
 from onboarding.domain.tasks import ErasureTask
 from onboarding.runtime import aws, environment, failures
@@ -28,5 +29,6 @@ def handler(event: dict[str, Any], _: LambdaContext) -> None:
     task = ErasureTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
     accounts.erase(task.customer_id, dynamodb=dynamodb, table_name=settings.customers_table)
-    Attempts(task.customer_id, dynamodb=dynamodb, table_name=settings.idempotency_table).erase()
+    for record in (Confirmation, Attempts):
+        record(task.customer_id, dynamodb=dynamodb, table_name=settings.idempotency_table).erase()
     logger.info("Customer erased")

@@ -8,18 +8,21 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters import looks, timelines
+from onboarding.adapters.confirmations import Confirmation
 from onboarding.domain.status import onboarding_from
 from onboarding.runtime import api, aws, environment, failures
 
 
 class Settings(environment.Settings):
     timelines_table: str
+    idempotency_table: str
     state_machine_arn: str
     allowed_origin: str
 
 
 settings = Settings.read()
 POLL_AFTER_SECONDS = 2
+POLL_WAITING_AFTER_SECONDS = 30
 logger = Logger(use_rfc3339=True, utc=True)
 dynamodb = aws.client("dynamodb")
 # The answer waits for these, and doesn't depend on them.
@@ -58,6 +61,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
             "No onboarding with this id. If it was accepted a moment ago, try again shortly.",
             retry_after=POLL_AFTER_SECONDS,
         )
+    retry_after = POLL_AFTER_SECONDS
+    if onboarding.status == "VALIDATED":
+        confirmation = Confirmation(customer_id, dynamodb=dynamodb, table_name=settings.idempotency_table)
+        if expires_at := confirmation.awaited_until():
+            onboarding, retry_after = onboarding.awaiting_confirmation(expires_at), POLL_WAITING_AFTER_SECONDS
     logger.info("Status answered", status=onboarding.status)
-    headers = {} if onboarding.has_ended else {"Retry-After": str(POLL_AFTER_SECONDS)}
+    headers = {} if onboarding.has_ended else {"Retry-After": str(retry_after)}
     return api.respond_if_changed(event, onboarding, **headers)

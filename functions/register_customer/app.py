@@ -38,8 +38,12 @@ ends = Ends(partial(aws.client, "stepfunctions", hurried=True), settings.state_m
 
 _FAILED = "The registration with this Idempotency-Key failed. Register again with a new key."
 _REJECTED = "The registration with this Idempotency-Key was rejected. Correct it, and register again with a new key."
+_EXPIRED = "The registration with this Idempotency-Key was not confirmed in time. Register again with a new key."
 # By the account's status, or by how the execution ended.
-ENDED = dict.fromkeys(["CANCELLED", "ERASED", "FAILED", "TIMED_OUT", "ABORTED"], _FAILED) | {"REJECTED": _REJECTED}
+ENDED = dict.fromkeys(["CANCELLED", "ERASED", "FAILED", "TIMED_OUT", "ABORTED"], _FAILED) | {
+    "REJECTED": _REJECTED,
+    "EXPIRED": _EXPIRED,
+}
 
 
 @metrics.log_metrics
@@ -83,6 +87,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
         queue_url=settings.registration_queue_url,
         records=records,
         context=context,
+        api_url=api.url_of(event),
         on_repeat=lambda first: None if account else refuse_ended(ends.of(first.customer_id)),
     )
     logger.info("Registration accepted")

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.outages import attempts_of, retrier_for
 from tests.in_process.functions import deployed, expected_errors
-from tests.wiring.definition import INVOKE, inner_machines, rendered
+from tests.wiring.definition import AWAIT, INVOKE, inner_machines, rendered
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Task:
     @property
     def is_native(self) -> bool:
         """Whether it calls an AWS service directly."""
-        return bool(self.state["Resource"] != INVOKE)
+        return self.state["Resource"] not in {INVOKE, AWAIT}
 
     @property
     def integration(self) -> str:

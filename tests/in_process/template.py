@@ -30,6 +30,7 @@ CHOSEN = {
     "CompanyName": "Smith & Søn",
     "DownstreamArns": f"arn:{PARTITION}:sqs:{REGION}:{ACCOUNT}:{QUEUE_OF_A_SYSTEM}",
     "DownstreamSystems": "crm,ledger",
+    "EmailConfirmationDays": "7",
     "SenderEmail": "welcome@example.com",
 }
 _PSEUDO_PARAMETERS = {

@@ -64,7 +64,7 @@ def test_only_the_listed_resources_change() -> None:
     assert before | {"Resources": {}, "Globals": {}} == after | {"Resources": {}, "Globals": {}}
 
 
-def test_policies_change_only_for_mail_and_http() -> None:
+def test_policies_change_only_where_they_must() -> None:
     before, after = as_built(), as_built()
 
     patch(after, PROJECT)
@@ -83,5 +83,8 @@ def test_policies_change_only_for_mail_and_http() -> None:
     assert {("Condition" in it, it["Effect"], it["Action"]) for it in gone} == {
         (True, "Deny", "sqs:*"),
         (True, "Allow", "ses:SendEmail"),
+        (False, "Allow", "states:SendTaskSuccess"),
     }
-    assert new == [{"Effect": "Allow", "Action": "ses:SendEmail", "Resource": "*"}]
+    anywhere = {"Effect": "Allow", "Resource": "*"}
+    actions = ["ses:SendEmail"] * 3 + ["states:SendTaskSuccess"] * 2
+    assert sorted(new, key=lambda it: it["Action"]) == [anywhere | {"Action": action} for action in actions]

@@ -16,10 +16,12 @@ from onboarding.domain.analytics import Analytics
 STAGES = {
     "registered": 17,
     "validated": 14,
+    "emailConfirmed": 12,
     "accountCreated": 12,
     "emailSent": 11,
     "onboarded": 12,
     "rejected": 4,
+    "expired": 1,
     "suspected": 1,
 }
 COUNTS: dict[str, Any] = {

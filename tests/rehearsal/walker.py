@@ -16,15 +16,15 @@ from botocore.exceptions import ClientError
 
 from benchmarks.outages import attempts_of, retrier_for, waits_of
 from tests.deployed.engine.matrix import Row
-from tests.deployed.engine.world import FAILING_SYSTEM, PUBLISHED, in_one_system
+from tests.deployed.engine.world import FAILING_SYSTEM, PUBLISHED, WAITS, in_one_system
 from tests.in_process import aws
 from tests.wiring.calls import answer
-from tests.wiring.definition import INVOKE, PUT_EVENTS, UPDATE_ITEM, Machine, State
+from tests.wiring.definition import AWAIT, INVOKE, PUT_EVENTS, UPDATE_ITEM, WAY_BACK, Machine, State
 from tests.wiring.expressions import EvaluationFailed, evaluate
 from tests.wiring.rules.errors import errors_of
 from tests.wiring.rules.publications import breaches, entries
-from tests.wiring.rules.retries import RIDDEN_OUT, WAITED_FOR
-from tests.wiring.walk import ENTERED_TIME, Visit, calls_of, cause_of
+from tests.wiring.rules.retries import OUTCOMES, RIDDEN_OUT, WAITED_FOR
+from tests.wiring.walk import ENTERED_TIME, TOKEN, Visit, calls_of, cause_of
 
 REFUSALS = {"InvalidDefinition", "InvalidExecutionInput", "ValidationException"}
 # What Step Functions sees of a function that exits or hangs, and of a service whose answer is lost.
@@ -76,6 +76,8 @@ class Walker:
     def __init__(self, engine: Engine, machine: Machine, row: Row, given: Mapping[str, Any]) -> None:
         self._engine, self._machine, self._row, self._given = engine, machine, row, given
         self._faults = row.faults | ({row.way.fails: [f"raise {row.way.by}"]} if row.way.taken else {})
+        if row.way.asks:
+            self._faults["CreateAccount"] = ["raise EmailNotConfirmed"]
         self._facts = {name: given[name] for name in ("customerId", "correlationId")}
         if "data" in given:
             self._facts |= {"customerData": given["data"], "registeredAt": given["timestamp"]}
@@ -90,11 +92,11 @@ class Walker:
 
     def _run(self, machine: Machine, given: Any, variables: Mapping[str, Any]) -> tuple[str, Answer]:
         """The last state of a machine, and the answer about it."""
-        name, path = machine["StartAt"], set[str]()
+        name, path = machine["StartAt"], list[str]()
         while True:
-            if name in path or name not in machine["States"]:
+            if (name in path and (path[-1], name) != WAY_BACK) or name not in machine["States"]:
                 raise DifferenceFound(f"the way leads to {name}, which is no state, or a second time")
-            path.add(name)
+            path.append(name)
             state = machine["States"][name]
             match state["Type"]:
                 case "Task":
@@ -134,7 +136,8 @@ class Walker:
             raise
         except Exception as error:  # noqa: BLE001 - all that a function raises
             return self._fail(visit, type(error).__name__, attempt, retries, for_good=True)
-        mode = "NONE" if state["Resource"] == INVOKE else "STRICT"  # in Lambda's own API, the Payload is a text
+        # In Lambda's own API, the Payload is a text; what comes with a token has any form.
+        mode = "NONE" if state["Resource"] in {INVOKE, AWAIT} else "STRICT"
         answer = attempt({"result": json.dumps(result), "fieldValidationMode": mode})
         if answer["status"] != "SUCCEEDED":
             raise DifferenceFound(f"{name}: {answer['status']}, {answer.get('error')}: {answer.get('cause')}")
@@ -144,13 +147,13 @@ class Walker:
     def _planned(self, name: str, state: State) -> Iterator[str]:
         """The errors that the task's tries meet; a Map's task meets them at its first item."""
         for fault in self._faults.pop(in_one_system(name), []):
-            match fault.removeprefix("work, then ").split():
+            match fault.removeprefix("work, ").removeprefix("confirm, ").removeprefix("then ").split():
                 case ["raise", error]:
                     yield error
                 case ["hang"]:
                     yield HUNG
                 case ["exit", *_]:
-                    yield EXITED if state["Resource"] == INVOKE else LOST
+                    yield EXITED if state["Resource"] in {INVOKE, AWAIT} else LOST
 
     def _fail(self, visit: Visit, error: str, attempt: Attempt, retries: Counter[str], *, for_good: bool) -> Answer:
         """The answer about an error; about the last one, if it comes until the retries are used up."""
@@ -163,7 +166,9 @@ class Walker:
             self._engine.compared.add((name, which))
             counts = sorted({0, 1, most - 1, most} if is_new and most else {0, most})
         waits = WAITED_FOR.get((name, error), waits_of(retrier))
-        is_retried = error not in errors_of(state) or (name, error) in RIDDEN_OUT.keys() | WAITED_FOR
+        caught = {each for catcher in state.get("Catch", []) for each in catcher["ErrorEquals"]}
+        outcomes = errors_of(state) | (caught & OUTCOMES.get(state["Resource"], set()))
+        is_retried = error not in outcomes or (name, error) in RIDDEN_OUT.keys() | WAITED_FOR
         for count in counts:
             mock = {"errorOutput": {"error": error, "cause": cause_of(failed)}}
             answer = attempt(mock, count, stateConfiguration={"retrierRetryCount": count})
@@ -186,12 +191,12 @@ class Walker:
         resource = visit.state["Resource"]
         if resource == PUT_EVENTS:
             return {"FailedEntryCount": 0, "Entries": [{"EventId": "event"} for _ in entries(visit)]}
-        if resource not in {INVOKE, UPDATE_ITEM}:
+        if resource not in {INVOKE, AWAIT, UPDATE_ITEM}:
             raise NotWalkable(f"not walked: nobody has said what {resource} answers {visit.name}")
         with redirect_stdout(StringIO()):  # the functions' logs
             result = answer(calls_of((*self._visits, visit)))
         if resource != INVOKE:
-            return result
+            return {} if resource == AWAIT else result
         if isinstance(result, dict) and "system" not in visit.arguments["Payload"]:
             self._facts |= result.get("customerData", {}) | result
         return {"StatusCode": 200, "Payload": result}
@@ -224,6 +229,9 @@ class Walker:
         """Compare the end of the way, and what was done on it, with what the row expects."""
         way, failed_at, done = self._row.way, self._row.failed_at, [it for it in self._visits if not it.error]
         tasks = list(way.tasks[: way.tasks.index(failed_at.name) + 1] if failed_at else way.tasks)
+        if way.asks:  # CreateAccount comes before the wait too
+            asked = tasks.index(WAITS[0]) if WAITS[0] in tasks else len(tasks)
+            tasks = [*tasks[:asked], "CreateAccount", *(task for task in tasks[asked:] if task != "CreateAccount")]
         succeeding = [task for task in tasks if task not in {way.fails, failed_at and failed_at.name}]
         output = dict(way.output) | {it: self._facts[it] for it in ("customerId", "accountId") if it in self._facts}
         end: tuple[object, ...] = (way.end, "SUCCEEDED", output) if way.output else (way.end, "FAILED", way.end)
@@ -259,4 +267,5 @@ class Walker:
             },
             "State": {"EnteredTime": ENTERED_TIME, "Name": name, "RetryCount": retries},
             "StateMachine": {"Id": f"{arn}:stateMachine:onboarding", "Name": "onboarding"},
+            "Task": {"Token": TOKEN},
         }

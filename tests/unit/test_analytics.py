@@ -33,7 +33,8 @@ from tests.wiring.test_alarms import OWN, shown
 
 FUNCTION = "record_analytics"
 STAGES = ("registered", "validated", "accountCreated", "emailSent", "onboarded", "rejected", "suspected")
-NOTHING: dict[str, Any] = dict.fromkeys(STAGES, 0) | {"rejectionReasons": {}, "failureReasons": {}}
+ONLY_IF_ASKED = ("emailConfirmed", "expired")
+NOTHING: dict[str, Any] = dict.fromkeys((*STAGES, *ONLY_IF_ASKED), 0) | {"rejectionReasons": {}, "failureReasons": {}}
 REASON = {"field": "email", "code": "email_invalid", "message": "Must be an address"}
 Step = tuple[type[Event], dict[str, Any]]
 VALID: Step = (CustomerValidated, {})

@@ -82,6 +82,7 @@ def test_registration_is_queued_as_typed(register: Register, queued: Queued) -> 
         "customerId": customer_id,
         "correlationId": an_api_request("")["requestContext"]["requestId"],
         "data": customer,
+        "apiUrl": "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/v1/api/customers",
     }
 
 
@@ -190,6 +191,7 @@ ENDS: list[tuple[str, str, str | None]] = [  # the execution's status, its outpu
     ("TIMED_OUT", "", "failed"),
     ("ABORTED", "", "failed"),
     ("SUCCEEDED", "REJECTED", "was rejected"),
+    ("SUCCEEDED", "EXPIRED", "was not confirmed in time"),
     ("SUCCEEDED", "ONBOARDED", None),
     ("RUNNING", "", None),
     ("ExecutionDoesNotExist", "", None),

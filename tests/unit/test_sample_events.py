@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from onboarding.domain.errors import CustomerInvalid, EmailClaimPending
+from onboarding.domain.errors import CustomerInvalid, EmailClaimPending, EmailNotConfirmed
 from onboarding.domain.events import SOURCE
 from tests.invocations import SAMPLES, sample
 from tests.unit.deployment import Functions
@@ -21,12 +21,15 @@ from tests.unit.test_unexpected_errors import counted
 NAMES = sorted(path.relative_to(SAMPLES).with_suffix("").as_posix() for path in SAMPLES.glob("*/*.json"))
 # What is invoked first: a function and its event.
 REGISTERED = ("track_onboarding", sample("track_onboarding/registered"))
+VALIDATED = ("track_onboarding", sample("track_onboarding/batch-with-malformed-message"))
 BEFORE = {
     "create_account/waiting-for-address": ("create_account", sample("create_account/plain")),
     "cancel_account/plain": ("create_account", sample("cancel_account/plain")),
     "erase_customer/plain": ("create_account", sample("cancel_account/plain")),
     "get_onboarding/plain": REGISTERED,
-    "get_onboarding/if-none-match": REGISTERED,
+    "get_onboarding/if-none-match": VALIDATED,
+    "confirm_email/plain": ("request_confirmation", sample("request_confirmation/plain")),
+    "confirm_email/resend": ("request_confirmation", sample("request_confirmation/plain")),
 }
 # An answer's status with the field and code of its errors; or what a task raises; or the messages that fail.
 OUTCOMES: dict[str, Any] = {
@@ -51,6 +54,9 @@ OUTCOMES: dict[str, Any] = {
     "get_onboarding/malformed-customer-id": (404,),
     "get_analytics/invalid-period": (400, "until extra_forbidden", "to date_invalid", "from date_invalid"),
     "create_account/waiting-for-address": EmailClaimPending,
+    "create_account/not-confirmed": EmailNotConfirmed,
+    "confirm_email/plain": (422,),  # no sample has the code
+    "confirm_email/misspelt-field": (400, "code missing", "kode extra_forbidden"),
     "validate_customer/one-rule-broken": CustomerInvalid,
     "validate_customer/several-rules-broken": CustomerInvalid,
     "track_onboarding/batch-with-malformed-message": [1],

@@ -65,17 +65,16 @@ ALIVE: list[dict[str, Any]] = [
 
 def pattern_behind(alarm: str, function: str) -> str:
     """The pattern of the filter behind the alarm, which reads the whole log of this function, in JSON."""
-    watched = RESOURCES[alarm]["Properties"]
+    watched, logging = RESOURCES[alarm]["Properties"], DEPLOYED[function]["LoggingConfig"]
     metrics = [it["MetricStat"]["Metric"] for it in watched.get("Metrics", []) if "MetricStat" in it] or [watched]
     (counting,) = (
         resource["Properties"]
         for resource in RESOURCES.values()
         if resource["Type"] == "AWS::Logs::MetricFilter"
+        and logging == {"LogFormat": "JSON", "LogGroup": resource["Properties"]["LogGroupName"]}
         for metric in resource["Properties"]["MetricTransformations"]
         if (metric["MetricNamespace"], metric["MetricName"]) in [(it["Namespace"], it["MetricName"]) for it in metrics]
     )
-    logging = DEPLOYED[function]["LoggingConfig"]
-    assert logging == {"LogFormat": "JSON", "LogGroup": counting["LogGroupName"]}
     return str(counting["FilterPattern"])
 
 

@@ -1,7 +1,8 @@
-"""The welcome e-mail as a customer reads it."""
+"""The e-mails as a customer reads them."""
 
 import re
 from dataclasses import replace
+from datetime import datetime
 from email.header import decode_header, make_header
 from email.utils import parseaddr
 from html import unescape
@@ -12,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from onboarding.adapters import mail
-from onboarding.adapters.mail import Sender, WelcomeEmail, render
-from onboarding.domain.tasks import WelcomeEmailTask
+from onboarding.adapters.mail import Email, Sender, render
+from onboarding.domain.tasks import ConfirmationEmail, WelcomeEmailTask
 from tests.invocations import a_welcome_email_task
 
 ISOLATES = [0x2068, 0x2069]
@@ -26,7 +27,7 @@ SENDER = Sender(
 )
 
 
-def welcome(**changes: str) -> WelcomeEmail:
+def welcome(**changes: str) -> Email:
     return render(WelcomeEmailTask.model_validate(a_welcome_email_task(**changes)), SENDER)
 
 
@@ -71,6 +72,31 @@ def test_each_language_says_the_same(language: str) -> None:
     assert "Smith & Søn" in email.subject
     for part in (email.text, html_text(email.html)):
         assert min(part.count(it) for it in ("Ada", "account-1", "Smith & Søn", SENDER.account_url)) == 1
+    assert f'<html lang="{language}">' in email.html
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", ["https://example.com/confirm?from=mail&new=1", ""])
+def test_each_language_has_code_and_link(page: str, language: str) -> None:
+    task = ConfirmationEmail(
+        customer_id="ada",
+        correlation_id="request",
+        first_name="Ada",
+        email="ada@example.com",
+        locale=language,
+        code="MFRGGZDF",
+        page=page,
+        expires_at=datetime.fromisoformat("2026-11-26T10:30:42+01:00"),
+    )
+
+    email = render(task, SENDER)
+
+    assert "Smith & Søn" in email.subject
+    for part in (email.text, html_text(email.html)):
+        assert f"{page or SENDER.account_url}#customerId=ada&code=MFRGGZDF" in part
+        assert part.count("MFRGGZDF") == 2
+        assert "2026-11-26 09:30 UTC" in part
+        assert "Ada" in part
     assert f'<html lang="{language}">' in email.html
 
 

@@ -13,11 +13,15 @@ from tests.in_process import template
 Machine = dict[str, Any]
 State = dict[str, Any]
 
+# The only way back: a customer who has confirmed the e-mail address gets the account.
+WAY_BACK = ("PublishCustomerEmailConfirmed", "CreateAccount")
+
 # The logical ids of the state machines. The onboarding's is meant where none is named.
 ONBOARDING, ERASURE = MACHINES = ("CustomerOnboardingStateMachine", "CustomerErasureStateMachine")
 
 SUBSTITUTION = re.compile(r"\$\{(\w+)\}")
 INVOKE = f"arn:{template.PARTITION}:states:::lambda:invoke"
+AWAIT = f"{INVOKE}.waitForTaskToken"  # the function is invoked, then the state waits for its token
 PUT_EVENTS = f"arn:{template.PARTITION}:states:::events:putEvents"
 UPDATE_ITEM = f"arn:{template.PARTITION}:states:::dynamodb:updateItem"
 
@@ -43,7 +47,7 @@ def rendered(name: str = ONBOARDING) -> Machine:
     values = substitutions(name)
     if missing := set(SUBSTITUTION.findall(text(name))) - values.keys():
         raise KeyError(f"{path(name)}: {sorted(missing)} have no DefinitionSubstitutions in template.yaml")
-    return dict(yaml.load(SUBSTITUTION.sub(lambda found: values[found[1]], text(name)), yaml.CSafeLoader))
+    return dict(yaml.load(SUBSTITUTION.sub(lambda found: str(values[found[1]]), text(name)), yaml.CSafeLoader))
 
 
 def changed(machine: Machine, place: str, value: Any) -> Machine:
@@ -79,10 +83,10 @@ def states(machine: Machine, *types: str) -> Iterator[tuple[str, State]]:
                 yield name, state
 
 
-def tasks(machine: Machine, resource: str) -> Iterator[tuple[str, State]]:
-    """The tasks that call this integration, with their names."""
+def tasks(machine: Machine, *resources: str) -> Iterator[tuple[str, State]]:
+    """The tasks that call one of these integrations, with their names."""
     for name, state in states(machine, "Task"):
-        if state["Resource"] == resource:
+        if state["Resource"] in resources:
             yield name, state
 
 

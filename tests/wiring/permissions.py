@@ -16,7 +16,7 @@ from tests import invocations
 from tests.in_process import aws, functions, template
 from tests.in_process.functions import Function
 from tests.unit.test_sample_events import BEFORE
-from tests.wiring.definition import INVOKE, PUT_EVENTS, rendered, states
+from tests.wiring.definition import AWAIT, INVOKE, PUT_EVENTS, rendered, states
 
 
 class Permission(NamedTuple):
@@ -43,8 +43,14 @@ WRITE_A_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 KEEP_RECORDS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
 
 
-# Calls that no sample causes: a look at an execution is undone if the customer was erased in the meantime.
-IN_A_RACE = {"get_onboarding": {Permission("dynamodb:DeleteItem", template.arn_of("TimelinesTable"))}}
+# Calls that no sample causes: a look at an execution is undone if the customer was erased in the meantime, and only a
+# code that was mailed lets the workflow go on.
+GO_ON = Permission("states:SendTaskSuccess", template.arn_of("CustomerOnboardingStateMachine"))
+NOT_SAMPLED = {
+    "get_onboarding": {Permission("dynamodb:DeleteItem", template.arn_of("TimelinesTable"))},
+    "request_confirmation": {GO_ON},
+    "confirm_email": {GO_ON},
+}
 
 
 def granted(role_arn: str) -> frozenset[Permission]:
@@ -88,7 +94,7 @@ def called(function: Function) -> frozenset[Permission]:
     """
     module, calls = functions.modules()[function.package], _calls()[function.package]
     assert calls is not None, f"events/{function}: no sample, or functions/{function}/app.py fails with each of them"
-    needed = {permission for call in calls for permission in _permissions(call)} | IN_A_RACE.get(
+    needed = {permission for call in calls for permission in _permissions(call)} | NOT_SAMPLED.get(
         function.package, set()
     )
     for layer in vars(module).values():
@@ -118,7 +124,7 @@ def needed_by_state_machine(name: str) -> frozenset[Permission]:
     """The permissions for its tasks' calls, its log and its traces."""
     needed = set(DELIVER_LOGS | TRACE | SAMPLE_TRACES)
     for _, state in states(rendered(name), "Task"):
-        if state["Resource"] == INVOKE:
+        if state["Resource"] in {INVOKE, AWAIT}:
             needed.add(Permission("lambda:InvokeFunction", state["Arguments"]["FunctionName"]))
         else:
             service, _, operation = state["Resource"].partition(":::")[2].partition(":")

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import pytest
 
@@ -219,6 +220,17 @@ def test_objective_pages_on_a_burnt_budget(objective: str, *, expected: bool, ph
     series = zip(*(counts for lasts, *counts in phases for _ in range(lasts)), strict=True)
 
     assert pages(objective, dict(zip(METRICS[objective], map(list, series), strict=True))) is expected
+
+
+def test_wait_for_a_customer_is_not_late() -> None:
+    with patch.dict(template.CHOSEN, EmailConfirmation="required"):
+        alarm = template.resolve(template.written_resources("AWS::CloudWatch::Alarm")["OnboardingsIn1h"])
+
+    def late(started: int, failed: int) -> float | None:
+        counts = {"NumberOfMessagesSent": 20, "ExecutionsStarted": started, "ExecutionsFailed": failed}
+        return datapoint(alarm, {f"Sum {name}": [count] * 60 for name, count in counts.items()}, 0)
+
+    assert [late(20, 0), late(15, 0), late(20, 5)] == [0, 0.25, 0.25]
 
 
 def test_each_alarm_watches_a_counted_metric() -> None:

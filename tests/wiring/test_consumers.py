@@ -18,10 +18,11 @@ BLOCKS = {
 }
 # The only write of a consumer to the workflow: SES's report settles an e-mail's outcome.
 RECORD = permissions.Permission("dynamodb:UpdateItem", template.arn_of("IdempotencyTable"))
-# And the only read: the state of an execution without news.
+# And the only reads: the state of an execution without news, and of a confirmation that is waited for.
 EXECUTIONS = execution_arn(template.arn_of("CustomerOnboardingStateMachine"), "*")
 LOOK = permissions.Permission("states:DescribeExecution", EXECUTIONS)
-SHARED = {"publish_email_feedback": {RECORD}, "track_onboarding": {LOOK}}
+CONFIRMATION = permissions.Permission("dynamodb:GetItem", template.arn_of("IdempotencyTable"))
+SHARED = {"publish_email_feedback": {RECORD}, "track_onboarding": {LOOK, CONFIRMATION}}
 each_consumer = pytest.mark.parametrize("name", BLOCKS)
 
 

@@ -7,6 +7,7 @@ import pytest
 from onboarding.adapters import downstream
 from tests.in_process import aws, template
 from tests.wiring import definition, report
+from tests.wiring.expressions import evaluate
 from tests.wiring.rules import errors, publications, retries, saga, tasks  # noqa: F401 - they add their rules
 from tests.wiring.rules.registry import OF_THE_ONBOARDING, RULES, Rule
 from tests.wiring.walk import walks
@@ -34,7 +35,18 @@ def test_fewer_downstream_systems_work_too(systems: str) -> None:
         report.none_of(f"{definition.path()}: {problem}" for problem in walk.problems)
         ends = {end.path[-1] for end in walk.ends}
         failed = {"DownstreamFailed"} if systems else set()
-        assert ends == {"Onboarded", "OnboardedWithoutEmail", "Rejected"} | failed
+        assert ends == {"Onboarded", "OnboardedWithoutEmail", "Rejected", "Expired"} | failed
+
+
+def test_parameters_decide_whether_and_how_long_it_waits() -> None:
+    with patch.dict(template.CHOSEN, EmailConfirmation="required", EmailConfirmationDays="2"):
+        states = definition.rendered()["States"]
+
+    assert states["CreateAccount"]["Arguments"]["Payload"]["emailConfirmation"] == "required"
+    for name, days in (("RequestConfirmation", 2), ("RemindCustomer", 1)):
+        assert retries.timeout_of(states[name]) == 24 * 60 * 60
+        expires = states[name]["Arguments"]["Payload"]["expiresInSeconds"]
+        assert evaluate(expires, {}, {}) == days * 24 * 60 * 60
 
 
 @each_definition

@@ -2,8 +2,12 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from unittest.mock import patch
 
+import pytest
+
+from onboarding.domain.errors import EmailNotConfirmed
 from tests.in_process import aws, functions, template
 from tests.invocations import sample
 from tests.wiring import definition, report
@@ -68,20 +72,35 @@ def test_mail_is_sent_by_our_sender_alone() -> None:
         if "ses:SendEmail" in statement["Action"]
     ]
 
-    assert conditions == [{"StringEquals": {"ses:FromAddress": template.reference_to("SenderEmail")}}]
+    assert conditions == [{"StringEquals": {"ses:FromAddress": template.reference_to("SenderEmail")}}] * 3
 
 
-def test_registration_reads_no_personal_data() -> None:
-    (function,) = (it for it in functions.deployed().values() if it.package == "register_customer")
-    (condition,) = (it["Condition"] for it in statements(function.role_arn) if "Condition" in it)
+@pytest.mark.parametrize(
+    ("name", "samples"),
+    [
+        ("register_customer", [("register_customer", "idempotency-key")]),
+        ("create_account", [("create_account", "not-confirmed")]),
+        ("get_onboarding", [("track_onboarding", "batch-with-malformed-message"), ("get_onboarding", "plain")]),
+    ],
+)
+def test_function_reads_no_more_than_it_may(name: str, samples: list[tuple[str, str]]) -> None:
+    (function,) = (it for it in functions.deployed().values() if it.package == name)
+    (limited,) = (it for it in statements(function.role_arn) if "Condition" in it)
     with aws.stack(), aws.recorded() as calls:
-        functions.invoke(function.package, sample("register_customer/idempotency-key"))
-    table = function.environment["CUSTOMERS_TABLE"]
+        for package, case in samples:
+            with suppress(EmailNotConfirmed):
+                functions.invoke(package, sample(f"{package}/{case}"))
 
-    (read,) = (it.parameters for it in calls if it.parameters.get("TableName") == table)
-    attributes = [*read["Key"], *read["ExpressionAttributeNames"].values()]
-    assert attributes == condition["ForAllValues:StringEquals"]["dynamodb:Attributes"] == ["pk", "status"]
-    assert condition["StringEqualsIfExists"] == {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
+    (read,) = (
+        it.parameters
+        for it in calls
+        if it.operation == "GetItem" and limited["Resource"].endswith(f"/{it.parameters['TableName']}")
+    )
+    names = read.get("ExpressionAttributeNames", {})
+    attributes = {*read["Key"], *(names.get(it, it) for it in read["ProjectionExpression"].split(", "))}
+    assert attributes <= set(limited["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"])
+    assert limited["Condition"]["StringEqualsIfExists"] == {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
+    assert not attributes & {"customerData", "mail", "codes"}
 
 
 def test_each_role_trusts_the_service_of_its_user() -> None:

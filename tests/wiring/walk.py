@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import chain, product
+from itertools import chain, pairwise, product
 from typing import Any
 
 from cli.documents import examples
@@ -17,12 +17,12 @@ from onboarding.domain.registration import Registration
 from tests.in_process import aws, functions
 from tests.invocations import sample
 from tests.wiring.calls import Made, answer
-from tests.wiring.definition import INVOKE, PUT_EVENTS, UPDATE_ITEM, Machine, State
+from tests.wiring.definition import AWAIT, INVOKE, PUT_EVENTS, UPDATE_ITEM, WAY_BACK, Machine, State
 from tests.wiring.expressions import FUNCTIONS, EvaluationFailed, evaluate
 
 Answer = Callable[[tuple[Made, ...]], Any]
 
-ENTERED_TIME = "2026-11-23T10:30:42.123Z"
+ENTERED_TIME, TOKEN = "2026-11-23T10:30:42.123Z", "task-token"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def registrations() -> Iterator[Registration]:
                 "email": customer.email.replace("example.com", "EXAMPLE.com"),
             }
         )
-        yield Registration.model_validate(message | {"data": typed})
+        url = {} if form is plain else {"apiUrl": "https://api.example.com/api/customers"}  # as from release 1.0
+        yield Registration.model_validate(message | url | {"data": typed})
 
 
 def walks(machine: Machine, answer: Answer = answer) -> tuple[Walk, ...]:
@@ -118,6 +119,7 @@ def _walks(definition: str, answer: Answer) -> tuple[Walk, ...]:
 class _Walker:
     """Goes on from each state by its Next and by each of its Catches; from a Choice as it decides.
 
+    No path has a transition twice, so it waits for the customer's confirmation once.
     After a Map it goes on with each combination of its iterations' ends. `outside` are the names
     of variables that the machine may read, and not assign.
     """
@@ -130,11 +132,14 @@ class _Walker:
 
     def enter(self, name: str, way: Way, given: Any) -> None:
         way = replace(way, path=(*way.path, name))
-        states = {"input": given, "context": {"State": {"Name": name, "EnteredTime": ENTERED_TIME}}}
+        states = {
+            "input": given,
+            "context": {"State": {"Name": name, "EnteredTime": ENTERED_TIME}, "Task": {"Token": TOKEN}},
+        }
         try:
             if name not in self._machine["States"]:
                 raise EvaluationFailed("there is no such state")  # noqa: TRY301 - reported like all else
-            if name in way.path[:-1]:
+            if name in way.path[:-1] and way.path[-2:] != WAY_BACK:
                 raise EvaluationFailed("the way leads back")  # noqa: TRY301
             self._walk.entered.add(name)
             self._leave(self._machine["States"][name], way, states)
@@ -196,15 +201,15 @@ class _Walker:
         resource = visit.state["Resource"]
         if resource == PUT_EVENTS:
             return {}
-        if resource not in {INVOKE, UPDATE_ITEM}:
+        if resource not in {INVOKE, AWAIT, UPDATE_ITEM}:
             raise EvaluationFailed(f"no walk knows yet what {resource} answers")
-        if resource == INVOKE and not visit.function:
+        if resource != UPDATE_ITEM and not visit.function:
             raise EvaluationFailed(f"{visit.arguments['FunctionName']} is the alias of no function of template.yaml")
         try:
             answer = self._answer(calls_of(way.visits))
         except Exception as error:  # noqa: BLE001 - all that a function raises
             raise EvaluationFailed(f"{type(error).__name__}: {error}") from None
-        return {"Payload": answer} if visit.function else answer
+        return {} if resource == AWAIT else {"Payload": answer} if visit.function else answer
 
     def _map(self, state: State, way: Way, states: dict[str, Any]) -> None:
         items = evaluate(state["Items"], states, way.variables)
@@ -246,6 +251,8 @@ class _Walker:
             self._end(state, way, _output(state, way, states, default=result))
 
     def _go(self, rule: State, target: str, way: Way, states: dict[str, Any], default: Any = None) -> None:
+        if (way.path[-1], target) in pairwise(way.path):
+            return
         self._walk.taken.add((way.path[-1], target))
         output = _output(rule, way, states, default)
         assigned = evaluate(rule.get("Assign", {}), states, way.variables)
@@ -263,11 +270,11 @@ def _output(rule: State, way: Way, states: dict[str, Any], default: Any) -> Any:
 def calls_of(visits: tuple[Visit, ...]) -> tuple[Made, ...]:
     """The calls that succeeded: of functions, and of the table itself."""
     return tuple(
-        Made(visit.arguments["FunctionName"], json.dumps(visit.arguments["Payload"]))
-        if visit.state["Resource"] == INVOKE
-        else Made(UPDATE_ITEM, json.dumps(visit.arguments))
+        Made(UPDATE_ITEM, json.dumps(visit.arguments))
+        if visit.state["Resource"] == UPDATE_ITEM
+        else Made(visit.arguments["FunctionName"], json.dumps(visit.arguments["Payload"]))
         for visit in visits
-        if visit.error is None and visit.state["Resource"] in {INVOKE, UPDATE_ITEM}
+        if (visit.error is None and visit.state["Resource"] != PUT_EVENTS) or visit.state["Resource"] == AWAIT
     )
 
 

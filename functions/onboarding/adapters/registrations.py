@@ -24,6 +24,7 @@ def accept(  # noqa: PLR0913 - its ports
     queue_url: str,
     records: "DynamoDBPersistenceLayer | None" = None,
     context: "LambdaContext | None" = None,
+    api_url: str | None = None,
     on_repeat: Callable[[Accepted], None] = lambda _: None,
 ) -> Accepted:
     """Queue a registration. With an Idempotency-Key it is queued once; `records` remember the key for a day.
@@ -39,7 +40,11 @@ def accept(  # noqa: PLR0913 - its ports
 
     def queue(request: RegistrationRequest) -> Accepted:
         registration = Registration(
-            timestamp=datetime.now(UTC), customer_id=customer_id, correlation_id=correlation_id, data=request.data
+            timestamp=datetime.now(UTC),
+            customer_id=customer_id,
+            correlation_id=correlation_id,
+            data=request.data,
+            api_url=api_url,
         )
         body = registration.model_dump_json(by_alias=True, exclude_none=True)
         sent = sqs.send_message(QueueUrl=queue_url, MessageBody=body)

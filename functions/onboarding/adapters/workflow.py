@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
@@ -46,6 +47,19 @@ def start_execution(
     except sfn.exceptions.ExecutionAlreadyExists:
         return False
     return True
+
+
+def go_on(task_token: str, *, sfn: SFNClient) -> None:
+    """Let the execution that waits with this token go on, unless it has gone on already.
+
+    AWS refuses a token that is used or timed out; the emulator doesn't know it any more.
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html
+
+    Raises:
+        botocore.exceptions.ClientError: Step Functions refused for another reason.
+    """
+    with suppress(sfn.exceptions.TaskTimedOut, sfn.exceptions.InvalidToken, sfn.exceptions.TaskDoesNotExist):
+        sfn.send_task_success(taskToken=task_token, output="{}")
 
 
 class Ends:

@@ -30,6 +30,10 @@ class CustomerInvalid(Exception):
         self.errors = errors
 
 
+class EmailNotConfirmed(Exception):
+    """The customer has not confirmed the e-mail address yet."""
+
+
 class EmailAlreadyRegistered(Exception):
     """The e-mail address belongs to another customer, whose account is active."""
 

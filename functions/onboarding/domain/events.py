@@ -78,6 +78,21 @@ class CustomerValidationFailed(Event):
     customer_data: CustomerData
 
 
+class CustomerEmailConfirmed(Event):
+    """The customer confirmed the e-mail address, by the code that was mailed to it."""
+
+    requested_at: Annotated[AwareDatetime, Field(description="When the workflow began to wait for it")]
+
+    @property
+    def seconds_waited(self) -> float:
+        """How long the workflow waited for the customer."""
+        return (self.metadata.occurred_at - self.requested_at).total_seconds()
+
+
+class CustomerRegistrationExpired(Event):
+    """Nobody confirmed the e-mail address in time: there is no account, and the address can be registered again."""
+
+
 class CustomerAccountCreated(Event):
     """The customer has an account."""
 

@@ -8,9 +8,11 @@ from typing import Literal, NamedTuple
 from onboarding.domain.events import (
     CustomerAccountCreated,
     CustomerAccountCreationFailed,
+    CustomerEmailConfirmed,
     CustomerErased,
     CustomerFraudSuspected,
     CustomerRegistered,
+    CustomerRegistrationExpired,
     CustomerValidated,
     CustomerValidationFailed,
     Event,
@@ -20,13 +22,23 @@ from onboarding.domain.events import (
 )
 
 Status = Literal[
-    "REGISTERED", "VALIDATED", "ACCOUNT_CREATED", "ONBOARDED", "ONBOARDED_WITHOUT_EMAIL", "REJECTED", "FAILED"
+    "REGISTERED",
+    "VALIDATED",
+    "AWAITING_CONFIRMATION",
+    "ACCOUNT_CREATED",
+    "ONBOARDED",
+    "ONBOARDED_WITHOUT_EMAIL",
+    "REJECTED",
+    "EXPIRED",
+    "FAILED",
 ]
 WelcomeEmail = Literal["PENDING", "SENT", "NOT_SENT", "UNDELIVERABLE", "UNKNOWN", "BOUNCED", "COMPLAINED"]
 Stage = Literal[
     "registered",
     "validated",
     "rejected",
+    "emailConfirmed",
+    "expired",
     "accountCreated",
     "failed",
     "emailSent",
@@ -59,6 +71,9 @@ MEANINGS: dict[tuple[type[Event], str | None], Meaning] = {
     (CustomerRegistered, None): Meaning("REGISTERED", None, "registered", "CustomerRegistered"),
     (CustomerValidated, None): Meaning("VALIDATED", None, "validated", "CustomerValidated"),
     (CustomerValidationFailed, None): Meaning("REJECTED", None, "rejected", _REJECTED),
+    # The wait for it has no event: the status reads the confirmation itself.
+    (CustomerEmailConfirmed, None): Meaning("VALIDATED", None, "emailConfirmed", "CustomerEmailConfirmed"),
+    (CustomerRegistrationExpired, None): Meaning("EXPIRED", None, "expired", "CustomerRegistrationExpired"),
     (CustomerAccountCreated, None): Meaning("ACCOUNT_CREATED", None, "accountCreated", "CustomerAccountCreated"),
     (CustomerAccountCreationFailed, "EMAIL_TAKEN"): Meaning("REJECTED", None, "rejected", _REJECTED),
     (CustomerAccountCreationFailed, "DOWNSTREAM_FAILED"): Meaning(
@@ -86,6 +101,7 @@ _BY_NAME = {(event.__name__, reason): meaning for (event, reason), meaning in ME
     ("ExecutionSucceeded", "UNDELIVERABLE"): Meaning("ONBOARDED_WITHOUT_EMAIL", "UNDELIVERABLE"),
     ("ExecutionSucceeded", "UNKNOWN"): Meaning("ONBOARDED_WITHOUT_EMAIL", "UNKNOWN"),
     ("ExecutionSucceeded", "REJECTED"): Meaning("REJECTED"),
+    ("ExecutionSucceeded", "EXPIRED"): Meaning("EXPIRED"),
 }
 
 

@@ -35,6 +35,7 @@ class Registration(Message):
     customer_id: CustomerId
     correlation_id: Annotated[str, Field(description="The API's request id")]
     data: CustomerData
+    api_url: Annotated[str | None, Field(description="What the registration was posted to; None: unknown")] = None
 
 
 class Accepted(Message):

@@ -36,8 +36,9 @@ _STRENGTH: list[Status] = [
     "ONBOARDED",
     "ONBOARDED_WITHOUT_EMAIL",
     "REJECTED",
+    "EXPIRED",
 ]
-_ENDS: set[Status] = {"FAILED", "ONBOARDED", "ONBOARDED_WITHOUT_EMAIL", "REJECTED"}
+_ENDS: set[Status] = {"FAILED", "ONBOARDED", "ONBOARDED_WITHOUT_EMAIL", "REJECTED", "EXPIRED"}
 # The first of these that was reported holds.
 _EMAILS: tuple[WelcomeEmail, ...] = ("UNDELIVERABLE", "BOUNCED", "COMPLAINED", "SENT", "UNKNOWN")
 _WITH_EMAIL: dict[WelcomeEmail, Status] = {
@@ -103,10 +104,17 @@ class Onboarding(Message):
 
     customer_id: CustomerId
     status: Status
+    confirmation_expires_at: Annotated[
+        AwareDatetime | None, Field(description="By when the customer has to confirm the e-mail address")
+    ] = None
     account_id: str | None = None
     errors: Annotated[list[FieldError] | None, Field(description="Why the customer was rejected")] = None
     welcome_email: WelcomeEmail
     timeline: list[Step]
+
+    def awaiting_confirmation(self, expires_at: datetime) -> Self:
+        """The onboarding while the workflow waits for the customer until then."""
+        return self.model_copy(update={"status": "AWAITING_CONFIRMATION", "confirmation_expires_at": expires_at})
 
     @property
     def has_ended(self) -> bool:
@@ -164,7 +172,7 @@ def _welcome_email(happened: list[Entry]) -> WelcomeEmail:
     for email in _EMAILS:
         if email in said:
             return email
-    return "NOT_SENT" if any(_says(entry) in {"REJECTED", "FAILED"} for entry in happened) else "PENDING"
+    return "NOT_SENT" if any(_says(entry) in {"REJECTED", "EXPIRED", "FAILED"} for entry in happened) else "PENDING"
 
 
 def _status(happened: list[Entry], welcome_email: WelcomeEmail) -> Status:
@@ -172,7 +180,7 @@ def _status(happened: list[Entry], welcome_email: WelcomeEmail) -> Status:
     if _has_stopped(happened):
         said.append("FAILED")
     reached: Status = max(said, key=_STRENGTH.index, default="REGISTERED")
-    return reached if reached in {"FAILED", "REJECTED"} else _WITH_EMAIL.get(welcome_email, reached)
+    return reached if reached in {"FAILED", "REJECTED", "EXPIRED"} else _WITH_EMAIL.get(welcome_email, reached)
 
 
 def _has_stopped(happened: list[Entry]) -> bool:

@@ -1,8 +1,8 @@
 """The inputs of the workflow's tasks."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import StringConstraints
+from pydantic import AwareDatetime, PositiveInt, StringConstraints
 
 from onboarding.domain.customer import SENT_DOWNSTREAM, CustomerData, Locale
 from onboarding.domain.models import CustomerId, Message
@@ -12,11 +12,17 @@ SystemName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,40}$")]
 
 
 class CustomerTask(Message):
-    """Input of the tasks that validate a customer and create the account."""
+    """Input of the tasks that validate a customer and cancel the account."""
 
     customer_id: CustomerId
     correlation_id: str
     customer_data: CustomerData
+
+
+class AccountTask(CustomerTask):
+    """Input of the task that creates the account. An execution of release 1.0 or 1.1 asks for no confirmation."""
+
+    email_confirmation: Literal["none", "required"] = "none"
 
 
 class ErasureTask(Message):
@@ -26,15 +32,39 @@ class ErasureTask(Message):
     correlation_id: str
 
 
-class WelcomeEmailTask(Message):
-    """Input of the task that sends the welcome e-mail."""
+class Mail(Message):
+    """An e-mail to a customer."""
 
     customer_id: CustomerId
     correlation_id: str
-    account_id: str
     first_name: str
     email: str
     locale: Locale | None = None
+
+
+class WelcomeEmailTask(Mail):
+    """Input of the task that sends the welcome e-mail."""
+
+    account_id: str
+
+
+class ConfirmationTask(Mail):
+    """Input of the tasks that ask a customer to confirm the e-mail address, and wait.
+
+    `page` is where the customer confirms, empty if that is unknown. `expires_in_seconds` counts from now.
+    """
+
+    page: str
+    task_token: str
+    expires_in_seconds: PositiveInt
+
+
+class ConfirmationEmail(Mail):
+    """The e-mail with the code by which a customer confirms the address."""
+
+    code: str
+    page: str
+    expires_at: AwareDatetime
 
 
 class Account(CustomerData):

@@ -11,9 +11,9 @@ from datetime import date, timedelta
 from hashlib import sha256
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from onboarding.domain.customer import RegistrationForm
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Response = dict[str, Any]
 Handler = Callable[[dict[str, Any], "LambdaContext"], Response]
+Document = TypeVar("Document", bound=Message)
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_DAYS = 92
@@ -64,12 +65,13 @@ class Problem(Message):
     status: int
     detail: str
     errors: list[FieldError] | None = None
+    attempts_left: Annotated[int | None, Field(description="After a wrong code: how many more are allowed")] = None
 
 
 class RequestRefused(Exception):
     """The request is refused; the problem says why. `retry_after` is in seconds, `location` says more."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the answer says
         self,
         status: HTTPStatus,
         detail: str,
@@ -77,9 +79,12 @@ class RequestRefused(Exception):
         *,
         retry_after: int | None = None,
         location: str | None = None,
+        attempts_left: int | None = None,
     ) -> None:
         super().__init__(detail)
-        self.problem = Problem(title=title(status), status=status, detail=detail, errors=errors)
+        self.problem = Problem(
+            title=title(status), status=status, detail=detail, errors=errors, attempts_left=attempts_left
+        )
         headers = {"Retry-After": retry_after, "Location": location}
         self.headers = {name: str(value) for name, value in headers.items() if value is not None}
 
@@ -139,18 +144,26 @@ def parse_request(event: dict[str, Any]) -> RegistrationRequest:
         RequestRefused: 400 with an error for each wrong field, 413 or 415.
     """
     headers = _headers(event)
-    _refuse_other_media(headers)
-    body = _body(event)
-    if len(body) > MAX_BODY_BYTES:
-        raise RequestRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body must be at most {MAX_BODY_BYTES} bytes.")
+    body = _taken_body(event)
     key = _idempotency_key(headers.get("idempotency-key"))
-    try:
-        # In two steps: model_validate_json would accept `postal_code` too, the field's name in Python.
-        form = RegistrationForm.model_validate(_json(body), extra="forbid", by_name=False)
-    except ValidationError as error:
-        raise _invalid([_field_error(details) for details in _details(error)]) from None
+    form = _parsed(body, RegistrationForm, "registration")
     language = _preferred_language(headers.get("accept-language", ""))
     return RegistrationRequest(customer=form.customer(), idempotency_key=key, language=language)
+
+
+def document_in(event: dict[str, Any], model: type[Document], what: str) -> Document:
+    """Read the body of an API Gateway proxy event as this model; `what` names it in the problem.
+
+    Raises:
+        RequestRefused: 400 with an error for each wrong field, 413 or 415.
+    """
+    return _parsed(_taken_body(event), model, what)
+
+
+def url_of(event: dict[str, Any]) -> str | None:
+    """Return the URL that API Gateway was called by, which may be a custom domain's; None if that is unknown."""
+    context = event["requestContext"]
+    return f"https://{context['domainName']}{context['path'].rstrip('/')}" if "domainName" in context else None
 
 
 def customer_id_in(event: dict[str, Any]) -> str:
@@ -220,6 +233,11 @@ def respond(status: int, document: Message, **headers: str) -> Response:
     }
 
 
+def no_content() -> Response:
+    """Return an API Gateway proxy response without a body."""
+    return {"statusCode": int(HTTPStatus.NO_CONTENT), "headers": {}, "body": ""}
+
+
 def respond_if_changed(event: dict[str, Any], document: Message, **headers: str) -> Response:
     """Return 200 with the document and its ETag, or 304 if the request's If-None-Match has that tag.
 
@@ -262,7 +280,7 @@ def _idempotency_key(header: str | None) -> str | None:
     quoted = re.fullmatch(r'"((?:[^"\\]|\\["\\])*)"', key)
     if not re.fullmatch(IDEMPOTENCY_KEY, key) or (quoted and not quoted[1].strip()):
         message = "Must be 1 to 255 printable ASCII characters"
-        raise _invalid([{"field": "Idempotency-Key", "code": "header_invalid", "message": message}])
+        raise _invalid([{"field": "Idempotency-Key", "code": "header_invalid", "message": message}], "registration")
     return re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else key
 
 
@@ -278,27 +296,47 @@ def _preferred_language(header: str) -> str | None:
     return preferred
 
 
+def _taken_body(event: dict[str, Any]) -> bytes:
+    """The body; refuses what isn't JSON, or is too large."""
+    _refuse_other_media(_headers(event))
+    body = _body(event)
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body must be at most {MAX_BODY_BYTES} bytes.")
+    return body
+
+
+def _parsed(body: bytes, model: type[Document], what: str) -> Document:
+    try:
+        # In two steps: model_validate_json would accept `postal_code` too, the field's name in Python.
+        return model.model_validate(_json(body, what), extra="forbid", by_name=False)
+    except ValidationError as error:
+        raise _invalid([_field_error(details) for details in _details(error)], what) from None
+
+
 def _body(event: dict[str, Any]) -> bytes:
     body: str = event.get("body") or ""
     # UTF-8 has no lone surrogates; encoded anyway, the JSON parser reports one as invalid.
     return b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
 
 
-def _json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+def _json(body: bytes, what: str) -> Any:  # noqa: ANN401 - any JSON
     body = body.removeprefix(BOM_UTF8)
     try:
         document = from_json(body)
     except ValueError as error:
-        raise _invalid([{"field": "body", "code": "json_invalid", "message": f"Invalid JSON: {error}"}]) from None
-    json.loads(body, object_pairs_hook=_refuse_repeated_keys)
+        raise _invalid([{"field": "body", "code": "json_invalid", "message": f"Invalid JSON: {error}"}], what) from None
+    json.loads(body, object_pairs_hook=functools.partial(_refuse_repeated_keys, what=what))
     return document
 
 
-def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> None:
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]], what: str) -> None:
     """Refuse an object that has a key twice: readers differ in which of the values they take."""
     repeated = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
     if repeated:
-        raise _invalid([{"field": key[:100], "code": "repeated_key", "message": "Must come once"} for key in repeated])
+        errors: list[FieldError] = [
+            {"field": key[:100], "code": "repeated_key", "message": "Must come once"} for key in repeated
+        ]
+        raise _invalid(errors, what)
 
 
 def _details(error: ValidationError) -> list[ErrorDetails]:
@@ -311,5 +349,5 @@ def _field_error(details: ErrorDetails) -> FieldError:
     return {"field": field, "code": details["type"], "message": details["msg"]}
 
 
-def _invalid(errors: list[FieldError]) -> RequestRefused:
-    return RequestRefused(HTTPStatus.BAD_REQUEST, "The registration is invalid; see errors.", errors)
+def _invalid(errors: list[FieldError], what: str) -> RequestRefused:
+    return RequestRefused(HTTPStatus.BAD_REQUEST, f"The {what} is invalid; see errors.", errors)

@@ -10,6 +10,9 @@ from onboarding.domain import events
 from tests.deployed.engine.world import Way, World
 from tests.deployed.onboardings import Onboarding, Onboardings
 
+# What a confirmation says by an attribute.
+ASKED = {"confirmedAt": "confirmed", "expired": "expired"}
+
 
 class Auditor:
     """Audits the customers of one stack."""
@@ -17,12 +20,15 @@ class Auditor:
     def __init__(self, onboardings: Onboardings, systems: Mapping[str, DownstreamSystem]) -> None:
         self.dynamodb = onboardings.stack.session.client("dynamodb")
         self.table = onboardings.stack.outputs["CustomersTableName"]
+        self._records = onboardings.physical_id("IdempotencyTable")
         self._systems = systems
         self._reading = Lock()
 
     def world(self, customer_id: str, email: str, onboarding: Onboarding) -> World:
         """What exists of the customer now. Only accounts and e-mails with the accountId count."""
         account, address = self._item(f"CUSTOMER#{customer_id}"), self._item(f"EMAIL#{email_key(email)}")
+        key = {"id": {"S": f"email_confirmation#{customer_id}"}}
+        asked = self.dynamodb.get_item(TableName=self._records, Key=key, ConsistentRead=True).get("Item")
         account_id, holder = str(account.get("accountId")), address.get("customerId")
         with self._reading:
             accounts = {name: system.accounts().get(customer_id) for name, system in self._systems.items()}
@@ -37,6 +43,7 @@ class Auditor:
             # As a consumer that deduplicates sees them.
             events=tuple({detail["metadata"]["eventId"]: name for name, detail in onboarding.events}.values()),
             mails=sum(account_id in mail["BodyText"] for mail in onboarding.mails),
+            asked=next((said for key, said in ASKED.items() if key in asked), "waiting") if asked else None,
         )
 
     def discrepancies(self, customer_ids: Collection[str]) -> Iterator[str]:

@@ -21,9 +21,10 @@ from cli.machine.build import BUILT
 from tests.deployed.definition import TASKS
 from tests.deployed.engine.audit import Auditor
 from tests.deployed.engine.redrive import redrivable, where_it_failed
+from tests.deployed.engine.world import WAITS
 from tests.deployed.onboardings import Onboarding, Onboardings
 from tests.invocations import a_registration
-from tests.wiring.definition import states
+from tests.wiring.definition import INVOKE, states
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -78,8 +79,9 @@ class FailingWorkflow:
         faults: Mapping[str, Sequence[str]] | None = None,
         *,
         machine: str | None = None,
+        asks: bool = False,
     ) -> str:
-        """Start the onboarding of a customer and return the customerId."""
+        """Start the onboarding of a customer, who is asked to confirm the address or not; return the customerId."""
         customer_id = str(uuid4())
         for task, plan in (faults or {}).items():
             self.dynamodb.put_item(
@@ -89,7 +91,7 @@ class FailingWorkflow:
         self.onboardings.sfn.start_execution(
             stateMachineArn=machine or self.machine,
             name=customer_id,
-            input=json.dumps(a_registration(customerId=customer_id, data=customer)),
+            input=json.dumps(a_registration(customerId=customer_id, data=customer, asks=asks)),
         )
         return customer_id
 
@@ -143,6 +145,11 @@ def workflow(stack: Stack, onboardings: Onboardings) -> FailingWorkflow:
     for name, state in states(failing, "Task"):
         if not TASKS[name].is_native:
             state["Arguments"]["FunctionName"] = wrap(name, state["Arguments"]["FunctionName"])
+        if name in WAITS:  # the emulator ignores that a function failed whose token it waits for
+            state |= {"Resource": INVOKE, "TimeoutSeconds": 60}
+            state["Arguments"]["Payload"]["taskToken"] = "token"
+    asks = "{% $states.context.Execution.Input.asks ? 'required' : 'none' %}"
+    failing["States"]["CreateAccount"]["Arguments"]["Payload"]["emailConfirmation"] = asks
 
     alone = json.loads(deployed["definition"])
     assert "$split('crm,billing,ledger', ',')" in alone["States"]["ProvisionAccounts"]["Items"]

@@ -20,14 +20,19 @@ dynamodb = aws.client("dynamodb")
 def handler(event: dict[str, Any], context: Any) -> object:
     """Fail as planned, or do the real work.
 
-    A fault is `raise NAME`, `work, then raise NAME`, `hang`, `exit`, `work, then exit`, `exit after MODULE.FUNCTION`
-    or `work twice`.
+    A fault is `raise NAME`, `work, then raise NAME`, `work, confirm, then raise NAME`, `hang`, `exit`,
+    `work, then exit`, `exit after MODULE.FUNCTION` or `work twice`. Without one, a customer who is asked to confirm the
+    e-mail address does so at once.
     """
     match _next_fault(event).split():
         case ["raise", name]:
             raise _error(name, event)
         case ["work,", "then", "raise", name]:
             real_handler(event, context)
+            raise _error(name, event)
+        case ["work,", "confirm,", "then", "raise", name]:
+            real_handler(event, context)
+            _confirm(event)
             raise _error(name, event)
         case ["hang"]:
             time.sleep(60)
@@ -40,7 +45,20 @@ def handler(event: dict[str, Any], context: Any) -> object:
             _exit_after(name)
         case ["work", "twice"]:
             real_handler(event, context)
-    return real_handler(event, context)
+    answer = real_handler(event, context)
+    if "taskToken" in event:
+        _confirm(event)
+    return answer
+
+
+def _confirm(event: dict[str, Any]) -> None:
+    """Do what the API does for the right code."""
+    dynamodb.update_item(
+        TableName=os.environ["IDEMPOTENCY_TABLE"],
+        Key={"id": {"S": f"email_confirmation#{event['customerId']}"}},
+        UpdateExpression="SET confirmedAt = :now",
+        ExpressionAttributeValues={":now": {"S": "2026-11-23T10:30:42Z"}},
+    )
 
 
 def _error(name: str, event: dict[str, Any]) -> Exception:

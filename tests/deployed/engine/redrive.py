@@ -44,7 +44,11 @@ def where_it_failed(definition: Mapping[str, Any], history: Iterable[Mapping[str
     """Where a failed execution stopped: its last state, that state's input, and the variables."""
     states: Mapping[str, State] = definition["States"]
     variables: dict[str, Any] = {name: None for state in states.values() for name in _assigned(state)}
-    entered = [event["stateEnteredEventDetails"] for event in history if "stateEnteredEventDetails" in event]
+    entered = [
+        event["stateEnteredEventDetails"] | {"at": event["timestamp"].isoformat()}
+        for event in history
+        if "stateEnteredEventDetails" in event
+    ]
     exits = {
         event["stateExitedEventDetails"]["name"]: event["stateExitedEventDetails"]
         for event in history
@@ -53,7 +57,8 @@ def where_it_failed(definition: Mapping[str, Any], history: Iterable[Mapping[str
     results, errors = _answers(history)
     for left, following in pairwise(entered):
         name, state = left["name"], states[left["name"]]
-        given = {"input": json.loads(left["input"]), "result": results.get(name)}
+        context = {"State": {"Name": name, "EnteredTime": left["at"]}}
+        given = {"input": json.loads(left["input"]), "result": results.get(name), "context": context}
         leaving = next(
             (catcher for catcher in state.get("Catch", []) if catcher["Next"] == following["name"]),
             state,

@@ -63,7 +63,7 @@ def matrix(request: pytest.FixtureRequest, workflow: FailingWorkflow, auditor: A
         if row.way.taken:
             _give_to_another(customer["email"], auditor)
         machine = workflow.stand_ins.get(row.task.name, workflow.machine)
-        customer_id = workflow.start(customer, row.faults, machine=machine)
+        customer_id = workflow.start(customer, row.faults, machine=machine, asks=row.way.asks)
         done.failed[row] = ended(customer_id, machine, customer)
         done.met[row] = workflow.faults_met(customer_id, row.faults, in_one_system(row.task.name))
         if row.failed_at:

@@ -12,6 +12,9 @@ from typing import Any
 
 ALL = frozenset({"crm", "billing", "ledger"})
 
+# Where the workflow waits for the customer to confirm the e-mail address.
+WAITS = ("RequestConfirmation", "RemindCustomer")
+
 # A Map's task fails in this system.
 FAILING_SYSTEM = {"ProvisionAccount": "crm", "DeprovisionAccount": "billing"}
 
@@ -20,6 +23,8 @@ PUBLISHED = {
     "PublishCustomerRegistered": "CustomerRegistered",
     "PublishCustomerValidated": "CustomerValidated",
     "PublishCustomerValidationFailed": "CustomerValidationFailed",
+    "PublishCustomerEmailConfirmed": "CustomerEmailConfirmed",
+    "PublishCustomerRegistrationExpired": "CustomerRegistrationExpired",
     "PublishCustomerAccountCreated": "CustomerAccountCreated",
     "PublishCustomerAccountCreationFailed": "CustomerAccountCreationFailed",
     "PublishDownstreamFailed": "CustomerAccountCreationFailed",
@@ -36,7 +41,8 @@ class World:
 
     `account` is the status in the customers table. `address` says who has the e-mail address: "free", "theirs" or
     "another's". `accounts` and `tombstones` are the downstream systems that have one. `events` are the published
-    detail-types, each once by its eventId.
+    detail-types, each once by its eventId. `asked` says what became of the confirmation, if any: "waiting", "confirmed"
+    or "expired".
     """
 
     account: str | None = None
@@ -45,6 +51,7 @@ class World:
     tombstones: frozenset[str] = frozenset()
     events: tuple[str, ...] = ()
     mails: int = 0
+    asked: str | None = None
 
     def after(self, task: str, systems: frozenset[str]) -> World:
         """The world once a task has done its work; a Map's task has done it in `systems`."""
@@ -52,6 +59,10 @@ class World:
         match task:
             case "ValidateCustomer":
                 pass
+            case "RequestConfirmation" | "RemindCustomer":
+                changes = {"asked": "waiting"}
+            case "ExpireConfirmation":
+                changes = {"asked": "expired"}
             case "CreateAccount":
                 changes = {"account": "PENDING", "address": "theirs"}
             case "ProvisionAccount":
@@ -90,7 +101,8 @@ class Way:
     """A way through the workflow: its tasks, up to the state in which it ends.
 
     `fails` is the task, if any, whose error `by` leads this way. It fails because the customer has the fields
-    `customer` or the address is `taken`; otherwise the test plans the fault.
+    `customer` or the address is `taken`; otherwise the test plans the fault. Before it, the waits of `timeouts` end
+    without the customer; if the customer is `late`, the last of them ends just after the confirmation.
     """
 
     end: str
@@ -100,12 +112,22 @@ class Way:
     by: str = ""
     customer: Mapping[str, str] = field(default_factory=dict)
     taken: bool = False
+    timeouts: tuple[str, ...] = ()
+    late: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether the customer is asked to confirm the e-mail address."""
+        return WAITS[0] in self.tasks
 
     @property
     def faults(self) -> dict[str, list[str]]:
-        """The fault to plan for this way, by task."""
+        """The faults to plan for this way, by task."""
+        timeouts = {task: ["work, then raise States.Timeout"] for task in self.timeouts}
+        if self.late:
+            timeouts[self.timeouts[-1]] = ["work, confirm, then raise States.Timeout"]
         by_nature = not self.fails or self.customer or self.taken
-        return {} if by_nature else {in_one_system(self.fails): [f"raise {self.by}"]}
+        return timeouts if by_nature else timeouts | {in_one_system(self.fails): [f"raise {self.by}"]}
 
     def leaves(self, failed_at: str | None = None, *, systems: frozenset[str] = ALL, done: bool = False) -> World:
         """What the way leaves behind, up to the task at which the execution failed, if any.
@@ -120,6 +142,10 @@ class Way:
                 world = world.after(task, systems - {FAILING_SYSTEM[task]})
             if task == failed_at:
                 break
+            if (task in WAITS and task not in {self.fails, *self.timeouts}) or (
+                self.late and task == self.timeouts[-1]
+            ):
+                world = replace(world, asked="confirmed")
         return world
 
 
@@ -132,8 +158,37 @@ _TO_VALIDATION = ("PublishCustomerRegistered", "ValidateCustomer")
 _TO_ACCOUNT = (*_TO_VALIDATION, "PublishCustomerValidated", "CreateAccount")
 _TO_SYSTEMS = (*_TO_ACCOUNT, "ProvisionAccount")
 _TO_EMAIL = (*_TO_SYSTEMS, "ActivateAccount", "PublishCustomerAccountCreated", "SendWelcomeEmail")
+_TO_THE_END = (*_TO_EMAIL, "PublishWelcomeEmailSent")
+# Up to the wait, CreateAccount does nothing.
+_TO_THE_WAIT, _CONFIRMED = _TO_ACCOUNT[:-1], ("PublishCustomerEmailConfirmed", *_TO_THE_END[len(_TO_ACCOUNT) - 1 :])
+_TO_THE_LAST = (*_TO_THE_WAIT, *WAITS, "ExpireConfirmation")
 
-ONBOARDED = Way("Onboarded", (*_TO_EMAIL, "PublishWelcomeEmailSent"), {"status": "ONBOARDED"})
+ONBOARDED = Way("Onboarded", _TO_THE_END, {"status": "ONBOARDED"})
+CONFIRMED = Way("Onboarded", (*_TO_THE_WAIT, WAITS[0], *_CONFIRMED), {"status": "ONBOARDED"})
+REMINDED = Way(
+    "Onboarded",
+    (*_TO_THE_WAIT, *WAITS, *_CONFIRMED),
+    {"status": "ONBOARDED"},
+    fails="RequestConfirmation",
+    by="States.Timeout",
+)
+EXPIRED = Way(
+    "Expired",
+    (*_TO_THE_LAST, "PublishCustomerRegistrationExpired"),
+    {"status": "EXPIRED"},
+    fails="RemindCustomer",
+    by="States.Timeout",
+    timeouts=WAITS[:1],
+)
+LATE = Way(
+    "Onboarded",
+    (*_TO_THE_LAST, *_CONFIRMED),
+    {"status": "ONBOARDED"},
+    fails="ExpireConfirmation",
+    by="DynamoDB.ConditionalCheckFailedException",
+    timeouts=WAITS,
+    late=True,
+)
 WITHOUT_EMAIL = Way(
     "OnboardedWithoutEmail",
     (*_TO_EMAIL, "PublishWelcomeEmailFailed"),
@@ -170,4 +225,4 @@ COMPENSATED = Way(
     fails="ProvisionAccount",
     by="DownstreamRefused",
 )
-WAYS = (ONBOARDED, WITHOUT_EMAIL, UNCONFIRMED, INVALID, TAKEN, COMPENSATED)
+WAYS = (ONBOARDED, WITHOUT_EMAIL, UNCONFIRMED, INVALID, TAKEN, COMPENSATED, CONFIRMED, REMINDED, EXPIRED, LATE)

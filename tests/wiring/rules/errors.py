@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from benchmarks.outages import attempts_of, retrier_for
 from tests.in_process.functions import business_errors, deployed, expected_errors
-from tests.wiring.definition import INVOKE, Machine, State, error_names, inner_machines, states, tasks
+from tests.wiring.definition import AWAIT, INVOKE, Machine, State, error_names, inner_machines, states, tasks
 from tests.wiring.rules.registry import rule
-from tests.wiring.rules.retries import RIDDEN_OUT, TRANSIENT, WAITED_FOR
+from tests.wiring.rules.retries import OUTCOMES, RIDDEN_OUT, TRANSIENT, WAITED_FOR
 
 # Faults that no state names: they are retried like any other, logged as an ERROR, and fail the execution.
 FAULTS = {"UnexpectedAnswer"}
@@ -15,7 +15,8 @@ FAULTS = {"UnexpectedAnswer"}
 @rule
 def each_error_is_aws_s_or_one_that_its_function_expects(machine: Machine) -> Iterator[str]:
     for name, state, error in error_names(machine):
-        if error not in {"States.ALL", *TRANSIENT.get(state.get("Resource", ""), ()), *errors_of(state)}:
+        resource = state.get("Resource", "")
+        if error not in {"States.ALL", *TRANSIENT.get(resource, ()), *OUTCOMES.get(resource, ()), *errors_of(state)}:
             yield (
                 f"{name}: {error} is neither in @failures.logged of its function nor in TRANSIENT of "
                 "tests/wiring/rules/retries.py"
@@ -25,7 +26,7 @@ def each_error_is_aws_s_or_one_that_its_function_expects(machine: Machine) -> It
 @rule
 def each_business_error_is_retried_or_caught_by_its_name(machine: Machine) -> Iterator[str]:
     named = {error for _, _, error in error_names(machine)} | {error for _, error in RIDDEN_OUT}
-    expected = {error for _, state in tasks(machine, INVOKE) for error in errors_of(state)}
+    expected = {error for _, state in tasks(machine, INVOKE, AWAIT) for error in errors_of(state)}
     unnamed = business_errors().keys() - named - FAULTS
     yield from (f"nothing names {error} of onboarding/domain/errors.py" for error in unnamed)
     yield from (f"a function expects {error}, so that nobody is alarmed" for error in FAULTS & expected)
@@ -34,7 +35,7 @@ def each_business_error_is_retried_or_caught_by_its_name(machine: Machine) -> It
 @rule
 def each_error_of_a_function_has_its_own_retrier(machine: Machine) -> Iterator[str]:
     # Otherwise States.ALL would retry it, even an outcome.
-    for name, state in tasks(machine, INVOKE):
+    for name, state in tasks(machine, INVOKE, AWAIT):
         for error in errors_of(state):
             retrier = retrier_for(state, error)
             if (name, error) not in RIDDEN_OUT.keys() | WAITED_FOR and (not retrier or attempts_of(retrier)):

@@ -1,15 +1,18 @@
 """Time-outs and retries, as Step Functions reads them."""
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from math import inf
 from typing import Any
 
 from benchmarks.outages import DRAWS, OUTAGES, attempts_of, lost, retrier_for, totals, waits_of
 from tests.in_process.functions import deployed
 from tests.wiring.definition import (
+    AWAIT,
     INVOKE,
     PUT_EVENTS,
     UPDATE_ITEM,
+    WAY_BACK,
     Machine,
     State,
     inner_machines,
@@ -17,6 +20,7 @@ from tests.wiring.definition import (
     targets,
     tasks,
 )
+from tests.wiring.expressions import evaluate
 from tests.wiring.rules.registry import rule
 
 # The outages, in seconds, that 99 % of executions ride out: by task for any error, and for single errors.
@@ -27,8 +31,14 @@ RIDDEN_OUT = {
     ("CreateAccount", "EmailClaimPending"): 12 * 60 * 60,
     ("ProvisionAccount", "DownstreamUnavailable"): DOWNSTREAM_SECONDS,
     ("DeprovisionAccount", "DownstreamUnavailable"): DOWNSTREAM_SECONDS,
-    ("SendWelcomeEmail", "EmailServiceUnavailable"): 6 * 60 * 60,
-    ("SendWelcomeEmail", "Lambda.TooManyRequestsException"): 6 * 60 * 60,
+    **{
+        (task, error): 6 * 60 * 60
+        for task in ("SendWelcomeEmail", "RequestConfirmation", "RemindCustomer")
+        for error in ("EmailServiceUnavailable", "Lambda.TooManyRequestsException")
+    },
+    # Another code is mailed, a few times a day.
+    ("RequestConfirmation", "EmailOutcomeUnknown"): TASK_SECONDS,
+    ("RemindCustomer", "EmailOutcomeUnknown"): TASK_SECONDS,
 }
 # Retried after exactly so many seconds: by then the last try's outcome should be known.
 WAITED_FOR = {("SendWelcomeEmail", "EmailOutcomeUnknown"): [3600, 3600]}
@@ -36,7 +46,7 @@ MOST_AT_ONCE = 40  # iterations of an inline Map
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html, and a function's time-out, which is
 # either of the last two, by its runtime.
-TRANSIENT = {
+TRANSIENT: dict[str, tuple[str, ...]] = {
     INVOKE: (
         "States.Timeout",
         "Lambda.ClientExecutionTimeoutException",
@@ -59,6 +69,9 @@ TRANSIENT = {
         "DynamoDB.TransactionConflictException",
     ),
 }
+TRANSIENT[AWAIT] = TRANSIENT[INVOKE][1:]
+# What is no failure: the end of a wait, and a condition that doesn't hold.
+OUTCOMES = {AWAIT: {"States.Timeout"}, UPDATE_ITEM: {"DynamoDB.ConditionalCheckFailedException"}}
 
 
 def rides_out(retrier: Mapping[str, Any]) -> float:
@@ -66,29 +79,39 @@ def rides_out(retrier: Mapping[str, Any]) -> float:
     return totals(tuple(waits_of(retrier)))[DRAWS // 100]
 
 
+def timeout_of(state: State) -> float:
+    """A task's TimeoutSeconds; infinite without one."""
+    return float(evaluate(state.get("TimeoutSeconds", inf), {}, {}))
+
+
 def worst_case(state: State) -> float:
     """The longest that a state takes, in seconds; a Map with as many items as run at once."""
+    waited = 0.0
     match state["Type"]:
+        case "Task" if state["Resource"] == AWAIT:  # a try that fails ends with its function
+            once, waited = float(deployed()[state["Arguments"]["FunctionName"]].timeout), timeout_of(state)
         case "Task":
-            once = state.get("TimeoutSeconds", inf)
+            once = timeout_of(state)
         case "Map":
             once = max(longest_path(inner) for inner in inner_machines(state))
         case _:
             once = 0
     retriers = state.get("Retry", [])
-    return float((1 + sum(map(attempts_of, retriers))) * once + sum(sum(waits_of(retrier)) for retrier in retriers))
+    waited += sum(sum(waits_of(retrier)) for retrier in retriers)
+    return float((1 + sum(map(attempts_of, retriers))) * once + waited)
 
 
 def longest_path(machine: Machine) -> float:
     """The longest that a machine takes, in seconds."""
 
     def from_state(name: str, path: tuple[str, ...]) -> float:
-        if name in path:
+        if name in path and (path[-1], name) != WAY_BACK:
             return inf
         state = machine["States"].get(name)
         if state is None:
             return 0
-        onward = (from_state(target, (*path, name)) for target in targets(state))
+        ways = set(targets(state)) - {target for source, target in pairwise(path) if source == name}
+        onward = (from_state(target, (*path, name)) for target in ways)
         return worst_case(state) + max(onward, default=0)
 
     return from_state(machine["StartAt"], ())
@@ -97,7 +120,7 @@ def longest_path(machine: Machine) -> float:
 @rule
 def each_task_has_a_timeout_and_a_comment(machine: Machine) -> Iterator[str]:
     for name, state in states(machine, "Task", "Map"):
-        if state["Type"] == "Task" and not isinstance(state.get("TimeoutSeconds"), int):
+        if state["Type"] == "Task" and timeout_of(state) == inf:
             yield f"{name} has no TimeoutSeconds"
         if state["Type"] == "Map" and not 1 <= state.get("MaxConcurrency", 0) <= MOST_AT_ONCE:
             yield f"{name} has no MaxConcurrency, or one of more than {MOST_AT_ONCE}"
@@ -113,9 +136,9 @@ def the_longest_path_fits_the_timeout_of_the_machine(machine: Machine) -> Iterat
 
 @rule
 def each_task_waits_longer_than_its_function_may_run(machine: Machine) -> Iterator[str]:
-    for name, state in tasks(machine, INVOKE):
+    for name, state in tasks(machine, INVOKE, AWAIT):
         function = deployed().get(state["Arguments"]["FunctionName"])
-        if function and state.get("TimeoutSeconds", inf) <= function.timeout:
+        if function and timeout_of(state) <= function.timeout:
             yield f"{name} waits no longer than the {function.timeout} s of {function}"
 
 

@@ -114,7 +114,7 @@ def _compensation(done: Visit, end: End, position: int) -> int | None:
 
 
 def _has_effects(visit: Visit) -> bool:
-    """Whether a function does something that must be undone: not if it only reads, or undoes."""
+    """Whether a function does something that must be undone: not if it only reads, asks a customer, or undoes."""
     if visit.state["Resource"] != INVOKE or visit.function in COMPENSATIONS.values():
         return False
     reading = re.compile(r"\w+:(Get|Query|Describe)")

@@ -14,7 +14,7 @@ from tests import invocations
 from tests.in_process import functions
 from tests.in_process.functions import Function
 from tests.wiring.calls import answer
-from tests.wiring.definition import INVOKE, UPDATE_ITEM, Machine, states, targets, tasks
+from tests.wiring.definition import AWAIT, INVOKE, UPDATE_ITEM, Machine, states, targets, tasks
 from tests.wiring.rules.registry import rule
 from tests.wiring.walk import calls_of, walks
 
@@ -49,7 +49,7 @@ def each_path_ends_in_a_named_end(machine: Machine) -> Iterator[str]:
 def each_payload_has_all_that_is_read(machine: Machine) -> Iterator[str]:
     """Fields with a default too: a default is for an earlier release's payload."""
     visits = [visit for walk in walks(machine) for visit in walk.visits if visit.function]
-    for name, _ in tasks(machine, INVOKE):
+    for name, _ in tasks(machine, INVOKE, AWAIT):
         payloads = [visit.arguments["Payload"] for visit in visits if visit.name == name]
         called = {visit.arguments["FunctionName"] for visit in visits if visit.name == name}
         for model in map(task_model, map(functions.deployed().__getitem__, called)):

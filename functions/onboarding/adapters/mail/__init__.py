@@ -1,9 +1,10 @@
-"""The welcome e-mail: its text and HTML, and how it is sent through Amazon SES."""
+"""The e-mails to a customer: their text and HTML, and how they are sent through Amazon SES."""
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from datetime import UTC
 from email.header import Header
 from email.utils import formataddr
 from html import escape
@@ -27,11 +28,12 @@ from onboarding.domain.errors import (
     EmailServiceUnavailable,
     EmailUndeliverable,
 )
+from onboarding.domain.tasks import WelcomeEmailTask
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
-    from onboarding.domain.tasks import WelcomeEmailTask
+    from onboarding.domain.tasks import ConfirmationEmail
 
 # SES's errors about one e-mail, which may yet be about its sender, and those about the sender. All others (throttled,
 # failing) are temporary. https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
@@ -74,7 +76,7 @@ class Sender:
 
 
 @dataclass(frozen=True)
-class WelcomeEmail:
+class Email:
     """A rendered e-mail. Only `html` is markup; in it, values are escaped."""
 
     subject: str
@@ -82,22 +84,33 @@ class WelcomeEmail:
     html: str
 
 
-def render(task: WelcomeEmailTask, sender: Sender) -> WelcomeEmail:
-    """Render the e-mail in the customer's language: the name as typed, the account ID and a link.
+def render(task: WelcomeEmailTask | ConfirmationEmail, sender: Sender) -> Email:
+    """Render the e-mail in the customer's language: the name as typed, the account ID or the code, and a link.
 
     The templates are beside this module. The first line of the text is the subject.
     """
-    language = _language(task.locale)
-    values = {"account_id": task.account_id, "company_name": sender.company_name, "account_url": sender.account_url}
-    text = _template(language, "txt").substitute(values, first_name=_isolated(task.first_name))
+    language, values = _language(task.locale), {"company_name": sender.company_name}
+    if isinstance(task, WelcomeEmailTask):
+        name = "welcome"
+        values |= {"account_id": task.account_id, "account_url": sender.account_url}
+    else:
+        name = "confirmation"
+        # No server sees the fragment, so neither a log nor a scanner that follows the link has the code.
+        link = f"{task.page or sender.account_url}#customerId={task.customer_id}&code={task.code}"
+        values |= {
+            "code": task.code,
+            "link": link,
+            "expires_at": f"{task.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        }
+    text = _template(name, language, "txt").substitute(values, first_name=_isolated(task.first_name))
     subject, _, text = text.partition("\n\n")
     values |= {"first_name": task.first_name, "subject": subject}
-    html = _template(language, "html").substitute({name: escape(value) for name, value in values.items()})
-    return WelcomeEmail(subject=subject, text=text, html=html)
+    html = _template(name, language, "html").substitute({key: escape(value) for key, value in values.items()})
+    return Email(subject=subject, text=text, html=html)
 
 
-def send(task: WelcomeEmailTask, sender: Sender, *, ses: SESV2Client) -> str:
-    """Send the welcome e-mail and return SES's message id.
+def send(task: WelcomeEmailTask | ConfirmationEmail, sender: Sender, *, ses: SESV2Client) -> str:
+    """Send the e-mail and return SES's message id.
 
     SES has no idempotency token: the caller counts the attempts. Any error but EmailOutcomeUnknown means: not sent.
 
@@ -148,8 +161,8 @@ def _language(locale: str | None) -> str:
     return next((it for it in languages if (files(__name__) / f"welcome.{it}.txt").is_file()), _FALLBACK)
 
 
-def _template(language: str, kind: str) -> Template:
-    return Template((files(__name__) / f"welcome.{language}.{kind}").read_text(encoding="utf-8"))
+def _template(name: str, language: str, kind: str) -> Template:
+    return Template((files(__name__) / f"{name}.{language}.{kind}").read_text(encoding="utf-8"))
 
 
 def _isolated(name: str) -> str:

@@ -6,7 +6,7 @@ SES has no idempotency token, so an attempt is counted before the call. A custom
     begun       the attempts that may have sent the e-mail, 0 to 2
     lost        how many of these ended without an answer; one fewer than `begun` while an attempt is in progress
     data        SES's message id as JSON, once the e-mail is known to be sent; release 1.0 kept it under the same key
-    expiration  later than an execution can run (three days) and then be redriven (14 days)
+    expiration  later than an execution can run (13 days) and then be redriven (14 days)
     erased      the customer was erased, and nothing else of this is left
 
 Powertools' `status` and `in_progress_expiration` are for release 1.0, which reads the item in a canary or after a

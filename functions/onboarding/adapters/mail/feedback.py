@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AwareDatetime, Field
+from pydantic.alias_generators import to_camel
 
 from onboarding.adapters.bus import Envelope
 from onboarding.domain.events import WelcomeEmailFailed
@@ -16,7 +17,7 @@ from onboarding.domain.models import Message
 if TYPE_CHECKING:
     from mypy_boto3_sesv2.type_defs import MessageTagTypeDef
 
-    from onboarding.domain.tasks import WelcomeEmailTask
+    from onboarding.domain.tasks import Mail as CustomerMail
 
 # What a tag's value may not contain. https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
 _NO_TAG = re.compile(r"[^0-9A-Za-z_-]")
@@ -69,12 +70,13 @@ class Sent(Message):
     message_id: str
 
 
-def tags(task: "WelcomeEmailTask") -> "list[MessageTagTypeDef]":
-    """Return the message tags that identify a welcome e-mail in SES's feedback.
+def tags(task: "CustomerMail") -> "list[MessageTagTypeDef]":
+    """Return the message tags that identify an e-mail in SES's feedback; without an account it is no welcome e-mail.
 
     Characters that SES refuses in a tag become `_`, so that no value makes the e-mail fail.
     """
-    values = {"customerId": task.customer_id, "accountId": task.account_id, "correlationId": task.correlation_id}
+    fields = ("customer_id", "account_id", "correlation_id")
+    values = {to_camel(name): str(getattr(task, name)) for name in fields if hasattr(task, name)}
     return [{"Name": name, "Value": _NO_TAG.sub("_", value)[:_LONGEST_TAG] or "_"} for name, value in values.items()]
 
 

@@ -1,0 +1,77 @@
+"""POST /api/customers/{customerId}/email-confirmation, and …/resend: confirm the e-mail address by the mailed code."""
+
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from onboarding.adapters import codes, mail, workflow
+from onboarding.adapters.mail.codes import send
+from onboarding.domain.confirmation import Code, Resent
+from onboarding.domain.errors import EmailOutcomeUnknown, EmailSenderBlocked, EmailServiceUnavailable
+from onboarding.runtime import api, aws, environment
+
+
+class Settings(environment.Settings):
+    sender_email: str
+    configuration_set: str
+    company_name: str
+    account_url: str
+    idempotency_table: str
+    allowed_origin: str
+
+
+settings = Settings.read()
+SENDER = mail.Sender(
+    address=settings.sender_email,
+    configuration_set=settings.configuration_set,
+    company_name=settings.company_name,
+    account_url=settings.account_url,
+)
+logger = Logger(use_rfc3339=True, utc=True)
+ses, dynamodb, sfn = aws.client("sesv2", once=True), aws.client("dynamodb"), aws.client("stepfunctions")
+
+
+@api.endpoint(
+    logger,
+    allow_origin=settings.allowed_origin,
+    refused="Confirmation refused",
+    failed="Confirmation failed",
+    unavailable="The confirmation is temporarily unavailable. Try again.",
+    outages=(*aws.FAILURES, EmailOutcomeUnknown, EmailSenderBlocked, EmailServiceUnavailable),
+    refusals={
+        codes.NothingToConfirm: api.RequestRefused(
+            HTTPStatus.NOT_FOUND, "No registration with this id waits for a confirmation."
+        ),
+        codes.ConfirmationExpired: api.RequestRefused(
+            HTTPStatus.GONE, "The time to confirm is over. Register again, with a new Idempotency-Key."
+        ),
+        codes.TooManyWrongCodes: api.RequestRefused(
+            HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong codes. Have another e-mail sent, and use its code."
+        ),
+    },
+)
+def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
+    """Answer 204 or, to …/resend, 202; or a problem: 400, 404, 410, 413, 415, 422, 429, or 503 if AWS is unavailable.
+
+    To …/resend, the answer is the same for anybody.
+    """
+    customer_id = api.customer_id_in(event)
+    logger.append_keys(customer_id=customer_id)
+    question = codes.Question(customer_id, dynamodb=dynamodb, table_name=settings.idempotency_table)
+    if event["resource"].endswith("/resend"):
+        asked = question.asked()
+        sent = send(question, asked, SENDER, ses=ses) if asked else "NOT_ASKED"
+        logger.info("Code requested again", email=sent)
+        return api.respond(HTTPStatus.ACCEPTED, Resent())
+    code = api.document_in(event, Code, what="confirmation").code
+    try:
+        task_token = question.confirm(code)
+    except codes.WrongCode as wrong:
+        raise api.RequestRefused(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "The code is wrong.", attempts_left=wrong.attempts_left
+        ) from None
+    workflow.go_on(task_token, sfn=sfn)
+    logger.info("E-mail address confirmed")
+    return api.no_content()

@@ -1,0 +1,47 @@
+"""Tasks RequestConfirmation and RemindCustomer: mail the customer a code, and have the workflow wait for it."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from onboarding.adapters import mail, workflow
+from onboarding.adapters.codes import Question
+from onboarding.adapters.mail import codes
+from onboarding.domain.errors import AccountErased, EmailOutcomeUnknown, EmailSenderBlocked, EmailServiceUnavailable
+from onboarding.domain.tasks import ConfirmationTask
+from onboarding.runtime import aws, environment, failures
+
+
+class Settings(environment.Settings):
+    sender_email: str
+    configuration_set: str
+    company_name: str
+    account_url: str
+    idempotency_table: str
+
+
+settings = Settings.read()
+SENDER = mail.Sender(
+    address=settings.sender_email,
+    configuration_set=settings.configuration_set,
+    company_name=settings.company_name,
+    account_url=settings.account_url,
+)
+logger = Logger(use_rfc3339=True, utc=True)
+ses, dynamodb, sfn = aws.client("sesv2", once=True), aws.client("dynamodb"), aws.client("stepfunctions")
+
+
+@logger.inject_lambda_context(clear_state=True)
+@failures.logged(logger, AccountErased, EmailSenderBlocked, EmailServiceUnavailable, EmailOutcomeUnknown)
+def handler(event: dict[str, Any], _: LambdaContext) -> None:
+    """Mail a code; if the address is confirmed already, let the workflow go on at once. Return nothing."""
+    task = ConfirmationTask.model_validate(event)
+    logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
+    question = Question(task.customer_id, dynamodb=dynamodb, table_name=settings.idempotency_table)
+    asked = question.begin(task)
+    if asked is None:
+        workflow.go_on(task.task_token, sfn=sfn)
+        logger.info("E-mail address confirmed already")
+        return
+    logger.info("Confirmation requested", email=codes.send(question, asked, SENDER, ses=ses))

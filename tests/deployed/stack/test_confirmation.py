@@ -1,0 +1,116 @@
+"""A customer confirms the e-mail address: the workflow waits for a token, and the API completes it."""
+
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from cli.machine.polling import back_off
+from tests.customers import a_customer
+from tests.deployed.engine.world import CONFIRMED, EXPIRED, WAITS
+from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
+from tests.invocations import a_registration
+
+Start = Callable[..., str]
+TO_THE_WAIT = [*CONFIRMED.tasks[:3], "CreateAccount", "RequestConfirmation"]
+
+
+@pytest.fixture(scope="module")
+def machines(onboardings: Onboardings) -> dict[int, str]:
+    """The deployed state machine, made to ask; by the seconds that each of its two waits takes."""
+    deployed = onboardings.sfn.describe_state_machine(stateMachineArn=onboardings.stack.outputs["StateMachineArn"])
+
+    def asking(seconds: int) -> str:
+        definition = json.loads(deployed["definition"])
+        definition["States"]["CreateAccount"]["Arguments"]["Payload"]["emailConfirmation"] = "required"
+        for wait in WAITS:
+            definition["States"][wait]["TimeoutSeconds"] = seconds
+        return onboardings.sfn.create_state_machine(
+            name=f"asking-{seconds}", definition=json.dumps(definition), roleArn=deployed["roleArn"]
+        )["stateMachineArn"]
+
+    return {seconds: asking(seconds) for seconds in (1, 600)}
+
+
+@pytest.fixture
+def start(onboardings: Onboardings, machines: dict[int, str]) -> Start:
+    """Starts an onboarding that asks, and returns the customerId."""
+
+    def start(customer: dict[str, Any], seconds: int = 600) -> str:
+        customer_id = str(uuid4())
+        onboardings.sfn.start_execution(
+            stateMachineArn=machines[seconds],
+            name=customer_id,
+            input=json.dumps(a_registration(customerId=customer_id, data=customer)),
+        )
+        return customer_id
+
+    return start
+
+
+def mailed_code(onboardings: Onboardings, customer_id: str) -> str:
+    """Wait until a code is mailed to the customer, and return it as the link in the e-mail has it."""
+    link = re.compile(rf"#customerId={customer_id}&code=(\w+)\n")
+    for _ in back_off(PATIENCE_SECONDS):
+        for found in (link.search(mail["BodyText"]) for mail in onboardings.stack.emulator.mails()):
+            if found:
+                return found[1]
+    raise TimeoutError(f"no code was mailed to {customer_id}")
+
+
+def confirm(onboardings: Onboardings, customer_id: str, code: str) -> httpx.Response:
+    url = f"{onboardings.stack.api_url}/api/customers/{customer_id}/email-confirmation"
+    return httpx.post(url, json={"code": code}, trust_env=False, timeout=PATIENCE_SECONDS)
+
+
+def test_customer_confirms_and_is_onboarded(onboardings: Onboardings, machines: dict[int, str], start: Start) -> None:
+    customer_id = start(a_customer())
+    code = mailed_code(onboardings, customer_id)
+    waiting = onboardings.await_status(customer_id, "AWAITING_CONFIRMATION")
+
+    with ThreadPoolExecutor(2) as pool:  # twice at once
+        answers = list(pool.map(lambda _: confirm(onboardings, customer_id, code), range(2)))
+
+    onboarding = onboardings.ended(customer_id, machines[600])
+    assert [(it.status_code, it.text) for it in (*answers, confirm(onboardings, customer_id, code))] == [(204, "")] * 3
+    assert onboarding.states[:5] == TO_THE_WAIT
+    assert onboarding.states[5:7] == ["PublishCustomerEmailConfirmed", "CreateAccount"]
+    assert onboarding.output["status"] == "ONBOARDED"
+    assert onboarding.event_types.count("CustomerEmailConfirmed") == 1
+    assert len(onboarding.mails) == 2  # the code, and the welcome
+    assert waiting["confirmationExpiresAt"] > waiting["timeline"][-1]["occurredAt"]
+    shown = onboardings.await_status(customer_id, "ONBOARDED")
+    assert "CustomerEmailConfirmed" in [step["type"] for step in shown["timeline"]]
+
+
+def test_nobody_confirms_and_it_expires(onboardings: Onboardings, machines: dict[int, str], start: Start) -> None:
+    customer_id = start(a_customer(), seconds=1)
+
+    onboarding = onboardings.ended(customer_id, machines[1])
+
+    assert onboarding.states[-4:] == [*EXPIRED.tasks[-3:], "Expired"]
+    assert onboarding.output == {"customerId": customer_id, "status": "EXPIRED"}
+    assert len(onboarding.mails) == 2  # the second one reminds
+    late = confirm(onboardings, customer_id, mailed_code(onboardings, customer_id))
+    assert late.status_code == 410
+    shown = onboardings.await_status(customer_id, "EXPIRED")
+    assert (shown["welcomeEmail"], shown["timeline"][-1]["type"]) == ("NOT_SENT", "CustomerRegistrationExpired")
+
+
+def test_who_confirms_first_has_the_address(onboardings: Onboardings, machines: dict[int, str], start: Start) -> None:
+    customer = a_customer()
+    first, second = start(customer), start(customer | {"lastName": "King"})
+    codes = {it: mailed_code(onboardings, it) for it in (first, second)}
+
+    assert confirm(onboardings, second, codes[second]).status_code == 204
+    assert onboardings.ended(second, machines[600]).output["status"] == "ONBOARDED"
+    assert confirm(onboardings, first, codes[first]).status_code == 204
+
+    assert onboardings.ended(first, machines[600]).output["reason"] == "EMAIL_TAKEN"
+    errors = onboardings.await_status(first, "REJECTED")["errors"]
+    assert [error["code"] for error in errors] == ["not_registrable"]
