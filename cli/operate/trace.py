@@ -30,6 +30,7 @@ LONGEST_MESSAGE = 200
 # Types of events that end an attempt in an error, and that end or redrive an execution.
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html
 FAILURES = {"TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "EvaluationFailed"}
+CONFIRMED, WAITING, NOT_CONFIRMED = "the customer confirmed", "waiting for the customer", "the customer did not confirm"
 ENDS = {
     "ExecutionSucceeded": "SUCCEEDED",
     "ExecutionFailed": "FAILED",
@@ -121,11 +122,13 @@ def trace(stack: Stack, customer_id: str) -> Trace:
     events = history(sfn, described["executionArn"])
     # The execution's own definition, which may be older than the deployed one.
     definition = sfn.describe_state_machine_for_execution(executionArn=described["executionArn"])["definition"]
+    states = json.loads(definition)["States"].items()
     published = {
         name: f"published {entries[0]['DetailType']}"
-        for name, state in json.loads(definition)["States"].items()
+        for name, state in states
         if (entries := state.get("Arguments", {}).get("Entries"))
     }
+    published |= {name: CONFIRMED for name, state in states if state.get("Resource", "").endswith(".waitForTaskToken")}
     tracked = execution.tracked(stack, customer_id)
     return Trace(
         customer_id=customer_id,
@@ -166,7 +169,9 @@ def _in_hours(duration: timedelta) -> str:
 def visits(
     events: Iterable[HistoryEventTypeDef], published: Mapping[str, str], redact: Callable[[str], str] = str
 ) -> list[Visit]:
-    """Return the states in the order they were entered; `published` says what each state publishes, by its name.
+    """Return the states in the order they were entered.
+
+    `published` says by a state's name what it publishes, or CONFIRMED where it waits for the customer.
 
     Each event names the event before it, which separates a Map's iterations. The emulator doesn't, and enters no state
     inside a Map: that work counts for the Map.
@@ -204,10 +209,14 @@ def _note(visit: Visit, event: HistoryEventTypeDef, published: str, redact: Call
     """Add one event of a task to its visit; `published` says what the task publishes if it succeeds."""
     kind, at, details = event["type"], event["timestamp"], _details(event)
     under_way = next((it for it in visit.tries if it.ended is None), None)
+    waits = published == CONFIRMED
     if kind == "TaskScheduled":
         visit.tries.append(Try(at))
+        visit.result = WAITING if waits else visit.result
         payload = json.loads(details.get("parameters", "{}")).get("Payload")
         visit.subject = payload.get("system", "") if isinstance(payload, dict) else ""
+    elif waits and under_way and details.get("error") == "States.Timeout":
+        under_way.ended, visit.result = at, NOT_CONFIRMED
     elif kind in FAILURES:
         if under_way is None:  # an expression failed, before the task was scheduled or after it succeeded
             under_way = Try(at)
@@ -223,7 +232,7 @@ def _note(visit: Visit, event: HistoryEventTypeDef, published: str, redact: Call
                 done = f"{system} {status}"
             case _:
                 done = published
-        visit.result = ", ".join(filter(None, [visit.result, done]))
+        visit.result = ", ".join(filter(None, [visit.result.removeprefix(WAITING), done]))
 
 
 def _message(cause: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.operate.trace import Visit, redactor, visits
+from cli.operate.trace import CONFIRMED, Visit, redactor, visits
 
 START = datetime(2026, 11, 17, 9, 0, tzinfo=UTC)
 DONE = ("TaskSucceeded", {"output": "{}"})
@@ -86,6 +86,24 @@ def test_redriven_execution_goes_on_in_its_state() -> None:
     assert [one.error for one in found[0].tries] == ["DynamoDB.Throttled", ""]
     assert len(found[0].tries[0].message) == 201
     assert found[1].result.startswith("DynamoDB.Throttled: too much too much")
+
+
+@pytest.mark.parametrize(
+    ("end", "result"),
+    [
+        ([], "waiting for the customer"),
+        ([DONE], "the customer confirmed"),
+        ([("TaskTimedOut", {"error": "States.Timeout"})], "the customer did not confirm"),
+    ],
+)
+def test_wait_for_the_customer_is_no_failure(end: list[Any], result: str) -> None:
+    failed = [scheduled(), ("TaskFailed", {"error": "EmailServiceUnavailable", "cause": "Throttling"})]
+    events = one_after_another(("TaskStateEntered", {"name": "RequestConfirmation"}), *failed, scheduled(), *end)
+
+    (wait,) = visits(events, {"RequestConfirmation": CONFIRMED})
+
+    assert wait.result == result
+    assert [one.error for one in wait.tries] == ["EmailServiceUnavailable", ""]
 
 
 @pytest.mark.parametrize(
