@@ -99,6 +99,8 @@ def _followed(outcome: Outcome, traced: trace.Trace, world: World) -> Iterator[t
         shown = (f"{name} ({answers[name]})" if name in answers else name for name in holders)
         if holders or label == "accounts":
             yield label, ", ".join(shown) or "none"
+    for mail in (it for it in world.mails if f"#customerId={customer_id}&" in it["BodyText"]):
+        yield "mail", f"to {', '.join(mail['To'])}: {mail['Subject']}"
     message_ids = {event["detail"].get("messageId") for event in events}
     for mail in (it for it in world.mails if it["MessageId"] in message_ids):
         yield "mail", f"to {', '.join(mail['To'])}: {mail['Subject']}"

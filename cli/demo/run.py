@@ -1,7 +1,8 @@
 """Onboards the customers of customers.yaml on this machine."""
 
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from uuid import uuid4
 
@@ -28,13 +29,15 @@ from cli.report.source import fetch
 
 # Far more than anything here takes, even on a busy machine.
 PATIENCE_SECONDS = 600
+# The link in an e-mail that asks to confirm the address.
+CODE = re.compile(r"#customerId=(?P<customer>[\w-]+)&code=(?P<code>\w+)")
 RETRY = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}
 
 
 def run(console: Console) -> bool:
     """Run the demo on a new stack; returns what `demonstrate` returns."""
     with emulator.start() as aws, systems.start(aws) as downstream:
-        stack = deploy(aws, console, [system.configuration for system in downstream.all])
+        stack = deploy(aws, console, [system.configuration for system in downstream.all], EmailConfirmation="required")
         return demonstrate(stack, downstream, load(), console)
 
 
@@ -57,14 +60,19 @@ def demonstrate(stack: EmulatorStack, downstream: Systems, customers: Sequence[C
     return not wrong and not dead
 
 
-def onboard(stack: Stack, downstream: Systems, customers: Sequence[Customer], console: Console) -> list[Outcome]:
+def onboard(
+    stack: EmulatorStack, downstream: Systems, customers: Sequence[Customer], console: Console
+) -> list[Outcome]:
     """Register the customers, each after the one it waits for, and wait until all have ended.
+
+    Each confirms the e-mail address as soon as the code is in the outbox.
 
     Raises:
         NotPossible: it takes too long.
     """
     registered: dict[str, Outcome] = {}
     done: set[str] = set()
+    used: set[str] = set()
     with httpx.Client(trust_env=False, timeout=60) as http, Progress(console=console) as bar:
         task = bar.add_task("onboarding", total=len(customers))
         for ended in _ended_executions(stack):
@@ -77,6 +85,7 @@ def onboard(stack: Stack, downstream: Systems, customers: Sequence[Customer], co
                     for partner in downstream.partners:
                         partner.plan(customer.customer["email"], *customer.faults.get(partner.name, ()))
                     registered[customer.name] = register(http, stack.api_url, customer)
+            used |= confirm(http, stack, {it.customer_id for it in registered.values()}, used)
         else:
             raise NotPossible(f"Still running: {', '.join(it.name for it in customers if it.name not in done)}")
         await_rest(stack)
@@ -93,6 +102,19 @@ def register(http: httpx.Client, api_url: str, customer: Customer) -> Outcome:
             break
         time.sleep(float(answers[-1].headers.get("Retry-After", 1)))
     return Outcome(customer, answers)
+
+
+def confirm(
+    http: httpx.Client, stack: EmulatorStack, customers: Collection[str | None], used: Collection[str]
+) -> set[str]:
+    """Post each code that was mailed to one of the customers and isn't used yet; return those that were answered."""
+    found = filter(None, (CODE.search(mail["BodyText"]) for mail in stack.emulator.mails()))
+    new = [it for it in found if it["customer"] in customers and it["code"] not in used]
+    url = f"{stack.api_url}/api/customers"
+    answers = {
+        it["code"]: http.post(f"{url}/{it['customer']}/email-confirmation", json={"code": it["code"]}) for it in new
+    }
+    return {code for code, answer in answers.items() if answer.status_code not in RETRY}
 
 
 def with_status(http: httpx.Client, api_url: str, outcome: Outcome) -> Outcome:

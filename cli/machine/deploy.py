@@ -51,8 +51,12 @@ class EmulatorStack(Stack):
         return f"{self.emulator.endpoint_url}/_aws/execute-api/{api}/{stage}"
 
 
-def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[SystemConfiguration] = ()) -> EmulatorStack:
-    """Build and deploy the template with these downstream systems, and start each function. Raises `NotPossible`.
+def deploy(
+    emulator: Emulator, console: Console = SILENT, systems: Sequence[SystemConfiguration] = (), **parameters: str
+) -> EmulatorStack:
+    """Build and deploy the template with these downstream systems and parameters, and start each function.
+
+    Raises `NotPossible`.
 
     Prints its progress, and the template's changes for the emulator.
     """
@@ -61,7 +65,7 @@ def deploy(emulator: Emulator, console: Console = SILENT, systems: Sequence[Syst
     system_configuration.configure(emulator.session, STACK_NAME, systems)
     emulator.session.client("sesv2").create_email_identity(EmailIdentity=SENDER)
     emulator.session.client("s3").create_bucket(Bucket=ARTIFACTS)
-    parameters = {"SenderEmail": SENDER} | system_configuration.template_parameters(systems)
+    parameters |= {"SenderEmail": SENDER} | system_configuration.template_parameters(systems)
     with _step(console, "sam deploy"):
         _sam_deploy(emulator, STACK_NAME, template, parameters)
     stack = EmulatorStack.on(emulator)
