@@ -1,9 +1,10 @@
 """`onboarding check`: it shows what comes of its customers, and leaves nothing of them."""
 
 from collections.abc import Iterator, Mapping
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from cli import NotPossible, terminal
@@ -64,6 +65,21 @@ def test_check_shows_what_went_wrong(
     assert shown.count("✓ ") == 3
     assert "✗ complaint  ONBOARDED, COMPLAINED             FAILED, NOT_SENT" in shown
     assert "DownstreamRefused" in shown
+
+
+@pytest.mark.parametrize(("case", "is_right"), [(check.CASES[0], True), (check.CASES[-1], False)])
+def test_check_ends_where_a_customer_is_awaited(case: check.Case, *, is_right: bool) -> None:
+    customer = check.Customer(case, "run")
+    steps = [{"type": it, "occurredAt": "2026-11-23T10:30:42Z"} for it in ("CustomerRegistered", "CustomerValidated")]
+    status = {"customerId": customer.customer_id, "status": "AWAITING_CONFIRMATION", "welcomeEmail": "PENDING"}
+    answers = iter([httpx.Response(202), httpx.Response(200, json=status | {"timeline": steps})])
+
+    with httpx.Client(transport=httpx.MockTransport(lambda _: next(answers))) as http:
+        customer.go_on(http, "http://api")
+        customer.go_on(http, "http://api")
+    customer.traced = Mock(status="RUNNING")
+
+    assert (customer.is_over, customer.is_as_expected) == (True, is_right)
 
 
 @pytest.mark.usefixtures("run")
