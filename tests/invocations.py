@@ -163,6 +163,11 @@ def a_resend(customer_id: str) -> dict[str, Any]:
     return sample("confirm_email/resend") | {"pathParameters": {"customerId": customer_id}}
 
 
+def a_page_request(customer_id: str, **headers: str) -> dict[str, Any]:
+    """A GET from API Gateway of the page that the mailed link opens."""
+    return sample("confirm_email/page") | {"pathParameters": {"customerId": customer_id}, "headers": headers}
+
+
 class Context(LambdaContext):
     """The context of an invocation with ten seconds left."""
 

@@ -1,4 +1,7 @@
-"""POST /api/customers/{customerId}/email-confirmation, and …/resend: confirm the e-mail address by the mailed code."""
+"""…/email-confirmation below /api/customers/{customerId}: confirm the e-mail address by the mailed code.
+
+POST takes the code, …/resend mails another, and GET shows the page that the mailed link opens.
+"""
 
 from http import HTTPStatus
 from typing import Any
@@ -6,6 +9,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from confirm_email import page
 from onboarding.adapters import codes, mail, workflow
 from onboarding.adapters.mail.codes import send
 from onboarding.domain.confirmation import Code, Resent
@@ -55,10 +59,13 @@ ses, dynamodb, sfn = aws.client("sesv2", once=True), aws.client("dynamodb"), aws
 def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     """Answer 204 or, to …/resend, 202; or a problem: 400, 404, 410, 413, 415, 422, 429, or 503 if AWS is unavailable.
 
-    To …/resend, the answer is the same for anybody.
+    To …/resend, the answer is the same for anybody. So is the page, which reads nothing, and answers a GET with 200.
     """
     customer_id = api.customer_id_in(event)
     logger.append_keys(customer_id=customer_id)
+    if event["httpMethod"] == "GET":
+        logger.info("Page shown")
+        return page.respond(mail.language_for(api.language_in(event)), settings.company_name)
     question = codes.Question(customer_id, dynamodb=dynamodb, table_name=settings.idempotency_table)
     if event["resource"].endswith("/resend"):
         asked = question.asked()

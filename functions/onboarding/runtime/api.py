@@ -147,8 +147,7 @@ def parse_request(event: dict[str, Any]) -> RegistrationRequest:
     body = _taken_body(event)
     key = _idempotency_key(headers.get("idempotency-key"))
     form = _parsed(body, RegistrationForm, "registration")
-    language = _preferred_language(headers.get("accept-language", ""))
-    return RegistrationRequest(customer=form.customer(), idempotency_key=key, language=language)
+    return RegistrationRequest(customer=form.customer(), idempotency_key=key, language=language_in(event))
 
 
 def document_in(event: dict[str, Any], model: type[Document], what: str) -> Document:
@@ -158,6 +157,19 @@ def document_in(event: dict[str, Any], model: type[Document], what: str) -> Docu
         RequestRefused: 400 with an error for each wrong field, 413 or 415.
     """
     return _parsed(_taken_body(event), model, what)
+
+
+def language_in(event: dict[str, Any]) -> str | None:
+    """Return the language tag in Accept-Language with the greatest weight, or the first of these.
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-accept-language
+    """
+    preferred, weight = None, 0.0
+    tags = _headers(event).get("accept-language", "").split(",")
+    for found in filter(None, (_LANGUAGE_RANGE.fullmatch(it.strip()) for it in tags)):
+        if float(found[2] or 1) > weight:
+            preferred, weight = found[1], float(found[2] or 1)
+    return preferred
 
 
 def url_of(event: dict[str, Any]) -> str | None:
@@ -282,18 +294,6 @@ def _idempotency_key(header: str | None) -> str | None:
         message = "Must be 1 to 255 printable ASCII characters"
         raise _invalid([{"field": "Idempotency-Key", "code": "header_invalid", "message": message}], "registration")
     return re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else key
-
-
-def _preferred_language(header: str) -> str | None:
-    """The language tag with the greatest weight, or the first of these.
-
-    https://www.rfc-editor.org/rfc/rfc9110#name-accept-language
-    """
-    preferred, weight = None, 0.0
-    for found in filter(None, (_LANGUAGE_RANGE.fullmatch(it.strip()) for it in header.split(","))):
-        if float(found[2] or 1) > weight:
-            preferred, weight = found[1], float(found[2] or 1)
-    return preferred
 
 
 def _taken_body(event: dict[str, Any]) -> bytes:

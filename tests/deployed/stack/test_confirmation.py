@@ -1,5 +1,6 @@
 """A customer confirms the e-mail address: the workflow waits for a token, and the API completes it."""
 
+import html
 import json
 import re
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from cli.machine.polling import back_off
 from tests.customers import a_customer
@@ -40,13 +42,14 @@ def machines(onboardings: Onboardings) -> dict[int, str]:
 @pytest.fixture
 def start(onboardings: Onboardings, machines: dict[int, str]) -> Start:
     """Starts an onboarding that asks, and returns the customerId."""
+    api_url = f"{onboardings.stack.api_url}/api/customers"
 
     def start(customer: dict[str, Any], seconds: int = 600) -> str:
         customer_id = str(uuid4())
         onboardings.sfn.start_execution(
             stateMachineArn=machines[seconds],
             name=customer_id,
-            input=json.dumps(a_registration(customerId=customer_id, data=customer)),
+            input=json.dumps(a_registration(customerId=customer_id, data=customer, apiUrl=api_url)),
         )
         return customer_id
 
@@ -114,3 +117,48 @@ def test_who_confirms_first_has_the_address(onboardings: Onboardings, machines: 
     assert onboardings.ended(first, machines[600]).output["reason"] == "EMAIL_TAKEN"
     errors = onboardings.await_status(first, "REJECTED")["errors"]
     assert [error["code"] for error in errors] == ["not_registrable"]
+
+
+def test_link_lets_a_person_alone_confirm(
+    onboardings: Onboardings, machines: dict[int, str], start: Start, chromium: Browser
+) -> None:
+    customer_id = start(a_customer())
+    code = mailed_code(onboardings, customer_id)
+    (mail,) = (it for it in onboardings.stack.emulator.mails() if code in it["BodyText"])
+    urls = set(re.findall(r"https?://[^\s\"<]+", html.unescape(mail["BodyText"] + mail["BodyHtml"])))
+    window, methods = chromium.new_page(locale="en"), []
+    window.set_default_timeout(PATIENCE_SECONDS * 1000)
+    window.on("request", lambda request: methods.append(request.method))
+
+    (link,) = urls
+    with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS, follow_redirects=True) as scanner:
+        assert scanner.get(link).status_code == httpx.codes.OK
+        scanner.head(link)
+    window.goto(link)  # as a scanner that runs scripts
+    assert onboardings.await_status(customer_id, "AWAITING_CONFIRMATION")
+    assert methods == ["GET"]
+
+    window.get_by_label("code").fill("A" * 24)
+    window.get_by_role("button", name="Confirm").click()
+    window.get_by_text("Attempts left: 9").wait_for()
+    for _ in range(2):
+        window.goto("about:blank")
+        window.goto(link)
+        window.get_by_role("button", name="Confirm").click()
+        window.get_by_text("Your e-mail address is confirmed").wait_for()
+    assert onboardings.ended(customer_id, machines[600]).output["status"] == "ONBOARDED"
+
+
+def test_link_of_an_expired_registration_says_so(
+    onboardings: Onboardings, machines: dict[int, str], start: Start, chromium: Browser
+) -> None:
+    customer_id = start(a_customer(), seconds=1)
+    onboardings.ended(customer_id, machines[1])
+    window = chromium.new_page(locale="de")
+    window.set_default_timeout(PATIENCE_SECONDS * 1000)
+
+    page = f"{onboardings.stack.api_url}/api/customers/{customer_id}/email-confirmation"
+    window.goto(f"{page}#code={mailed_code(onboardings, customer_id)}")
+    window.get_by_role("button", name="Bestätigen").click()
+
+    window.get_by_text("Die Frist ist abgelaufen").wait_for()

@@ -89,7 +89,7 @@ def render(task: WelcomeEmailTask | ConfirmationEmail, sender: Sender) -> Email:
 
     The templates are beside this module. The first line of the text is the subject.
     """
-    language, values = _language(task.locale), {"company_name": sender.company_name}
+    language, values = language_for(task.locale), {"company_name": sender.company_name}
     if isinstance(task, WelcomeEmailTask):
         name = "welcome"
         values |= {"account_id": task.account_id, "account_url": sender.account_url}
@@ -154,7 +154,7 @@ def send(task: WelcomeEmailTask | ConfirmationEmail, sender: Sender, *, ses: SES
     return response["MessageId"]
 
 
-def _language(locale: str | None) -> str:
+def language_for(locale: str | None) -> str:
     """The customer's language if it has templates, such as `de` for `de-AT`; else English."""
     tags = (locale or "").lower().split("-")
     languages = ("-".join(tags[:length]) for length in range(len(tags), 0, -1))
