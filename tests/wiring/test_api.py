@@ -107,6 +107,23 @@ def test_only_analytics_need_a_signature(body: dict[str, dict[str, Any]]) -> Non
     assert signed == {"/api/analytics/onboarding"}
 
 
+@pytest.mark.parametrize(
+    ("key", "confirmation", "page", "is_refused"),
+    [
+        ("true", "required", "", True),
+        ("true", "required", "https://www.example.com/confirm", False),
+        ("true", "none", "", False),
+        ("", "required", "", False),
+    ],
+)
+def test_api_key_needs_the_companys_page(key: str, confirmation: str, page: str, *, is_refused: bool) -> None:
+    # The browser that opens the API's own page has no key.
+    with template.given({"ApiKeyRequired": key, "EmailConfirmation": confirmation, "ConfirmationPageUrl": page}):
+        (rule,) = template.resolve(list(template.written()["Rules"].values()))
+
+    assert (rule["RuleCondition"] and not all(it["Assert"] for it in rule["Assertions"])) is is_refused
+
+
 def test_location_header_is_the_status_route(body: dict[str, dict[str, Any]]) -> None:
     path = urljoin("/api/customers", onboarding_of("{customerId}", "/api/customers"))
 
