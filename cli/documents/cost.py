@@ -92,8 +92,8 @@ def bill(way: Way, machine: Mapping[str, Any]) -> dict[str, float]:
     # One starts the workflow. track_onboarding and record_analytics read each event, detect_fraud CustomerValidated.
     # track_onboarding also reads a failed execution, publish_email_feedback a report of SES.
     messages = 1 + 2 * events + validated + failed + mails + codes
-    # register_customer, the queues' consumers, the states' functions, confirm_email
-    calls = 1 + messages + uses["lambda:invoke"] + codes + confirmed
+    # register_customer, the queues' consumers, the states' functions, confirm_email for its page and for the code
+    calls = 1 + messages + uses["lambda:invoke"] + codes + 2 * confirmed
     # Per event, track_onboarding writes 1 and record_analytics 4, plus 2 once the customer is onboarded; per report of
     # SES on the welcome e-mail, publish_email_feedback writes 1. An account that isn't created writes nothing.
     writes = sum(WRITES.get(name, 0) for name in entered) + 5 * events + 4 * validated + 2 * onboarded + failed + mails
@@ -107,7 +107,7 @@ def bill(way: Way, machine: Mapping[str, Any]) -> dict[str, float]:
         "SQS": MESSAGE * messages,
         "EventBridge": EVENT * (events + mails + codes),
         "DynamoDB": WRITE * writes + READ * reads,
-        "API": API_REQUEST * (1 + confirmed),
+        "API": API_REQUEST * (1 + 2 * confirmed),
         "Logs": LOGGED * (calls + len(entered)),
     }
     return {"transitions": len(entered), **dollars, "total": sum(dollars.values())}
