@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from pydantic import ValidationError
+from urllib3.util.connection import create_connection
 
 from cli.machine.environment import HOST
 from onboarding.adapters import connections
@@ -37,6 +38,7 @@ REFUSALS = 400, 409, 422  # with a problem document
 FAULTS = 302, 402, 403, 404, 405, 413, 415, 421, 451
 OUTAGES = 408, 425, 429, 500, 502, 503, 504
 IMPATIENT = {"readTimeoutSeconds": 0.2}
+DEAD = "127.0.0.9"  # in place of an address that answers nothing
 
 Call = Callable[..., None]  # call(action, *, settings, credentials)
 
@@ -269,17 +271,38 @@ class TestDeadline:
         clock.tick = 0.5  # of the 2 s to connect
         resolve, tried = socket.getaddrinfo, []
 
-        def resolve_to_many(host: str, *args: Any) -> Iterator[Any]:
-            for _ in range(50 if host == "localhost" else 1):
-                tried.append(host)
-                yield from resolve(HOST, *args)
+        def resolve_to_many(host: str, *args: Any) -> list[Any]:
+            tried.append(host)
+            return resolve(HOST, *args) * (50 if host == "localhost" else 1)
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve_to_many)
 
         with pytest.raises(DownstreamUnavailable, match=r"^NewConnectionError$"):
             call(settings=by_api_key(crm.url.replace(HOST, "localhost")))
 
-        assert 1 < tried.count("localhost") < 5
+        assert 1 < tried.count(HOST) < 5
+
+    def test_dead_address_leaves_time_for_others(
+        self, crm: Partner, clock: Clock, call: Call, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        resolve = socket.getaddrinfo
+
+        def resolve_to_two(host: str, *args: Any) -> list[Any]:
+            hosts = [DEAD, HOST] if host == "localhost" else [host]
+            return [found for each in hosts for found in resolve(each, *args)]
+
+        def connect_or_wait(address: tuple[str, int], seconds: float, **options: Any) -> socket.socket:
+            if address[0] == DEAD:
+                clock.sleep(seconds)
+                raise TimeoutError
+            return create_connection(address, seconds, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve_to_two)
+        monkeypatch.setattr(connections, "create_connection", connect_or_wait)
+
+        call(settings=by_api_key(crm.url.replace(HOST, "localhost")))
+
+        assert crm.paths == ["/accounts/ada"]
 
 
 class TestRetryAfter:

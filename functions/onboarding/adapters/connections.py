@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 def pool() -> PoolManager:
     """Return a pool of such connections.
 
-    A connect time-out is for all addresses of a host, with the TLS handshake; the system's resolver, which looks the
-    addresses up, has its own. A read time-out is for the whole answer. A request fits the socket's buffer.
+    A connect time-out is for all addresses of a host, with the TLS handshake. Each address gets an equal share of what
+    is left, so a dead one leaves time for the next. The system's resolver, which looks the addresses up, has its own
+    time-out. A read time-out is for the whole answer. A request fits the socket's buffer.
     """
     manager = PoolManager(retries=False)
     manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
@@ -70,12 +71,12 @@ class _Connection(HTTPConnection):
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from None
         failed: OSError = TimeoutError()
-        for *_, address in found:
-            left = until - time.monotonic()
-            if left <= 0:
+        for tried, (*_, address) in enumerate(found):
+            share = (until - time.monotonic()) / (len(found) - tried)
+            if share <= 0:
                 break
             try:
-                sock = create_connection((str(address[0]), self.port), left, socket_options=self.socket_options)
+                sock = create_connection((str(address[0]), self.port), share, socket_options=self.socket_options)
             except OSError as error:
                 failed = error
             else:
