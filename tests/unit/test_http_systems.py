@@ -489,6 +489,7 @@ class TestSettings:
         [
             ({"url": "http://crm.example.com"}, "url"),
             ({"url": "https://crm.example.com/"}, "url"),
+            ({"url": "https://crm..example.com"}, "url"),
             ({"url": "http://localhost:80@crm.example.com"}, "url"),
             ({"url": "https://ada@crm.example.com"}, "url"),
             ({"url": "https://crm.example.com?x=1"}, "url"),

@@ -42,7 +42,8 @@ def _url(value: str) -> str:
     """Refuse a URL that isn't https, other than on this machine, or that could hide its host behind credentials."""
     try:
         url = urllib3.util.parse_url(value)  # as it is read for the request itself
-    except urllib3.exceptions.LocationParseError:
+        (url.host or "").encode("idna")  # as the host is looked up
+    except (urllib3.exceptions.LocationParseError, UnicodeError):
         raise ValueError("is not a URL") from None
     if url.scheme != "https" and (url.scheme, url.host) not in {("http", "127.0.0.1"), ("http", "localhost")}:
         raise ValueError("must be https, except on this machine")
