@@ -124,10 +124,23 @@ def test_failure_before_the_first_event_is_found(customer: Customer, monkeypatch
     monkeypatch.setattr(looks, "datetime", SimpleNamespace(now=lambda _: CHANGED_AT))
 
     with customer.described(FAILED, "grace"):
-        answers = [customer.get(asked) for asked in ("grace", "grace", "a-guess")]  # which comes too soon to look
+        answers = customer.get("grace"), customer.get("grace")
 
-    assert [it["statusCode"] for it in answers] == [200, 200, 404]
+    assert [it["statusCode"] for it in answers] == [200, 200]
     assert [step["type"] for step in json.loads(answers[1]["body"])["timeline"]] == ["ExecutionFailed"]
+
+
+def test_looks_at_unknown_ids_keep_their_own_pace(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with customer.described(FAILED, "grace", "ada", "alan"):
+        for seconds, asked, status in (
+            (0, "grace", "FAILED"),
+            (0, "ada", "FAILED"),
+            (0.9, "alan", 404),
+            (1.1, "alan", "FAILED"),
+        ):
+            now = OCCURRED_AT + timedelta(days=1, seconds=seconds)
+            monkeypatch.setattr(looks, "datetime", SimpleNamespace(now=lambda _, now=now: now))
+            assert json.loads(customer.get(asked)["body"])["status"] == status
 
 
 def test_look_at_an_erased_customer_shows_nothing(customer: Customer) -> None:

@@ -227,6 +227,22 @@ def test_repeated_key_tells_of_an_end_without_account(  # noqa: PLR0913, PLR0917
     assert len(queued()) == 1
 
 
+@pytest.mark.usefixtures("queued")
+def test_end_is_asked_for_every_five_seconds(
+    register: Register, executions: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = a_customer()
+    register(customer, KEY)
+    for _ in range(2):
+        executions.add_client_error("describe_execution", "ExecutionDoesNotExist")
+
+    for seconds in (0, 4.9, 5):
+        monkeypatch.setattr(workflow, "time", SimpleNamespace(monotonic=lambda at=1000.0 + seconds: at))
+        register(customer, KEY)
+
+    executions.assert_no_pending_responses()
+
+
 def test_key_with_another_customer_is_refused(register: Register, queued: Queued, runtime: Runtime) -> None:
     customer = a_customer()
     another = customer | {"lastName": "King"}
