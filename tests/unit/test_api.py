@@ -120,6 +120,7 @@ def test_unseen_character_is_refused(character: str) -> None:
         ("gma\u0131l.com", "gmail.com"),
         ("GMA\u0130L.COM", "gmail.com"),
         ("example.vom", ".com"),
+        ("example.ed", ".de or .edu"),
         ("gmail。con", "gmail.com"),
         ("gamil｡com.", "gmail.com"),
     ],

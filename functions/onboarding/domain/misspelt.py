@@ -26,7 +26,7 @@ _NEIGHBOURS = {(0, -1), (0, 1), (-1, 0), (-1, 1), (1, -1), (1, 0)}
 
 
 def meant_domain(typed: str) -> str | None:
-    """Return the domain, or the ending, that was probably meant; None if this is no known typing error."""
+    """Return the domain, or the endings, that were probably meant; None if this is no known typing error."""
     # Also what was typed in full width, or with a full stop of East Asia.
     domain = unicodedata.normalize("NFKC", typed).lower().replace("\u3002", ".").removesuffix(".")
     base = unicodedata.normalize("NFKD", domain.replace("\N{LATIN SMALL LETTER DOTLESS I}", "i"))
@@ -39,7 +39,7 @@ def meant_domain(typed: str) -> str | None:
     if base in _PROVIDERS + _BY_ENDING:
         return None if base == domain else base
     provider = next((each for each in _PROVIDERS if _is_misspelt(base, each)), None)
-    return provider or (meant and f".{meant}")
+    return provider or (".de or .edu" if meant == "de" else meant and f".{meant}")
 
 
 def _meant_ending(ending: str) -> str | None:
