@@ -1,4 +1,4 @@
-"""HTTP connections whose time-outs hold in all: urllib3's start again with each address and each byte.
+"""HTTP connections whose time-outs are totals: urllib3's start again with each address and each byte.
 
 https://urllib3.readthedocs.io/en/stable/reference/urllib3.util.html#urllib3.util.Timeout
 """
@@ -33,7 +33,7 @@ def pool() -> PoolManager:
 
 
 class _Source(io.RawIOBase):
-    """What a socket receives, until its time-out has passed in all."""
+    """What a socket receives within its time-out, which all reads share."""
 
     def __init__(self, received: io.RawIOBase, sock: socket.socket) -> None:
         super().__init__()
