@@ -225,6 +225,7 @@ def test_unusable_email_is_refused(code: str, emails: list[str]) -> None:
         ("IT", "339/1234567", "+393391234567"),
         ("ES", "91/2345678", "+34912345678"),
         ("MX", "+52 1 55 1234 5678", "+525512345678"),
+        ("MX", "(+52) (1) 55 1234 5678", "+525512345678"),
     ],
 )
 def test_number_in_any_notation_is_read(country: str, typed: str, normalised: str) -> None:

@@ -20,7 +20,7 @@ _EXTENSION = re.compile(
     re.IGNORECASE,
 )
 # Until 2019, a 1 stood before a Mexican mobile number of ten digits: telephones have it stored.
-_MEXICAN_MOBILE = re.compile(r"^\+52[\s.-]*1(?=(\D*\d){10}\D*$)")
+_MEXICAN_MOBILE = re.compile(r"^\(?\+52\)?[\s.(-]*1\)?(?=(\D*\d){10}\D*$)")
 # Subscribers of one town have numbers of nine digits at most (Brazil's mobiles); area codes differ in length by two.
 _LONGEST_LOCAL = 9
 _SAME_LENGTH = 2
