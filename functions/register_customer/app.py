@@ -91,7 +91,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
         records=records,
         context=context,
         api_url=api.url_of(event),
-        on_repeat=lambda first: None if account else refuse_ended(ends.of(first.customer_id)),
+        on_repeat=lambda: None if account else refuse_ended(ends.of(customer_id)),
     )
     logger.info("Registration accepted")
     metrics.add_metric("RegistrationAccepted", MetricUnit.Count, int(not request.customer.is_simulated))

@@ -25,11 +25,11 @@ def accept(  # noqa: PLR0913 - its ports
     records: "DynamoDBPersistenceLayer | None" = None,
     context: "LambdaContext | None" = None,
     api_url: str | None = None,
-    on_repeat: Callable[[Accepted], None] = lambda _: None,
+    on_repeat: Callable[[], None] = lambda: None,
 ) -> Accepted:
     """Queue a registration. With an Idempotency-Key it is queued once; `records` remember the key for a day.
 
-    For a key that they remember, `on_repeat` gets the first answer before it is repeated, and may raise instead.
+    For a key that they remember, `on_repeat` is called before the first answer is repeated, and may raise instead.
 
     Raises:
         IdempotencyValidationError: the key was used with another customer.
@@ -51,7 +51,7 @@ def accept(  # noqa: PLR0913 - its ports
         return Accepted(customer_id=customer_id, tracking_id=sent["MessageId"])
 
     def repeat(response: Accepted, idempotent_data: object) -> Accepted:  # noqa: ARG001 - Powertools' signature
-        on_repeat(response)
+        on_repeat()
         return response
 
     if request.idempotency_key is None or records is None:
