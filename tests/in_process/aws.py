@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from unittest.mock import patch
 
 import boto3
 import urllib3
 from botocore.client import BaseClient
 from moto import mock_aws
+from moto.events.models import EventPattern
 
 from onboarding.adapters import downstream
 from onboarding.runtime import aws
@@ -63,9 +64,7 @@ def stack() -> Iterator[None]:
     answer = lambda *_, **__: urllib3.HTTPResponse(BytesIO(), status=204, preload_content=False)  # noqa: E731
     environment = patch.dict(os.environ, functions.RUNTIME_ENVIRONMENT)
     with mock_aws(), environment, patch.object(urllib3.PoolManager, "urlopen", answer):
-        for logical_id, table in template.resources("AWS::DynamoDB::Table").items():
-            keys = {key: table[key] for key in ("AttributeDefinitions", "KeySchema", "BillingMode")}
-            client("dynamodb").create_table(TableName=template.name_of(logical_id), **keys)
+        create_tables()
         known = {value for function in functions.deployed().values() for value in function.environment.values()}
         for logical_id in template.resources("AWS::SQS::Queue"):
             if template.reference_to(logical_id) in known:  # no function sends to another
@@ -81,6 +80,26 @@ def stack() -> Iterator[None]:
             client("sesv2").create_configuration_set(ConfigurationSetName=configuration_set["Name"])
         _configure_systems()
         yield
+
+
+def create_tables() -> None:
+    for logical_id, table in template.resources("AWS::DynamoDB::Table").items():
+        keys = {key: table[key] for key in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+        client("dynamodb").create_table(TableName=template.name_of(logical_id), **keys)
+
+
+def queues_of(event: dict[str, Any]) -> list[str]:
+    """The names of the queues to which the stack's rules send an event."""
+    return [queue for pattern, queue in _targets() if pattern.matches_event(cast("Any", event))]
+
+
+@cache
+def _targets() -> list[tuple[EventPattern, str]]:
+    return [
+        (EventPattern.load(json.dumps(rule["EventPattern"])), target["Arn"].rpartition(":")[2])
+        for rule in template.resources("AWS::Events::Rule").values()
+        for target in rule["Targets"]
+    ]
 
 
 _make_client = cache(aws.client)

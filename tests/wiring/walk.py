@@ -111,12 +111,12 @@ def _walks(definition: str, answer: Answer) -> tuple[Walk, ...]:
         document = json.loads(registration.model_dump_json(by_alias=True, exclude_none=True))
         if "EraseCustomer" in machine["States"]:  # the input names the systems, and has nothing personal
             document = {key: document[key] for key in ("customerId", "correlationId")} | {"systems": [*aws.SYSTEMS]}
-        _Walker(walk, machine, answer).enter(machine["StartAt"], Way(), document)
+        Walker(walk, machine, answer).enter(machine["StartAt"], Way(), document)
         found.append(walk)
     return tuple(found)
 
 
-class _Walker:
+class Walker:
     """Goes on from each state by its Next and by each of its Catches; from a Choice as it decides.
 
     No path has a transition twice, so it waits for the customer's confirmation once.
@@ -124,7 +124,9 @@ class _Walker:
     of variables that the machine may read, and not assign.
     """
 
-    def __init__(self, walk: Walk, machine: Machine, answer: Answer, outside: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, walk: Walk, machine: Machine, answer: Answer = answer, outside: frozenset[str] = frozenset()
+    ) -> None:
         self._walk = walk
         self._machine = machine
         self._answer = answer
@@ -235,7 +237,7 @@ class _Walker:
         """The ends of an iteration, one for each output and each error that a function raises; AWS's are all alike."""
         inner = replace(self._walk, ends=[])
         outside = self._outside | frozenset(way.variables)
-        _Walker(inner, machine, self._answer, outside).enter(machine["StartAt"], way, item)
+        Walker(inner, machine, self._answer, outside).enter(machine["StartAt"], way, item)
         ends = {}
         for end in inner.ends:
             caught = [visit.error for visit in end.visits[len(way.visits) :]]
