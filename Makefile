@@ -104,6 +104,12 @@ quick: setup ## Run the quick checks and tests, without an emulator: while you w
 	$(PYTEST) --numprocesses=$(WORKERS) --dist=loadgroup -m "not slow" \
 		$(if $(TEMPLATE_CHANGED),,-k "not lint-template and not lint-policies") tests/project tests/unit tests/wiring
 
+SECONDS := 60
+SEED :=
+.PHONY: explore
+explore: setup ## Try random histories of customers for SECONDS=60 (SEED=… repeats some)
+	@$(BIN)/python -m tests.histories $(SECONDS) $(SEED)
+
 .PHONY: lint
 lint: lint-style lint-format lint-types lint-layers lint-workflows lint-template lint-policies ## Run the static checks
 

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from benchmarks.outages import matches, retrier_for, waits_of
+from tests.in_process import template
 from tests.wiring.definition import State, rendered
 from tests.wiring.expressions import evaluate
 from tests.wiring.walk import Visit, Walk, Walker, Way
@@ -75,6 +76,22 @@ class Execution(Walker):
     @property
     def is_redrivable(self) -> bool:
         return self.status in UNSUCCESSFUL and datetime.now(UTC) < self.changed + REDRIVABLE
+
+    def description(self) -> dict[str, Any]:
+        """The execution as DescribeExecution answers, and as its event on the default bus says."""
+        machine = template.reference_to(self.machine)
+        return {
+            "executionArn": f"{machine.replace(':stateMachine:', ':execution:')}:{self.customer_id}",
+            "stateMachineArn": machine,
+            "name": self.customer_id,
+            "status": self.status,
+            "input": self.given,
+            "output": json.dumps(self.output),
+            "error": self.error,
+            "redriveStatus": "REDRIVABLE" if self.is_redrivable else "NOT_REDRIVABLE",
+            "redriveDate" if self.status == "RUNNING" else "stopDate": self.changed,
+            "redriveCount": 1,
+        }
 
     def _states(self, given: Any) -> dict[str, Any]:
         return {"input": given, "context": {"State": {"Name": self.name, "EnteredTime": self.entered}}}
