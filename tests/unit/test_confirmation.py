@@ -277,7 +277,7 @@ def test_address_is_mailed_five_times_a_day(ask: Ask, post: Post, outbox: list[A
     assert len(outbox) == 5
 
 
-def test_email_that_was_not_sent_is_not_counted(ask: Ask, functions: Functions, outbox: list[Any]) -> None:
+def test_email_that_was_not_sent_is_not_counted(ask: Ask, functions: Functions, idempotency_table: Table) -> None:
     for _ in range(6):
         with (
             refusing(functions[ASK].ses, "send_email", "TooManyRequestsException"),
@@ -286,6 +286,7 @@ def test_email_that_was_not_sent_is_not_counted(ask: Ask, functions: Functions, 
             ask()
 
     assert len(ask()) == 1
+    assert len(idempotency_table.items[f"email_confirmation#{CUSTOMER}"]["codes"]["SS"]) == 1
 
 
 def test_lost_answers_mail_three_times_at_most(ask: Ask, functions: Functions, outbox: list[Any]) -> None:

@@ -120,8 +120,10 @@ class Question(Confirmation):
             return None
         return code
 
-    def withdraw_code(self, address: str) -> None:
-        """Don't count the e-mail: it was not sent."""
+    def withdraw_code(self, code: str, address: str) -> None:
+        """Forget the code, and don't count the e-mail: it was not sent."""
+        with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+            self._update("DELETE codes :digest", _WAITING, {":digest": {"SS": [self._digest(code)]}})
         for key, _ in self._counters(address):
             with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
                 self._update("ADD mails :less", "mails > :none", {":less": {"N": "-1"}, ":none": {"N": "0"}}, key)

@@ -33,6 +33,6 @@ def send(
     except EmailOutcomeUnknown:
         raise
     except Exception:
-        question.withdraw_code(address)
+        question.withdraw_code(code, address)
         raise
     return "SENT"
