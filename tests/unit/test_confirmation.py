@@ -76,7 +76,7 @@ def post(runtime: Runtime) -> Post:
 
 @pytest.fixture
 def went_on(functions: Functions) -> Any:
-    """The tokens with which the workflow was told to go on."""
+    """The tokens by which the workflow could go on."""
     with aws.recorded() as calls:
         yield lambda: [it.parameters["taskToken"] for it in calls if it.operation == "SendTaskSuccess"]
 
@@ -268,8 +268,21 @@ def test_customer_is_mailed_three_times_a_day(
     assert len(outbox) == 4
 
 
+def test_code_is_not_mailed_when_it_is_too_late(
+    ask: Ask, post: Post, outbox: list[Any], today: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The execution was stopped, so nobody has noted that the time is over."""
+    ask(expiresInSeconds=60)
+
+    clock = SimpleNamespace(now=lambda _: today + DAY, fromisoformat=datetime.fromisoformat)
+    monkeypatch.setattr(codes, "datetime", clock)
+
+    assert post(None)[0] == 202
+    assert len(outbox) == 1
+
+
 def test_address_is_mailed_five_times_a_day(ask: Ask, post: Post, outbox: list[Any]) -> None:
-    """However many registrations name it, in whatever case."""
+    """However many registrations name it, in upper or lower case."""
     for number in range(9):
         ask(f"customer-{number}", email="Ada@example.com" if number % 2 else "ada@EXAMPLE.com")
         post(None, f"customer-{number}")

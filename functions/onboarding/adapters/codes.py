@@ -57,7 +57,7 @@ class WrongCode(Exception):
 
 
 class Asked(NamedTuple):
-    """A customer whom the workflow waits for: the page where a code is used, and until when."""
+    """A customer that the workflow waits for: the page where a code is used, and until when."""
 
     customer: Mail
     page: str
@@ -158,9 +158,10 @@ class Question(Confirmation):
         return str(confirmed["taskToken"]["S"])
 
     def asked(self) -> Asked | None:
-        """The customer, if the workflow waits."""
+        """The customer, if the workflow waits. After `expires_at` it does not, even if nobody recorded that."""
         item = self._get("mail, page, expiresAt")
-        return _asked(item) if "mail" in item else None
+        asked = _asked(item) if "mail" in item else None
+        return asked if asked and datetime.now(UTC) < asked.expires_at else None
 
     def _count_wrong_code(self) -> int:
         """Count it; return how many more are allowed. Raises `TooManyWrongCodes`: others used them up meanwhile."""

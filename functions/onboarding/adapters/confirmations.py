@@ -6,7 +6,7 @@ A customer's item in the idempotency table, `email_confirmation#{customerId}`:
     codes         digests of the codes that were mailed: each of them confirms, so that no e-mail is ever out of date
     attempts      how many wrong codes are still allowed; each e-mail allows ten
     expiresAt     until when the workflow waits
-    mail          whom to mail a code to, as JSON; removed once the address is confirmed, or the time is over
+    mail          who gets the e-mails, as JSON; removed once the address is confirmed, or the time is over
     page          where the customer uses it, empty if that is unknown
     confirmedAt   when the customer confirmed
     expired       nobody did: the workflow has gone on
