@@ -36,6 +36,10 @@ SENDER = mail.Sender(
 logger = Logger(use_rfc3339=True, utc=True)
 ses, dynamodb, sfn = aws.client("sesv2", once=True), aws.client("dynamodb"), aws.client("stepfunctions")
 
+MAIL_UNAVAILABLE = api.RequestRefused(
+    HTTPStatus.SERVICE_UNAVAILABLE, "Mail is temporarily unavailable. Try again.", retry_after=5
+)
+
 
 @api.endpoint(
     logger,
@@ -43,8 +47,11 @@ ses, dynamodb, sfn = aws.client("sesv2", once=True), aws.client("dynamodb"), aws
     refused="Confirmation refused",
     failed="Confirmation failed",
     unavailable="The confirmation is temporarily unavailable. Try again.",
-    outages=(*aws.FAILURES, EmailOutcomeUnknown, EmailSenderBlocked, EmailServiceUnavailable),
+    outages=(*aws.FAILURES, EmailSenderBlocked),
     refusals={
+        # Not logged as errors, as in the workflow: while mail is down, no other version of this function does better.
+        EmailOutcomeUnknown: MAIL_UNAVAILABLE,
+        EmailServiceUnavailable: MAIL_UNAVAILABLE,
         codes.NothingToConfirm: api.RequestRefused(
             HTTPStatus.NOT_FOUND, "No registration with this id waits for a confirmation."
         ),

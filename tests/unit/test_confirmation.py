@@ -317,11 +317,18 @@ def test_undeliverable_code_is_waited_for(ask: Ask, post: Post, functions: Funct
     assert post(WRONG)[0] == 422
 
 
-def test_unavailable_mail_can_be_tried_again(ask: Ask, post: Post, functions: Functions) -> None:
+@pytest.mark.parametrize(
+    ("code", "levels"),
+    [("SendingPausedException", {"INFO", "ERROR"}), ("TooManyRequestsException", {"INFO"})],  # ERROR rolls back
+)
+def test_unavailable_mail_can_be_tried_again(
+    code: str, levels: set[str], ask: Ask, post: Post, functions: Functions, runtime: Runtime
+) -> None:
     ask()
 
-    with refusing(functions[ANSWER].ses, "send_email", "SendingPausedException"):
+    with refusing(functions[ANSWER].ses, "send_email", code):
         assert post(None)[0] == 503
+    assert {line["level"] for line in runtime.log} == levels
 
 
 def test_account_waits_for_the_confirmation(ask: Ask, post: Post, runtime: Runtime, customers_table: Table) -> None:
