@@ -17,22 +17,13 @@ from onboarding.domain.errors import EmailOutcomeUnknown, EmailSenderBlocked, Em
 from onboarding.runtime import api, aws, environment
 
 
-class Settings(environment.Settings):
-    sender_email: str
-    configuration_set: str
-    company_name: str
-    account_url: str
+class Settings(environment.MailSettings):
     idempotency_table: str
     allowed_origin: str
 
 
 settings = Settings.read()
-SENDER = mail.Sender(
-    address=settings.sender_email,
-    configuration_set=settings.configuration_set,
-    company_name=settings.company_name,
-    account_url=settings.account_url,
-)
+SENDER = mail.Sender(settings.sender_email, settings.configuration_set, settings.company_name, settings.account_url)
 logger = Logger(use_rfc3339=True, utc=True)
 ses, dynamodb, sfn = aws.client("sesv2", once=True), aws.client("dynamodb"), aws.client("stepfunctions")
 

@@ -13,21 +13,12 @@ from onboarding.domain.tasks import ConfirmationTask
 from onboarding.runtime import aws, environment, failures
 
 
-class Settings(environment.Settings):
-    sender_email: str
-    configuration_set: str
-    company_name: str
-    account_url: str
+class Settings(environment.MailSettings):
     idempotency_table: str
 
 
 settings = Settings.read()
-SENDER = mail.Sender(
-    address=settings.sender_email,
-    configuration_set=settings.configuration_set,
-    company_name=settings.company_name,
-    account_url=settings.account_url,
-)
+SENDER = mail.Sender(settings.sender_email, settings.configuration_set, settings.company_name, settings.account_url)
 logger = Logger(use_rfc3339=True, utc=True)
 ses, dynamodb, sfn = aws.client("sesv2", once=True), aws.client("dynamodb"), aws.client("stepfunctions")
 

@@ -321,7 +321,7 @@ def test_undeliverable_code_is_waited_for(ask: Ask, post: Post, functions: Funct
     ("code", "levels"),
     [("SendingPausedException", {"INFO", "ERROR"}), ("TooManyRequestsException", {"INFO"})],  # ERROR rolls back
 )
-def test_unavailable_mail_can_be_tried_again(
+def test_unavailable_mail_can_be_tried_again(  # noqa: PLR0913, PLR0917 - the world of a request
     code: str, levels: set[str], ask: Ask, post: Post, functions: Functions, runtime: Runtime
 ) -> None:
     ask()

@@ -15,3 +15,12 @@ class Settings(BaseModel):
     def read(cls) -> Self:
         """Read the environment; `pydantic.ValidationError` names each variable that is missing or malformed."""
         return cls.model_validate(dict(os.environ))
+
+
+class MailSettings(Settings):
+    """Base of the settings of a function that mails customers."""
+
+    sender_email: str
+    configuration_set: str
+    company_name: str
+    account_url: str
