@@ -50,7 +50,7 @@ MAIL_UNAVAILABLE = api.RequestRefused(
             HTTPStatus.GONE, "The time to confirm is over. Register again, with a new Idempotency-Key."
         ),
         codes.TooManyWrongCodes: api.RequestRefused(
-            HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong codes. Have another e-mail sent, and use its code."
+            HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong codes. Use that of the newest e-mail, or have another sent."
         ),
     },
 )

@@ -170,9 +170,7 @@ def test_thousand_wrong_codes_confirm_nobody(ask: Ask, post: Post, idempotency_t
     ]
     assert [status for status, _ in answers[10:]] == [429] * 990
     assert sum(it.operation == "UpdateItem" for it in calls) == 10
-    assert post(code)[0] == 429  # nor the right one, until another e-mail is sent
     assert went_on() == []
-    post(None)
     assert post(code)[0] == 204
 
 
@@ -282,9 +280,9 @@ def test_code_is_not_mailed_when_it_is_too_late(
 
 
 def test_address_is_mailed_five_times_a_day(ask: Ask, post: Post, outbox: list[Any]) -> None:
-    """However many registrations name it, in upper or lower case."""
+    """However many registrations name it, in upper or lower case, and with a tag."""
     for number in range(9):
-        ask(f"customer-{number}", email="Ada@example.com" if number % 2 else "ada@EXAMPLE.com")
+        ask(f"customer-{number}", email=f"Ada+{number}@example.com" if number % 2 else "ada@EXAMPLE.com")
         post(None, f"customer-{number}")
 
     assert len(outbox) == 5
