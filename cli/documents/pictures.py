@@ -38,7 +38,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def main() -> None:
-    """Deploy the stack, register a customer whom a downstream system refuses, and take the pictures."""
+    """Deploy the stack, register a customer that a downstream system refuses, and take the pictures."""
     with emulator.start() as aws, Partner("crm", ApiKeys()) as crm, chromium() as browser:
         stack = deploy(aws, systems=[crm.configuration])  # of several, the emulator mixes up the attempts
         crm.plan(CUSTOMER["email"], *FAULTS)

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  #
 
 from onboarding.adapters import timelines
 from onboarding.adapters.outages import is_transient
-from onboarding.adapters.workflow import execution_arn
+from onboarding.adapters.workflow import describe
 from onboarding.domain.status import CHANGES, Entry, look_at, next_look
 
 if TYPE_CHECKING:
@@ -70,9 +70,8 @@ def look(  # noqa: PLR0913 - its ports
 
 def _change_of(customer_id: str, sfn: SFNClient, state_machine_arn: str) -> Entry | None:
     """When and how the customer's execution ended or was redriven; None if it did neither, or no longer exists."""
-    try:
-        execution = sfn.describe_execution(executionArn=execution_arn(state_machine_arn, customer_id))
-    except sfn.exceptions.ExecutionDoesNotExist:
+    execution = describe(customer_id, sfn=sfn, state_machine_arn=state_machine_arn)
+    if execution is None:
         return None
     status = execution["status"]
     changed_at = execution.get("redriveDate") if status == "RUNNING" else execution.get("stopDate")

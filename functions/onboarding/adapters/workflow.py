@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
     from onboarding.domain.registration import Registration
 
@@ -62,6 +63,18 @@ def go_on(task_token: str, *, sfn: SFNClient) -> None:
         sfn.send_task_success(taskToken=task_token, output="{}")
 
 
+def describe(customer_id: str, *, sfn: SFNClient, state_machine_arn: str) -> DescribeExecutionOutputTypeDef | None:
+    """Describe the customer's execution; None if there is none.
+
+    Raises:
+        botocore.exceptions.ClientError, ConnectionError, HTTPClientError: AWS refused, or is unreachable.
+    """
+    try:
+        return sfn.describe_execution(executionArn=execution_arn(state_machine_arn, customer_id))
+    except sfn.exceptions.ExecutionDoesNotExist:
+        return None
+
+
 class Ends:
     """How executions ended.
 
@@ -89,13 +102,13 @@ class Ends:
         self._not_before = time.monotonic() + 5
         sfn = self._sfn = self._sfn or self._make_client()
         try:
-            execution = sfn.describe_execution(executionArn=execution_arn(self._state_machine_arn, customer_id))
-        except sfn.exceptions.ExecutionDoesNotExist:
-            return None
+            execution = describe(customer_id, sfn=sfn, state_machine_arn=self._state_machine_arn)
         except (ClientError, ConnectionError, HTTPClientError) as error:
             if not is_transient(error):
                 raise
             return None
+        if execution is None or execution["status"] == "RUNNING":
+            return None
         if execution["status"] == "SUCCEEDED":
             return str(json.loads(execution["output"])["status"])
-        return None if execution["status"] == "RUNNING" else execution["status"]
+        return execution["status"]
