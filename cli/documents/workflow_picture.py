@@ -89,7 +89,8 @@ def _inner_machines(state: State) -> list[State]:
 
 def _errors(rule: State, rules: Sequence[State]) -> str:
     everything = "any error" if rule is rules[0] else "any other error"
-    return ", ".join(everything if name == "States.ALL" else name for name in rule["ErrorEquals"])
+    said = {"States.ALL": everything, "States.TaskFailed": f"{everything} but a time-out"}
+    return ", ".join(said.get(name, name) for name in rule["ErrorEquals"])
 
 
 def _condition(choice: State) -> str:

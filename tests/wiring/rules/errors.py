@@ -11,12 +11,17 @@ from tests.wiring.rules.retries import OUTCOMES, RIDDEN_OUT, TRANSIENT, WAITED_F
 # Faults that no state names: they are retried like any other, logged as an ERROR, and fail the execution.
 FAULTS = {"UnexpectedAnswer"}
 
+# The wildcard in the last retrier. A wait for a task token ends by States.Timeout, which States.ALL would retry.
+# https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+EVERYTHING = {AWAIT: "States.TaskFailed"}
+
 
 @rule
 def each_error_is_aws_s_or_one_that_its_function_expects(machine: Machine) -> Iterator[str]:
     for name, state, error in error_names(machine):
         resource = state.get("Resource", "")
-        if error not in {"States.ALL", *TRANSIENT.get(resource, ()), *OUTCOMES.get(resource, ()), *errors_of(state)}:
+        known = {EVERYTHING.get(resource, "States.ALL"), *TRANSIENT.get(resource, ()), *OUTCOMES.get(resource, ())}
+        if error not in known | errors_of(state):
             yield (
                 f"{name}: {error} is neither in @failures.logged of its function nor in TRANSIENT of "
                 "tests/wiring/rules/retries.py"
@@ -34,7 +39,7 @@ def each_business_error_is_retried_or_caught_by_its_name(machine: Machine) -> It
 
 @rule
 def each_error_of_a_function_has_its_own_retrier(machine: Machine) -> Iterator[str]:
-    # Otherwise States.ALL would retry it, even an outcome.
+    # Otherwise the wildcard would retry it, even an outcome.
     for name, state in tasks(machine, INVOKE, AWAIT):
         for error in errors_of(state):
             retrier = retrier_for(state, error)
