@@ -14,6 +14,7 @@ from onboarding.domain.analytics import Facts, analytics
 from onboarding.domain.events import (
     CustomerAccountCreated,
     CustomerAccountCreationFailed,
+    CustomerEmailConfirmed,
     CustomerFraudSuspected,
     CustomerRegistered,
     CustomerValidated,
@@ -89,6 +90,17 @@ def test_course_is_counted_in_any_order(name: str) -> None:
         assert {*total["rejectionReasons"], *total["failureReasons"]} == {*counted} - {*STAGES}
         assert {stage for stage in STAGES if total[stage]} == {"registered", *counted} & {*STAGES}
         assert total.get("timeToOnboard") == ({"median": 2.3, "p95": 2.3} if "onboarded" in counted else None)
+
+
+def test_first_confirmation_counts_in_any_order() -> None:
+    at_once, repeated = (an_event(CustomerEmailConfirmed, after=seconds) for seconds in (0, 60))
+
+    for order in permutations([*course("sent", seconds=90), at_once, repeated]):
+        facts = Facts(customer_id="ada")
+        for event in order:
+            facts = facts.with_event(event)
+
+        assert (facts.counts["emailConfirmed"], facts.seconds_to_onboard) == (1, 90)
 
 
 def test_early_events_count_once_registered(runtime: Runtime) -> None:

@@ -58,7 +58,8 @@ class Facts(Message):
             case "rejected":
                 changes = {"rejections": (reason,) if reason else tuple(sorted({it["code"] for it in said.errors}))}
             case "emailConfirmed":
-                changes = {"seconds_to_confirm": min(said.seconds_waited, self.seconds_to_confirm or math.inf)}
+                known = math.inf if self.seconds_to_confirm is None else self.seconds_to_confirm
+                changes = {"seconds_to_confirm": min(said.seconds_waited, known)}
             case "failed":
                 changes = {"failure": reason}
             case "emailSent":
