@@ -1,7 +1,7 @@
 """`make outages` prints which share of executions needs an operator after an outage, or is undone.
 
 An execution reaches a task at any time in the outage, and is lost if its retries are used up before the end. The
-retriers are the definition's, and each wait is drawn, as Step Functions does (full jitter). Before the workflow, the
+retriers are the definition's, and each wait with full jitter is drawn, as Step Functions does. Before the workflow, the
 registration queue waits for ten hours.
 """
 
@@ -68,18 +68,22 @@ def waits_of(retrier: State) -> list[float]:
     ]
 
 
+def totals_of(retrier: State) -> list[float]:
+    """What a retrier's waits take in all, in seconds, for each of DRAWS executions; the shortest first."""
+    return _totals(tuple(waits_of(retrier)), jitter=retrier.get("JitterStrategy", "NONE"))
+
+
 @cache
-def totals(waits: tuple[float, ...]) -> list[float]:
-    """What a series of waits takes in all, in seconds, for each of DRAWS executions; the shortest first."""
+def _totals(waits: tuple[float, ...], *, jitter: str) -> list[float]:
     chance = Random(1815)  # noqa: S311 - repeatable, and no secret
-    return sorted(sum(chance.uniform(0, wait) for wait in waits) for _ in range(DRAWS))
+    shortest = 0 if jitter == "FULL" else 1
+    return sorted(sum(chance.uniform(shortest * wait, wait) for wait in waits) for _ in range(DRAWS))
 
 
 def lost(state: State, error: str, seconds: float) -> float:
     """The share of executions whose retries don't outlast an outage that they reach at any time in it."""
     retrier = retrier_for(state, error)
-    drawn = totals(tuple(waits_of(retrier)) if retrier else ())
-    return sum(max(0, 1 - total / seconds) for total in drawn) / DRAWS
+    return sum(max(0, 1 - total / seconds) for total in totals_of(retrier or {"MaxAttempts": 0})) / DRAWS
 
 
 def simulate(machine: Mapping[str, Any]) -> Iterator[tuple[str, list[float], bool]]:

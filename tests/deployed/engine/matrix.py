@@ -1,8 +1,10 @@
 """Each task of the definition, each way in which it fails, and the expected result."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benchmarks.outages import retrier_for
 from tests.deployed.definition import TASKS, Task
 from tests.deployed.engine.world import (
     COMPENSATED,
@@ -132,7 +134,7 @@ def _function_failures(task: Task) -> Iterator[Failure]:
         *TRANSIENT[task.state["Resource"]],
         *(error for error in sorted(task.typed_errors) if task.tries(error) > 1),
     ]
-    yield Failure("each passing error once", tuple(f"raise {error}" for error in passing))
+    yield Failure("each passing error once", tuple(f"raise {error}" for error in _retried(task, passing)))
     for error in [*passing, UNEXPECTED]:
         yield Failure(f"{error} until the retries are used up", (f"raise {error}",) * FOR_GOOD, error)
     for error in sorted({*task.typed_errors, *OUTCOMES.get(task.state["Resource"], ())}.difference(passing)):
@@ -148,6 +150,15 @@ def _function_failures(task: Task) -> Iterator[Failure]:
         # The one window that no protocol closes: docs/design.md, rule 5.
         crash = ("exit after onboarding.adapters.mail.send",)
         yield Failure("crash after the mail before it is recorded", crash, mails=1)
+
+
+def _retried(task: Task, errors: list[str]) -> Iterator[str]:
+    """The errors that pass if they come in turn: those with one retrier share its attempts."""
+    met = Counter[str]()
+    for error in errors:
+        met[retrier := str(retrier_for(task.state, error))] += 1
+        if met[retrier] < task.tries(error):
+            yield error
 
 
 def _native_failures(task: Task) -> Iterator[Failure]:
