@@ -1,4 +1,4 @@
-"""Messages of SES's feedback queue: publish bounces and complaints; record which e-mails were sent."""
+"""Messages of SES's feedback queue: publish bounces and complaints; record which welcome e-mails were sent."""
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -28,8 +28,11 @@ def handler(record: SQSRecord) -> None:
             attempts = Attempts(sent.customer_id, dynamodb=dynamodb, table_name=settings.idempotency_table)
             attempts.succeed(sent.message_id)
             logger.info("Welcome e-mail reported as sent")
+        case feedback.CodeNotReceived() as code:
+            logger.append_keys(customer_id=code.customer_id, correlation_id=code.correlation_id)
+            logger.info("Code not received", reason=code.reason)
         case None:
-            logger.info("Feedback ignored: not on a welcome e-mail, or it arrived")
+            logger.info("Feedback ignored: not on an e-mail of ours, or it arrived")
         case failed:
             logger.append_keys(customer_id=failed.customer_id, correlation_id=failed.metadata.correlation_id)
             publish(failed, eventbridge=eventbridge, event_bus=settings.event_bus)

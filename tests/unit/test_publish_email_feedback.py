@@ -83,11 +83,22 @@ def test_feedback_gives_the_reason(envelope: dict[str, Any], reason: str, occurr
         report("out-of-office"),
         report("complaint", complaintFeedbackType="not-spam"),
         report("other-e-mail"),
-        *map(without_tag, ("customerId", "accountId", "correlationId")),
+        *map(without_tag, ("customerId", "correlationId")),
     ],
 )
 def test_other_feedback_is_ignored(envelope: dict[str, Any]) -> None:
     assert feedback.read(json.dumps(envelope)) is None
+
+
+def test_bounce_of_a_code_is_logged(runtime: Runtime, published: Published) -> None:
+    envelope = without_tag("accountId")
+
+    assert runtime.invoke(FUNCTION, a_batch(envelope)) == failures()
+
+    (line,) = (it for it in runtime.log if it["message"] == "Code not received")
+    assert [line["customer_id"]] == envelope["detail"]["mail"]["tags"]["customerId"]
+    assert (line["reason"], line["level"]) == ("BOUNCED", "INFO")
+    assert published() == []
 
 
 def test_report_on_forgotten_email_is_ignored(runtime: Runtime, idempotency_table: Table) -> None:

@@ -1,4 +1,4 @@
-"""Amazon SES's feedback on a welcome e-mail: sent, and hours or days later perhaps a bounce or a complaint.
+"""Amazon SES's feedback on an e-mail to a customer: sent, and hours or days later perhaps a bounce or a complaint.
 
 The e-mail's message tags identify the customer. The recipient's address, also in the report, is not read.
 https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
@@ -70,6 +70,14 @@ class Sent(Message):
     message_id: str
 
 
+class CodeNotReceived(Message):
+    """The e-mail with a code bounced, or its recipient complained. The customer has no account yet."""
+
+    customer_id: str
+    correlation_id: str
+    reason: str
+
+
 def tags(task: "CustomerMail") -> "list[MessageTagTypeDef]":
     """Return the message tags that identify an e-mail in SES's feedback; without an account it is no welcome e-mail.
 
@@ -80,8 +88,8 @@ def tags(task: "CustomerMail") -> "list[MessageTagTypeDef]":
     return [{"Name": name, "Value": _NO_TAG.sub("_", value)[:_LONGEST_TAG] or "_"} for name, value in values.items()]
 
 
-def read(body: str) -> Sent | WelcomeEmailFailed | None:
-    """Return what SES's feedback in an EventBridge envelope says: that the e-mail was sent, or the event to publish.
+def read(body: str) -> Sent | WelcomeEmailFailed | CodeNotReceived | None:
+    """Return what SES's feedback in an EventBridge envelope says: what to record, to publish or to log.
 
     None if the e-mail lacks our tags, or arrived after all. A bounce and a complaint about the same e-mail have one
     eventId, so consumers keep one of them: an e-mail that bounced is hardly ever complained about.
@@ -91,14 +99,12 @@ def read(body: str) -> Sent | WelcomeEmailFailed | None:
     """
     feedback = Feedback.model_validate(Envelope.model_validate_json(body).detail)
     found = {name: values[0] for name, values in feedback.mail.tags.items() if values}
-    if not {"customerId", "accountId", "correlationId"} <= found.keys():
+    if not {"customerId", "correlationId"} <= found.keys():
         return None
+    customer = {"customer_id": found["customerId"], "correlation_id": found["correlationId"]}
+    account_id = found.get("accountId")
     if feedback.send:
-        return Sent(
-            customer_id=found["customerId"],
-            correlation_id=found["correlationId"],
-            message_id=feedback.mail.message_id,
-        )
+        return Sent(**customer, message_id=feedback.mail.message_id) if account_id else None
     if feedback.bounce and not _may_be_an_automatic_reply(feedback.bounce):
         reason, occurred_at = "BOUNCED", feedback.bounce.timestamp
     elif feedback.complaint and feedback.complaint.complaint_feedback_type != "not-spam":
@@ -107,13 +113,9 @@ def read(body: str) -> Sent | WelcomeEmailFailed | None:
         reason, occurred_at = "BOUNCED" if suppressed else "COMPLAINED", feedback.complaint.timestamp
     else:
         return None
-    return WelcomeEmailFailed.of(
-        found["customerId"],
-        correlation_id=found["correlationId"],
-        occurred_at=occurred_at,
-        account_id=found["accountId"],
-        reason=reason,
-    )
+    if not account_id:
+        return CodeNotReceived(**customer, reason=reason)
+    return WelcomeEmailFailed.of(**customer, occurred_at=occurred_at, account_id=account_id, reason=reason)
 
 
 def _may_be_an_automatic_reply(bounce: Bounce) -> bool:
