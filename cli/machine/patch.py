@@ -186,22 +186,12 @@ def _deploy_at_once(template: Template, _: Path) -> Iterator[str]:
     "denies ses:SendEmail on an identity's ARN and the condition ses:FromAddress",
 )
 def _send_from_any_identity(template: Template, _: Path) -> Iterator[str]:
-    yield from _allow_everywhere(template, "ses:SendEmail")
-
-
-@_rule("may complete the tasks of any state machine", "knows no resource of states:SendTaskSuccess")
-def _complete_any_task(template: Template, _: Path) -> Iterator[str]:
-    yield from _allow_everywhere(template, "states:SendTaskSuccess")
-
-
-def _allow_everywhere(template: Template, action: str) -> Iterator[str]:
-    """Allow an action on all resources, without a condition; yield the roles."""
     for name, role in _of_type(template, "AWS::IAM::Role"):
         for policy in role.get("Policies", []):
             for statement in policy["PolicyDocument"]["Statement"]:
-                if statement["Action"] == action:
+                if statement["Action"] == "ses:SendEmail":
                     statement["Resource"] = "*"
-                    statement.pop("Condition", None)
+                    del statement["Condition"]
                     yield name
 
 

@@ -35,6 +35,10 @@ DELIVER_LOGS = frozenset(
 # These take none: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
 TRACE = frozenset(Permission(f"xray:{action}", "*") for action in ("PutTraceSegments", "PutTelemetryRecords"))
 SAMPLE_TRACES = frozenset(Permission(f"xray:{action}", "*") for action in ("GetSamplingRules", "GetSamplingTargets"))
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+GO_ON = Permission("states:SendTaskSuccess", "*")
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCodeDeployRoleForLambda.html
+WATCH_ALARMS = Permission("cloudwatch:DescribeAlarms", "*")
 
 # https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 POLL_A_QUEUE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
@@ -45,7 +49,6 @@ KEEP_RECORDS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "
 
 # Calls that no sample causes: a look at an execution is undone if the customer was erased in the meantime, and only a
 # code that was mailed lets the workflow go on.
-GO_ON = Permission("states:SendTaskSuccess", template.arn_of("CustomerOnboardingStateMachine"))
 NOT_SAMPLED = {
     "get_onboarding": {Permission("dynamodb:DeleteItem", template.arn_of("TimelinesTable"))},
     "request_confirmation": {GO_ON},

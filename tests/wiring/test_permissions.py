@@ -13,8 +13,10 @@ from tests.invocations import sample
 from tests.wiring import definition, report
 from tests.wiring.permissions import (
     DELIVER_LOGS,
+    GO_ON,
     SAMPLE_TRACES,
     TRACE,
+    WATCH_ALARMS,
     Permission,
     granted,
     listed,
@@ -45,7 +47,7 @@ def test_workflow_role_allows_what_its_tasks_call() -> None:
     )
 
 
-def test_only_actions_without_resource_are_on_all() -> None:
+def test_few_actions_are_on_all_resources() -> None:
     for role in roles():
         for statement in statements(role):
             assert statement["Effect"] == "Allow", role
@@ -53,7 +55,7 @@ def test_only_actions_without_resource_are_on_all() -> None:
         for permission in granted(role):
             assert "*" not in permission.action, role
             if permission.resource == "*":
-                assert permission in DELIVER_LOGS | TRACE | SAMPLE_TRACES, role
+                assert permission in DELIVER_LOGS | TRACE | SAMPLE_TRACES | {GO_ON, WATCH_ALARMS}, role
 
 
 def test_no_system_on_aws_needs_no_sending() -> None:
