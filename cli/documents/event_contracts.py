@@ -8,7 +8,7 @@ from typing import Any
 
 from cli import PROJECT
 from cli.documents.schemas import NoNulls, as_text, document
-from onboarding.domain.events import EVENTS, SOURCE, Event
+from onboarding.domain.events import EVENTS, SOURCE, CustomerValidated, Event
 from onboarding.domain.models import PERSONAL
 
 CONTRACTS = PROJECT / "contracts"
@@ -46,16 +46,19 @@ def asyncapi() -> str:
 
 
 def tables() -> str:
-    """The Markdown page: each event's meaning and fields."""
-    sections = [f"The `source` of each is `{SOURCE}`.\n"]
+    """The Markdown page: what each event means, and its fields. The fields that events share come first, once."""
+    shared, validated = schema(Event), schema(CustomerValidated)
+    sections = [
+        f"The `source` of each is `{SOURCE}`. Every event has these fields:\n\n{_table(shared, shared)}",
+        f"\nIn `customerData`, an event has these:\n\n{_table(validated, validated['$defs']['CustomerData'])}",
+    ]
     for name, event in EVENTS.items():
         made = schema(event)
-        rows = "\n".join(_rows(made, made))
+        own = {field: it for field, it in made["properties"].items() if field not in shared["properties"]}
         link = f"../contracts/{path_of(event).name}"
-        sections.append(
-            f"\n## {name}\n\n{made['description']} ([version {event.VERSION}]({link}))\n\n"
-            f"| field | type | |\n|---|---|---|\n{rows}\n"
-        )
+        sections.append(f"\n## {name}\n\n{made['description']} ([version {event.VERSION}]({link}))\n")
+        if own:
+            sections.append(f"\n{_table(made, made | {'properties': own})}")
     return "".join(sections)
 
 
@@ -89,6 +92,10 @@ def _draft_4(made: dict[str, Any]) -> str:
     return json.dumps(json.loads(text, object_hook=without_const), ensure_ascii=False)
 
 
+def _table(made: dict[str, Any], node: dict[str, Any]) -> str:
+    return "| field | type | |\n|---|---|---|\n" + "".join(f"{row}\n" for row in _rows(made, node))
+
+
 def _rows(made: dict[str, Any], node: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for name, field in node.get("properties", {}).items():
         target = _target(made, field)
@@ -96,7 +103,8 @@ def _rows(made: dict[str, Any], node: dict[str, Any], prefix: str = "") -> Itera
         optional = "" if name in node.get("required", ()) else ", optional"
         remarks = [field.get("description", ""), "**personal**" if field.get(PERSONAL) else ""]
         yield f"| `{prefix}{name}` | {_type(target, item)}{optional} | {'. '.join(filter(None, remarks))} |"
-        yield from _rows(made, item, f"{prefix}{name}[]." if "items" in target else f"{prefix}{name}.")
+        if name != "customerData":
+            yield from _rows(made, item, f"{prefix}{name}[]." if "items" in target else f"{prefix}{name}.")
 
 
 def _type(field: dict[str, Any], item: dict[str, Any]) -> str:
