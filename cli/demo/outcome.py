@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from html import escape
 from itertools import groupby
 from typing import Any
@@ -17,6 +18,7 @@ from cli.aws.stack import Stack
 from cli.demo.customers import Customer
 from cli.downstream.systems import Systems
 from cli.operate import trace
+from onboarding.domain.events import EVENTS
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def _followed(outcome: Outcome, traced: trace.Trace, world: World) -> Iterator[t
     yield "status", f"{status.get('status')}, e-mail {status.get('welcomeEmail')}"
     yield from _refused(status)
     events = [event for event in world.events if event["detail"]["customerId"] == customer_id]
-    events.sort(key=lambda event: str(event["detail"]["metadata"]["occurredAt"]))
+    events.sort(key=_place)
     yield "events", ", ".join(event["detail-type"] for event in events)
     answers = {it.name: " ▸ ".join(_counted(it.answers(customer_id))) for it in world.downstream.partners}
     for label, holders in (
@@ -106,6 +108,11 @@ def _followed(outcome: Outcome, traced: trace.Trace, world: World) -> Iterator[t
         yield "mail", f"to {', '.join(mail['To'])}: {mail['Subject']}"
         greeting = escape(outcome.customer.customer["firstName"])
         yield from (("", line.strip()) for line in mail["BodyHtml"].splitlines() if greeting in line)
+
+
+def _place(event: Mapping[str, Any]) -> tuple[datetime, int]:
+    """The event's place in time; a suspicion is as old as the validation that it is about."""
+    return datetime.fromisoformat(event["detail"]["metadata"]["occurredAt"]), [*EVENTS].index(event["detail-type"])
 
 
 def _refused(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 import yaml
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -31,6 +32,8 @@ ARTIFACTS = "artifacts"
 DIGESTS = "deployed.json"
 # Prefix of the outputs that hold the definition's substitutions.
 SUBSTITUTION = "Substitution"
+# Of so many resources and more, only the first is printed.
+MANY = 9
 SILENT = Console(quiet=True)
 
 
@@ -228,8 +231,10 @@ def _step(console: Console, name: str) -> Iterator[list[str]]:
 
 
 def _as_table(changes: list[Change]) -> Table:
-    table = Table("resources", "on this machine", "because the emulator", title_justify="left")
-    table.title = "Changes to the built template, for the emulator only"
+    title = "Changes to the built template, for the emulator only"
+    table = Table("resources", "on this machine", "because the emulator", title=title, title_justify="left", box=SIMPLE)
     for change in changes:
-        table.add_row("\n".join(change.where), change.what, change.why)
+        first, *others = change.where
+        where = f"{first} and {len(others)} more" if len(others) >= MANY else "\n".join(change.where)
+        table.add_row(where, change.what, change.why)
     return table

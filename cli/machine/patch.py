@@ -53,7 +53,7 @@ def _rule(what: str, why: str) -> Callable[[Rule], Rule]:
 
 
 @_rule(
-    "run as provided.al2023, where bootstrap starts AWS's runtime client",
+    "runs as provided.al2023, where bootstrap starts AWS's runtime client",
     "names every Python error Runtime.HandlerError: no Catch would match",
 )
 def _run_the_runtime_client(template: Template, built: Path) -> Iterator[str]:
@@ -123,15 +123,14 @@ def _start_without_an_alias(template: Template, _: Path) -> Iterator[str]:
                 yield user
 
 
-@_rule("left out", "rejects templates with this type of resource")
+@_rule("is left out", "rejects templates with this type of resource")
 def _leave_out(template: Template, _: Path) -> Iterator[str]:
-    for resource_type in UNSUPPORTED:
-        for name, _properties in _of_type(template, resource_type):
-            del template["Resources"][name]
-            yield name
+    for name in [name for name, it in template["Resources"].items() if it["Type"] in UNSUPPORTED]:
+        del template["Resources"][name]
+        yield name
 
 
-@_rule("left out", "rejects alarms on metric math")
+@_rule("is left out", "rejects alarms on metric math")
 def _leave_out_metric_math(template: Template, _: Path) -> Iterator[str]:
     for name, alarm in _of_type(template, "AWS::CloudWatch::Alarm"):
         if "Metrics" in alarm:
