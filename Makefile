@@ -37,7 +37,7 @@ PYTEST := $(BIN)/python -m pytest
 help: ## Show this
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\n%s\n' "$(BIN)/onboarding --help has the commands for a stack that runs, here or on AWS."
+	@printf '\n%s\n' "$(BIN)/onboarding --help lists the commands for a running stack, here or on AWS."
 
 .PHONY: setup
 setup: $(VENV)/.ready $(BIN)/onboarding ## Make the development environment, .venv (every other command does this first)
@@ -64,19 +64,19 @@ $(BIN)/onboarding: $(VENV)/.ready Makefile
 	@chmod +x $@
 
 .PHONY: demo
-demo: setup ## Bring AWS up on this machine, deploy, onboard customers, show it, end it
+demo: setup ## Start AWS on this machine, deploy, onboard sample customers, stop
 	@$(BIN)/onboarding demo
 
 .PHONY: up
-up: setup ## Bring AWS up on this machine, deploy, leave it running; again: deploy what has changed
+up: setup ## Start AWS on this machine and deploy; after an edit, deploy what has changed
 	@$(BIN)/onboarding up
 
 .PHONY: down
-down: setup ## End what `make up` left running
+down: setup ## Stop what `make up` started
 	@$(BIN)/onboarding down
 
 .PHONY: console
-console: .local/console/.ready ## Look at the running stack in the browser: executions, queues, tables, logs
+console: .local/console/.ready ## Show the running stack in the browser: executions, queues, tables, logs
 	@$(BIN)/onboarding console
 
 # A tool whose packages don't fit beside the others has an environment of its own. `uv run` would not check the hashes.
@@ -87,7 +87,7 @@ console: .local/console/.ready ## Look at the running stack in the browser: exec
 
 ID :=
 .PHONY: logs
-logs: setup ## Follow what the functions log (one customer's with ID=…)
+logs: setup ## Follow the functions' logs (ID=… for one customer)
 	@$(BIN)/onboarding logs $(ID)
 
 
@@ -100,14 +100,14 @@ test: setup ## Run every check and every test
 # The template's static checks take as long as all the others, and are left out while it is as committed.
 TEMPLATE_CHANGED = $(shell git status --porcelain template.yaml .checkov.yaml requirements-scan.txt || echo unknown)
 .PHONY: quick
-quick: setup ## Run the quick checks and tests, without an emulator: while you work
+quick: setup ## Run the quick checks and tests, without the emulator
 	$(PYTEST) --numprocesses=$(WORKERS) --dist=loadgroup -m "not slow" \
 		$(if $(TEMPLATE_CHANGED),,-k "not lint-template and not lint-policies") tests/project tests/unit tests/wiring
 
 SECONDS := 60
 SEED :=
 .PHONY: explore
-explore: setup ## Try random histories of customers for SECONDS=60 (SEED=… repeats some)
+explore: setup ## Try random histories of customers (SECONDS=60; SEED=… repeats a run)
 	@$(BIN)/python -m tests.histories $(SECONDS) $(SEED)
 
 .PHONY: lint
@@ -135,7 +135,7 @@ lint-policies: .local/scan/.ready
 
 # Asks PyPI's database of vulnerabilities: what is known changes without a change here, so it is no test.
 .PHONY: audit
-audit: setup ## Look for known vulnerabilities in what is pinned
+audit: setup ## Look for known vulnerabilities in the pinned packages
 	@for requirements in functions/requirements.txt $(wildcard requirements-*.txt); do \
 		$(BIN)/uvx --quiet pip-audit --disable-pip --require-hashes --requirement $$requirements || exit 1; done
 
@@ -145,7 +145,7 @@ contracts: setup ## Compare the events' contracts with those of a Git revision (
 	@$(BIN)/python -m cli.documents.compatibility $(AGAINST)
 
 .PHONY: format
-format: setup ## Format the code and mend what can be mended
+format: setup ## Format the code, and fix what ruff can fix
 	@$(BIN)/ruff check --fix --exit-zero
 	@$(BIN)/ruff format
 
@@ -154,7 +154,7 @@ bench: setup ## Measure cold starts and the package
 	@$(BIN)/python -m benchmarks
 
 .PHONY: outages
-outages: setup ## Show which share of executions an outage leaves to an operator
+outages: setup ## Simulate outages: which share of executions would need an operator
 	@$(BIN)/python -m benchmarks.outages
 
 
@@ -165,7 +165,7 @@ docs: setup ## Write every file that is generated from the code
 	@$(BIN)/python -m cli.documents.generate
 
 .PHONY: pictures
-pictures: .local/console/.ready ## Take the docs' pictures of the console and of a trace's page, with Chromium
+pictures: .local/console/.ready ## Take the docs' pictures of the console and of a trace again, with Chromium
 	@$(BIN)/python -m cli.documents.pictures
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -173,7 +173,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 # What develops the project includes what its functions run on; these are then held to the same versions.
 .PHONY: requirements
-requirements: setup ## Pin the requirements again (UPGRADE=--upgrade takes the newest)
+requirements: setup ## Pin the requirements again (UPGRADE=--upgrade for the newest)
 	$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
 	$(COMPILE) functions/requirements.in --constraint requirements-dev.txt --output-file functions/requirements.txt
 	$(COMPILE) requirements-scan.in --output-file requirements-scan.txt
@@ -184,11 +184,11 @@ requirements: setup ## Pin the requirements again (UPGRADE=--upgrade takes the n
 ##@ Deploy to AWS
 
 .PHONY: rehearse
-rehearse: setup ## Walk the workflows on AWS's own engine, without a deployment: it takes states:TestState alone
+rehearse: setup ## Walk the workflows on AWS's own engine, without a deployment (needs states:TestState)
 	@$(BIN)/python -m tests.rehearsal
 
 .PHONY: build
-build: setup ## Build the functions for Lambda, with byte code where Lambda's Python can be had
+build: setup ## Build the functions for Lambda, with byte code if Lambda's Python can be had
 	$(BIN)/sam build
 	@# Lambda can't write to a function's folder: what comes without byte code is compiled at each cold start.
 	@# uv finds that Python on the machine, or fetches it. The paths in byte code are relative, so any checkout gives the
@@ -198,5 +198,5 @@ build: setup ## Build the functions for Lambda, with byte code where Lambda's Py
 		|| echo "WARNING: the package has no byte code: each cold start takes more CPU time (see make bench)"
 
 .PHONY: deploy
-deploy: build ## Build, and deploy to the AWS account that is signed in (PARAMETERS="NAME=VALUE …", ENV=dev or prod)
+deploy: build ## Build, and deploy to AWS (PARAMETERS="NAME=VALUE …", ENV=dev or prod)
 	@$(BIN)/onboarding deploy --env $(ENV) $(PARAMETERS)

@@ -36,7 +36,7 @@ RECENT_LOGS = timedelta(minutes=10)
 
 
 class Interrupted(KeyboardInterrupt):
-    """Not KeyboardInterrupt: if that passes through exec'd code, Python dies of SIGINT even if it is caught."""
+    """A class of ours: once KeyboardInterrupt itself has passed through exec'd code, Python dies of SIGINT."""
 
 
 class CommandLine(click.Group):
@@ -105,7 +105,7 @@ def down() -> None:
 
 @commands.command("console")
 def show_console() -> None:
-    """Show the stack that `up` started in the browser (use `make console`)."""
+    """Show the stack in the browser (use `make console`)."""
     background.show(terminal.console())
 
 
@@ -119,7 +119,7 @@ def demo() -> None:
 
 
 environment_option = click.option(
-    "--env", default="default", help="An environment in samconfig.toml.", show_default=True
+    "--env", metavar="NAME", default="default", help="An environment in samconfig.toml.", show_default=True
 )
 
 
@@ -127,7 +127,10 @@ environment_option = click.option(
 @environment_option
 @click.argument("sender")
 def check_account(env: str, sender: str) -> None:
-    """Check whether the account can run the stack and send mail from SENDER."""
+    """Check that the account can run the stack and send mail.
+
+    SENDER is the address that the e-mails come from.
+    """
     from cli.operate.deployment import session  # noqa: PLC0415 - SAM CLI is slow to import
 
     checks = list(preflight.preflight(session(env), sender))
@@ -140,7 +143,10 @@ def check_account(env: str, sender: str) -> None:
 @click.option("--yes", is_flag=True, help="Don't ask to confirm the change set.")
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
 def deploy_to_aws(env: str, parameters: tuple[str, ...], *, yes: bool) -> None:
-    """Deploy to AWS what `make build` built, with these and samconfig.toml's parameters."""
+    """Deploy what `make build` built to AWS.
+
+    The stack keeps each parameter that neither samconfig.toml nor this command sets.
+    """
     from cli.operate.deployment import deploy  # noqa: PLC0415 - SAM CLI is slow to import
 
     deploy(env, dict(it.partition("=")[::2] for it in parameters), *["--no-confirm-changeset"] * yes)
@@ -182,8 +188,8 @@ def follow_logs(stack: Stack, customer_id: str | None, since: datetime | None) -
 
 @commands.command()
 @stack_option
-@click.option("--from", "first", type=time, help="First day, such as 2026-11-17.")
-@click.option("--to", "last", type=time, help="Last day.")
+@click.option("--from", "first", type=time, help="First day (UTC). Default: six days before the last.")
+@click.option("--to", "last", type=time, help="Last day (UTC), such as 2026-11-17. Default: today.")
 @click.option("--picture", type=Path, default="report.svg", show_default=True, help="Chart file, .svg or .png.")
 def report(stack: Stack, first: datetime | None, last: datetime | None, picture: Path) -> None:
     """Show and draw the funnel and the times to onboard."""
