@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import boto3
 
-# A new account may have ten, for fourteen functions.
+# A new account may have only ten.
 ENOUGH_CONCURRENCY = 100
 
 
 def preflight(session: boto3.Session, sender: str) -> Iterator[tuple[bool, str, str]]:
-    """Ask SES and Lambda: whether it is as it should be, how it is, and what to do if it isn't as it should be."""
+    """Ask SES and Lambda; yield for each requirement whether it is met, what was found, and what to do if it isn't."""
     mail = session.client("sesv2")
     identities = mail.list_email_identities(PageSize=1000)["EmailIdentities"]
     verified = [it["IdentityName"] for it in identities if it["SendingEnabled"]]
