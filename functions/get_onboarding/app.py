@@ -7,8 +7,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from onboarding.adapters import looks, timelines
+from onboarding.adapters import timelines
 from onboarding.adapters.confirmations import Confirmation
+from onboarding.adapters.reconciliation import ReconciliationFailed, reconcile
 from onboarding.domain.status import onboarding_from
 from onboarding.runtime import api, aws, environment, failures
 
@@ -43,10 +44,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     logger.append_keys(customer_id=customer_id)
     entries = timelines.entries_of(customer_id, dynamodb=dynamodb, table_name=settings.timelines_table)
     with (
-        suppress(*aws.FAILURES, looks.LookFailed),
-        failures.logged(logger, looks.LookFailed),
+        suppress(*aws.FAILURES, ReconciliationFailed),
+        failures.logged(logger, ReconciliationFailed),
     ):  # then what is known counts
-        entries = looks.look(
+        entries = reconcile(
             customer_id,
             entries,
             sfn=sfn,

@@ -39,7 +39,7 @@ ends = Ends(partial(aws.client, "stepfunctions", hurried=True), settings.state_m
 _FAILED = "The registration with this Idempotency-Key failed. Register again with a new key."
 _REJECTED = "The registration with this Idempotency-Key was rejected. Correct it, and register again with a new key."
 _EXPIRED = "The registration with this Idempotency-Key was not confirmed in time. Register again with a new key."
-_STOPPED = "The registration with this Idempotency-Key failed, and may yet be resumed. Look at its status first."
+_STOPPED = "The registration with this Idempotency-Key failed, and may still be resumed. Check its status first."
 # By the account's status, or by how the execution ended.
 ENDED = {
     **dict.fromkeys(["CANCELLED", "ERASED"], _FAILED),

@@ -187,9 +187,9 @@ def test_key_that_failed_is_a_409(
 
 
 ENDS: list[tuple[str, str, str | None]] = [  # the execution's status, its output's, what the answer says happened
-    ("FAILED", "", "failed, and may yet be resumed"),
-    ("TIMED_OUT", "", "failed, and may yet be resumed"),
-    ("ABORTED", "", "failed, and may yet be resumed"),
+    ("FAILED", "", "failed, and may still be resumed"),
+    ("TIMED_OUT", "", "failed, and may still be resumed"),
+    ("ABORTED", "", "failed, and may still be resumed"),
     ("SUCCEEDED", "REJECTED", "was rejected"),
     ("SUCCEEDED", "EXPIRED", "was not confirmed in time"),
     ("SUCCEEDED", "ONBOARDED", None),

@@ -9,7 +9,7 @@ import pytest
 
 from onboarding.adapters import timelines
 from onboarding.domain import events
-from onboarding.domain.status import Entry, next_look, onboarding_from
+from onboarding.domain.status import Entry, next_poll, onboarding_from
 from tests.invocations import OCCURRED_AT, an_envelope, an_event, an_execution_change
 
 CUSTOMER = "ada"
@@ -152,22 +152,22 @@ def test_entry_of_newer_release_is_hidden(entry: Entry, change: dict[str, str]) 
     assert onboarding_from(CUSTOMER, [REGISTERED, unknown]) == onboarding_from(CUSTOMER, [REGISTERED])
 
 
-def test_looks_grow_rarer_without_news() -> None:
-    looks: list[Entry] = []
+def test_polls_grow_rarer_without_news() -> None:
+    polls: list[Entry] = []
     for minute in range(24 * 60):
-        look = next_look([REGISTERED, VALIDATED, *looks[-1:]], VALIDATED.occurred_at + timedelta(minutes=minute))
-        looks += [look] if look else []
+        poll = next_poll([REGISTERED, VALIDATED, *polls[-1:]], VALIDATED.occurred_at + timedelta(minutes=minute))
+        polls += [poll] if poll else []
 
-    pauses = [(after.occurred_at - before.occurred_at) / timedelta(minutes=1) for before, after in pairwise(looks)]
-    assert looks[0].occurred_at == VALIDATED.occurred_at + timedelta(minutes=2)
+    pauses = [(after.occurred_at - before.occurred_at) / timedelta(minutes=1) for before, after in pairwise(polls)]
+    assert polls[0].occurred_at == VALIDATED.occurred_at + timedelta(minutes=2)
     assert pauses == sorted(pauses)
     assert {pauses[0], pauses[-1]} == {2, 15}
-    assert onboarding_from(CUSTOMER, [REGISTERED, *looks]) == onboarding_from(CUSTOMER, [REGISTERED])
+    assert onboarding_from(CUSTOMER, [REGISTERED, *polls]) == onboarding_from(CUSTOMER, [REGISTERED])
 
 
 @pytest.mark.parametrize("name", ["onboarded", "bounced", "invalid", "taken"])
-def test_ended_onboarding_needs_no_look(name: str) -> None:
+def test_ended_onboarding_needs_no_poll(name: str) -> None:
     later = OCCURRED_AT + timedelta(days=1)
 
-    assert next_look(COURSES[name][0], later) is None
-    assert next_look(COURSES["failed"][0], later)  # it may be redriven
+    assert next_poll(COURSES[name][0], later) is None
+    assert next_poll(COURSES["failed"][0], later)  # it may be redriven

@@ -47,7 +47,7 @@ WRITE_A_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 KEEP_RECORDS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
 
 
-# Calls that no sample causes: a look at an execution is undone if the customer was erased in the meantime, and only a
+# Calls that no sample causes: a poll of an execution is undone if the customer was erased in the meantime, and only a
 # code that was mailed lets the workflow go on.
 NOT_SAMPLED = {
     "get_onboarding": {Permission("dynamodb:DeleteItem", template.arn_of("TimelinesTable"))},

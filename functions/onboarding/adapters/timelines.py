@@ -1,7 +1,7 @@
 """The timelines table: the events of each customer's onboarding, each once, without personal data.
 
-The last look at the execution is an entry too, which the public doesn't see; so are the last look at any execution, and
-the last at one of a customer without entries. An erased customer has a tombstone instead of entries.
+The last poll of the execution is an entry too, which the public doesn't see; so are the last poll of any execution, and
+the last one for an id without entries. An erased customer has a tombstone instead of entries.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -68,18 +68,18 @@ def keep(entry: Entry, *, dynamodb: "DynamoDBClient", table_name: str) -> bool:
     return _put(entry, ">", entry.occurred_at, dynamodb, table_name)
 
 
-def claim(look: Entry, pause: timedelta, *, dynamodb: "DynamoDBClient", table_name: str) -> bool:
-    """Keep a look in place of the customer's last; False if too short a time has passed since one at any customer."""
-    at_any = look.model_copy(update={"customer_id": _ANY_CUSTOMER})
-    return _put(at_any, "<", look.occurred_at - pause, dynamodb, table_name) and _put(
-        look, "<", look.occurred_at, dynamodb, table_name
+def claim(poll: Entry, pause: timedelta, *, dynamodb: "DynamoDBClient", table_name: str) -> bool:
+    """Keep a poll in place of the customer's last; False if it comes too soon after the last one of any customer."""
+    of_any = poll.model_copy(update={"customer_id": _ANY_CUSTOMER})
+    return _put(of_any, "<", poll.occurred_at - pause, dynamodb, table_name) and _put(
+        poll, "<", poll.occurred_at, dynamodb, table_name
     )
 
 
-def claim_unknown(look: Entry, pause: timedelta, *, dynamodb: "DynamoDBClient", table_name: str) -> bool:
-    """Whether enough time has passed since the last look at a customer without entries. Keeps nothing of this one."""
-    at_any = look.model_copy(update={"customer_id": _ANY_CUSTOMER, "event_id": _UNKNOWN})
-    return _put(at_any, "<", look.occurred_at - pause, dynamodb, table_name)
+def claim_unknown(poll: Entry, pause: timedelta, *, dynamodb: "DynamoDBClient", table_name: str) -> bool:
+    """Whether enough time has passed since the last poll for an id without entries. Keeps nothing of this one."""
+    of_any = poll.model_copy(update={"customer_id": _ANY_CUSTOMER, "event_id": _UNKNOWN})
+    return _put(of_any, "<", poll.occurred_at - pause, dynamodb, table_name)
 
 
 def entries_of(customer_id: str, *, dynamodb: "DynamoDBClient", table_name: str) -> list[Entry]:

@@ -23,9 +23,9 @@ CHANGES = {
 }
 _STOPS = {"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
 _ORDER = [*(event.__name__ for event in TRACKED), *CHANGES.values()]
-# A look at the execution itself, which is hidden. The pause between two is a quarter of the time without news, within
-# these limits.
-_LOOK = "ExecutionDescribed"
+# A poll of the execution itself, which the public doesn't see. The pause between two is a quarter of the time without
+# news, within these limits.
+_POLL = "ExecutionDescribed"
 _SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=2), timedelta(minutes=15)
 # The strongest wins, which is the last of these: an outcome of the workflow outweighs a failure of its execution.
 _STRENGTH: list[Status] = [
@@ -71,7 +71,7 @@ class Entry(Message):
 
     @classmethod
     def of_change(cls, customer_id: str, status: str, changed_at: datetime, **fields: str | None) -> Self:
-        """The entry for a change of the execution, the same if it was announced and if it was found by a look."""
+        """The entry for a change of the execution, the same if it was announced and if it was found by a poll."""
         at = changed_at.astimezone(UTC).isoformat(timespec="milliseconds")
         kind = CHANGES[status]
         return cls(
@@ -137,12 +137,12 @@ def onboarding_from(customer_id: str, entries: Iterable[Entry]) -> Onboarding:
     )
 
 
-def next_look(entries: Sequence[Entry], now: datetime) -> Entry | None:
-    """Return the look at the execution that is due now; None if none is.
+def next_poll(entries: Sequence[Entry], now: datetime) -> Entry | None:
+    """Return the poll of the execution that is due now; None if none is.
 
-    A look is due while an onboarding can go on, which a failed one can by a redrive, and is without news.
+    A poll is due while an onboarding can go on, which a failed one can by a redrive, and is without news.
     """
-    news = [entry.occurred_at for entry in entries if entry.type != _LOOK]
+    news = [entry.occurred_at for entry in entries if entry.type != _POLL]
     if not news:
         return None
     customer_id = entries[0].customer_id
@@ -151,12 +151,12 @@ def next_look(entries: Sequence[Entry], now: datetime) -> Entry | None:
     pause = min(max((now - max(news)) / 4, _SHORTEST_PAUSE), _LONGEST_PAUSE)
     if now - max(entry.occurred_at for entry in entries) < pause:
         return None
-    return look_at(customer_id, now)
+    return poll_of(customer_id, now)
 
 
-def look_at(customer_id: str, now: datetime) -> Entry:
-    """A look at the customer's execution."""
-    return Entry(customer_id=customer_id, event_id=_LOOK, type=_LOOK, occurred_at=now)
+def poll_of(customer_id: str, now: datetime) -> Entry:
+    """A poll of the customer's execution."""
+    return Entry(customer_id=customer_id, event_id=_POLL, type=_POLL, occurred_at=now)
 
 
 def _meaning(entry: Entry) -> Meaning:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from onboarding.adapters import looks, timelines
+from onboarding.adapters import reconciliation, timelines
 from onboarding.adapters.workflow import execution_arn
 from onboarding.domain.events import CustomerRegistered
 from onboarding.domain.status import Entry
@@ -101,7 +101,7 @@ def test_found_and_announced_change_counts_once(event_id: str, customer: Custome
 
     assert customer.get()["body"] == found["body"]
     assert found["body"].count("ExecutionFailed") == 1
-    assert len(timelines.entries_of("ada", **table)) == 3  # the look too
+    assert len(timelines.entries_of("ada", **table)) == 3  # the poll too
 
 
 def test_unannounced_redrive_ends_the_failure(customer: Customer) -> None:
@@ -111,17 +111,17 @@ def test_unannounced_redrive_ends_the_failure(customer: Customer) -> None:
         assert json.loads(customer.get()["body"])["status"] == "REGISTERED"
 
 
-def test_looks_at_all_customers_keep_a_pace(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_polls_of_all_customers_keep_a_pace(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     customer.track(an_envelope(an_event(CustomerRegistered, "grace")))
     with customer.described(FAILED, "grace", "ada"):
         for seconds, asked, status in ((0, "grace", "FAILED"), (0.1, "ada", "REGISTERED"), (0.21, "ada", "FAILED")):
             now = OCCURRED_AT + timedelta(days=1, seconds=seconds)
-            monkeypatch.setattr(looks, "datetime", SimpleNamespace(now=lambda _, now=now: now))
+            monkeypatch.setattr(reconciliation, "datetime", SimpleNamespace(now=lambda _, now=now: now))
             assert json.loads(customer.get(asked)["body"])["status"] == status
 
 
 def test_failure_before_the_first_event_is_found(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looks, "datetime", SimpleNamespace(now=lambda _: CHANGED_AT))
+    monkeypatch.setattr(reconciliation, "datetime", SimpleNamespace(now=lambda _: CHANGED_AT))
 
     with customer.described(FAILED, "grace"):
         answers = customer.get("grace"), customer.get("grace")
@@ -130,7 +130,7 @@ def test_failure_before_the_first_event_is_found(customer: Customer, monkeypatch
     assert [step["type"] for step in json.loads(answers[1]["body"])["timeline"]] == ["ExecutionFailed"]
 
 
-def test_looks_at_unknown_ids_keep_their_own_pace(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_polls_of_unknown_ids_keep_their_own_pace(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     with customer.described(FAILED, "grace", "ada", "alan"):
         for seconds, asked, status in (
             (0, "grace", "FAILED"),
@@ -139,11 +139,11 @@ def test_looks_at_unknown_ids_keep_their_own_pace(customer: Customer, monkeypatc
             (1.1, "alan", "FAILED"),
         ):
             now = OCCURRED_AT + timedelta(days=1, seconds=seconds)
-            monkeypatch.setattr(looks, "datetime", SimpleNamespace(now=lambda _, now=now: now))
+            monkeypatch.setattr(reconciliation, "datetime", SimpleNamespace(now=lambda _, now=now: now))
             assert json.loads(customer.get(asked)["body"])["status"] == status
 
 
-def test_look_at_an_erased_customer_shows_nothing(customer: Customer) -> None:
+def test_poll_of_an_erased_customer_shows_nothing(customer: Customer) -> None:
     timelines.erase("grace", dynamodb=customer.dynamodb, table_name=customer.table.name)
 
     with customer.described(FAILED, "grace"):

@@ -1,4 +1,4 @@
-"""Looks at executions: Step Functions announces a change as best it can, and what it didn't announce is found here.
+"""Reconciles a timeline with its execution: Step Functions' events are best effort, and this finds what they missed.
 
 https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
 """
@@ -14,24 +14,24 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  #
 from onboarding.adapters import timelines
 from onboarding.adapters.outages import is_transient
 from onboarding.adapters.workflow import describe
-from onboarding.domain.status import CHANGES, Entry, look_at, next_look
+from onboarding.domain.status import CHANGES, Entry, next_poll, poll_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_stepfunctions import SFNClient
 
-# At most five looks a second, at all customers together: DescribeExecution's quota is ten in most regions, and the
+# At most five polls a second, for all customers together: DescribeExecution's quota is ten in most regions, and the
 # runbook's commands need it too. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
-_BETWEEN_LOOKS = timedelta(milliseconds=200)
-# Beside them, one a second at customers without entries. Anybody may ask for any id: that takes no other look.
+_BETWEEN_POLLS = timedelta(milliseconds=200)
+# Beside them, one a second for ids without entries. Anybody may ask for any id, and takes no poll from the others.
 _BETWEEN_UNKNOWN = timedelta(seconds=1)
 
 
-class LookFailed(Exception):
+class ReconciliationFailed(Exception):
     """AWS throttles, fails or is unreachable. The message is the name of its error."""
 
 
-def look(  # noqa: PLR0913 - its ports
+def reconcile(  # noqa: PLR0913 - its ports
     customer_id: str,
     entries: list[Entry],
     *,
@@ -40,19 +40,19 @@ def look(  # noqa: PLR0913 - its ports
     dynamodb: DynamoDBClient,
     table_name: str,
 ) -> list[Entry]:
-    """Look at a customer's execution, if that is due; return the entries with its change, which is kept.
+    """Poll a customer's execution, if that is due; keep its change, and return the entries with it.
 
-    Without entries it is due too: the execution may have failed before its first event, or the customer is unknown.
+    Without entries a poll is due too: the execution may have failed before its first event, or the customer is unknown.
 
     Raises:
-        LookFailed: it is not repeated before the next one is due.
+        ReconciliationFailed: it is not repeated before the next one is due.
         botocore.exceptions.ClientError: AWS refused.
     """
     now = datetime.now(UTC)
-    due = next_look(entries, now) if entries else look_at(customer_id, now)
+    due = next_poll(entries, now) if entries else poll_of(customer_id, now)
     if due is None:
         return entries
-    claim, pause = (timelines.claim, _BETWEEN_LOOKS) if entries else (timelines.claim_unknown, _BETWEEN_UNKNOWN)
+    claim, pause = (timelines.claim, _BETWEEN_POLLS) if entries else (timelines.claim_unknown, _BETWEEN_UNKNOWN)
     try:
         if not claim(due, pause, dynamodb=dynamodb, table_name=table_name):
             return entries
@@ -64,7 +64,7 @@ def look(  # noqa: PLR0913 - its ports
     except (ClientError, ConnectionError, HTTPClientError) as error:
         if not is_transient(error):
             raise
-        raise LookFailed(type(error).__name__) from None
+        raise ReconciliationFailed(type(error).__name__) from None
     return [*entries, change] if entries or is_kept else []  # not of an erased customer
 
 
