@@ -3,6 +3,7 @@
 POST takes the code, …/resend mails another, and GET shows the page that the mailed link opens.
 """
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ from onboarding.adapters import codes, mail, workflow
 from onboarding.adapters.mail.codes import send
 from onboarding.domain.confirmation import Code, Resent
 from onboarding.domain.errors import EmailOutcomeUnknown, EmailSenderBlocked, EmailServiceUnavailable
-from onboarding.runtime import api, aws, environment
+from onboarding.runtime import api, aws, environment, failures
 
 
 class Settings(environment.MailSettings):
@@ -27,10 +28,6 @@ SENDER = mail.Sender(settings.sender_email, settings.configuration_set, settings
 logger = Logger(use_rfc3339=True, utc=True)
 ses, dynamodb, sfn = aws.client("sesv2", once=True), aws.client("dynamodb"), aws.client("stepfunctions")
 
-MAIL_UNAVAILABLE = api.RequestRefused(
-    HTTPStatus.SERVICE_UNAVAILABLE, "Mail is temporarily unavailable. Try again.", retry_after=5
-)
-
 
 @api.endpoint(
     logger,
@@ -38,11 +35,7 @@ MAIL_UNAVAILABLE = api.RequestRefused(
     refused="Confirmation refused",
     failed="Confirmation failed",
     unavailable="The confirmation is temporarily unavailable. Try again.",
-    outages=(*aws.FAILURES, EmailSenderBlocked),
     refusals={
-        # Not logged as errors, as in the workflow: while mail is down, no other version of this function does better.
-        EmailOutcomeUnknown: MAIL_UNAVAILABLE,
-        EmailServiceUnavailable: MAIL_UNAVAILABLE,
         codes.NothingToConfirm: api.RequestRefused(
             HTTPStatus.NOT_FOUND, "No registration with this id waits for a confirmation."
         ),
@@ -57,7 +50,8 @@ MAIL_UNAVAILABLE = api.RequestRefused(
 def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     """Answer 204 or, to …/resend, 202; or a problem: 400, 404, 410, 413, 415, 422, 429, or 503 if AWS is unavailable.
 
-    To …/resend, the answer is the same for anybody. So is the page, which reads nothing, and answers a GET with 200.
+    To …/resend, the answer is the same for anybody, and if the e-mail can't be sent. So is the page, which reads
+    nothing, and answers a GET with 200.
     """
     customer_id = api.customer_id_in(event)
     logger.append_keys(customer_id=customer_id)
@@ -66,9 +60,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
         return page.respond(mail.language_for(api.language_in(event)), settings.company_name)
     question = codes.Question(customer_id, dynamodb=dynamodb, table_name=settings.idempotency_table)
     if event["resource"].endswith("/resend"):
-        asked = question.asked()
-        sent = send(question, asked, SENDER, ses=ses) if asked else "NOT_ASKED"
-        logger.info("Code requested again", email=sent)
+        resend(question)
         return api.respond(HTTPStatus.ACCEPTED, Resent())
     code = api.document_in(event, Code, what="confirmation").code
     try:
@@ -80,3 +72,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     workflow.go_on(task_token, sfn=sfn)
     logger.info("E-mail address confirmed")
     return api.no_content()
+
+
+def resend(question: codes.Question) -> None:
+    """Mail another code to a customer who is waited for. Only the log says what became of it."""
+    asked = question.asked()
+    with (
+        suppress(*aws.FAILURES, EmailOutcomeUnknown, EmailSenderBlocked, EmailServiceUnavailable),
+        # Expected, as in the workflow: while mail is down, no other version of this function does better.
+        failures.logged(logger, EmailOutcomeUnknown, EmailServiceUnavailable),
+    ):
+        sent = send(question, asked, SENDER, ses=ses) if asked else "NOT_ASKED"
+        logger.info("Code requested again", email=sent)

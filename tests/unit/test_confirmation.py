@@ -27,7 +27,7 @@ from tests.invocations import (
     sample,
 )
 from tests.unit.deployment import CORS, RESOURCES, Functions
-from tests.unit.faults import OUT_OF_REACH, during, losing_the_answer, refusing
+from tests.unit.faults import DENIED, OUT_OF_REACH, during, failing, losing_the_answer, refusing
 from tests.unit.runtime import Runtime
 from tests.unit.table import Table
 from tests.wiring.definition import rendered
@@ -316,16 +316,27 @@ def test_undeliverable_code_is_waited_for(ask: Ask, post: Post, functions: Funct
 
 
 @pytest.mark.parametrize(
-    ("code", "levels"),
-    [("SendingPausedException", {"INFO", "ERROR"}), ("TooManyRequestsException", {"INFO"})],  # ERROR rolls back
+    ("client", "operation", "error", "levels"),
+    [
+        ("ses", "SendEmail", DENIED, {"INFO", "ERROR"}),
+        ("ses", "SendEmail", OUT_OF_REACH[0], {"INFO"}),  # an ERROR would roll a deployment back
+        ("dynamodb", "UpdateItem", DENIED, {"INFO", "ERROR"}),
+    ],
 )
-def test_unavailable_mail_can_be_tried_again(  # noqa: PLR0913, PLR0917 - the world of a request
-    code: str, levels: set[str], ask: Ask, post: Post, functions: Functions, runtime: Runtime
+def test_resend_that_fails_answers_alike(  # noqa: PLR0913, PLR0917 - the world of a request
+    client: str,
+    operation: str,
+    error: Exception,
+    levels: set[str],
+    ask: Ask,
+    post: Post,
+    functions: Functions,
+    runtime: Runtime,
 ) -> None:
     ask()
 
-    with refusing(functions[ANSWER].ses, "send_email", code):
-        assert post(None)[0] == 503
+    with failing(getattr(functions[ANSWER], client), operation, error):
+        assert post(None) == post(None, "never-asked")
     assert {line["level"] for line in runtime.log} == levels
 
 
