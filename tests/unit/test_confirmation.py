@@ -300,6 +300,17 @@ def test_email_that_was_not_sent_is_not_counted(ask: Ask, functions: Functions, 
     assert len(idempotency_table.items[f"email_confirmation#{CUSTOMER}"]["codes"]["SS"]) == 1
 
 
+def test_email_that_was_not_sent_allows_no_codes(ask: Ask, post: Post, functions: Functions) -> None:
+    ask()
+    post(WRONG)
+
+    with failing(functions[ANSWER].ses, "SendEmail", DENIED):
+        post(None)
+
+    left = [post(WRONG)[1].get("attemptsLeft") for _ in range(10)]
+    assert left == [*range(8, -1, -1), None]
+
+
 def test_lost_answers_mail_three_times_at_most(ask: Ask, functions: Functions, outbox: list[Any]) -> None:
     for _ in range(3):
         with losing_the_answer(functions[ASK].ses, "SendEmail", OUT_OF_REACH[-1]), pytest.raises(EmailOutcomeUnknown):

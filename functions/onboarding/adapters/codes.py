@@ -113,7 +113,7 @@ class Question(Confirmation):
         code = b32encode(secrets.token_bytes(15)).decode()
         try:
             self._update(
-                "ADD codes :digest SET attempts = :attempts",
+                "ADD codes :digest, attempts :attempts",
                 _WAITING,
                 {":digest": {"SS": [self._digest(code)]}, ":attempts": {"N": str(_WRONG_CODES)}},
             )
@@ -124,7 +124,11 @@ class Question(Confirmation):
     def withdraw_code(self, code: str, address: str) -> None:
         """Forget the code, and don't count the e-mail: it was not sent."""
         with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
-            self._update("DELETE codes :digest", _WAITING, {":digest": {"SS": [self._digest(code)]}})
+            self._update(
+                "DELETE codes :digest ADD attempts :less",
+                _WAITING,
+                {":digest": {"SS": [self._digest(code)]}, ":less": {"N": str(-_WRONG_CODES)}},
+            )
         for key, _ in self._counters(address):
             with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
                 self._update("ADD mails :less", "mails > :none", {":less": {"N": "-1"}, ":none": {"N": "0"}}, key)
@@ -144,7 +148,7 @@ class Question(Confirmation):
             raise ConfirmationExpired
         # The right code counts at any time: nobody finds it by guessing, and nobody's guesses may keep its owner out.
         if self._digest(code) not in item.get("codes", {"SS": []})["SS"]:
-            if int(item.get("attempts", {"N": "0"})["N"]) == 0:
+            if int(item.get("attempts", {"N": "0"})["N"]) <= 0:  # less, once an e-mail that was not sent is withdrawn
                 raise TooManyWrongCodes
             raise WrongCode(self._count_wrong_code())
         try:

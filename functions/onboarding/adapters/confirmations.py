@@ -4,7 +4,7 @@ A customer's item in the idempotency table, `email_confirmation#{customerId}`:
 
     taskToken     the newest token of the state that waits: each attempt of it has another one
     codes         digests of the codes that were mailed: each of them confirms, so that no e-mail is ever out of date
-    attempts      how many wrong codes are still allowed; each e-mail allows ten
+    attempts      how many wrong codes are still allowed; each e-mail adds ten
     expiresAt     until when the workflow waits
     mail          who gets the e-mails, as JSON; removed once the address is confirmed, or the time is over
     page          where the customer uses it, empty if that is unknown
