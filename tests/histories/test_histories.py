@@ -44,7 +44,7 @@ STATES += ["DeprovisionAccounts", "CancelAccount", "EraseCustomer", "the end", "
 LATE = ["a message", "a message, not for the last time", "all messages", "the archive", "sent", "bounce"]
 COUNTED = ("CustomerRegistered", "CustomerValidated", "CustomerAccountCreated", "WelcomeEmailSent")
 # What a table may have of an erased customer.
-TOMBSTONE = {"pk", "sk", "id", "eventId", "customerId", "status", "erased", "expiresAt", "expiration"}
+TOMBSTONE = {"pk", "sk", "id", "eventId", "customerId", "status", "erased", "expired", "expiresAt", "expiration"}
 STACK: Any = SimpleNamespace(
     session=SimpleNamespace(client=aws.client),
     outputs={name: template.resolve(it["Value"]) for name, it in template.written()["Outputs"].items()},

@@ -239,6 +239,19 @@ def test_nobody_else_has_anything_to_confirm(ask: Ask, post: Post, runtime: Runt
         ask("eve")
 
 
+@pytest.mark.usefixtures("customers_table")
+def test_erased_customer_expires_unconfirmed(
+    ask: Ask, functions: Functions, runtime: Runtime, idempotency_table: Table
+) -> None:
+    ask()
+    runtime.invoke("erase_customer", sample("erase_customer/plain") | {"customerId": CUSTOMER})
+
+    expire(functions)  # if the condition failed, the customer would count as confirmed
+
+    kept = idempotency_table.items[f"email_confirmation#{CUSTOMER}"]
+    assert kept.keys() == {"id", "erased", "expired", "expiration"}
+
+
 def test_resend_answers_anybody_alike(ask: Ask, post: Post, functions: Functions, outbox: list[Any]) -> None:
     ask("waiting")
     post(ask("confirmed")[-1], "confirmed")

@@ -11,7 +11,7 @@ A customer's item in the idempotency table, `email_confirmation#{customerId}`:
     confirmedAt   when the customer confirmed
     expired       nobody did: the workflow has gone on
     expiration    later than an execution can run (13 days) and then be redriven (14 days)
-    erased        the customer was erased, and nothing else of this is left
+    erased        the customer was erased, and nothing else of this is left but `expired`
 """
 
 from __future__ import annotations
