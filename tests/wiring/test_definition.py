@@ -1,8 +1,12 @@
 """Each definition keeps every rule. Most rules are checked by no linter and no emulator."""
 
+import json
+import re
+from string import ascii_letters, digits, printable
 from unittest.mock import patch
 
 import pytest
+import yaml
 
 from onboarding.adapters import downstream
 from tests.in_process import aws, template
@@ -47,6 +51,19 @@ def test_parameters_decide_whether_and_how_long_it_waits() -> None:
         assert retries.timeout_of(states[name]) == 24 * 60 * 60
         expires = states[name]["Arguments"]["Payload"]["expiresInSeconds"]
         assert evaluate(expires, {}, {}) == days * 24 * 60 * 60
+
+
+def test_page_url_cannot_end_its_quotes() -> None:
+    """Neither those of JSON, which SAM may make of the definition, nor those of JSONata."""
+    pattern = template.written()["Parameters"]["ConfirmationPageUrl"]["AllowedPattern"]
+    assign = yaml.safe_load(definition.text())["States"]["PublishCustomerRegistered"]["Assign"]
+    allowed = {it for it in printable if re.fullmatch(pattern, f"https://www.example.com/{it}")}
+
+    assert allowed >= {*ascii_letters, *digits, *"/?&=-_.~%+"}
+    for character in allowed:
+        url = f"https://www.example.com/{character}"
+        page = json.loads(json.dumps(assign["page"]).replace("${ConfirmationPageUrl}", url))
+        assert evaluate(page, {"input": {}}, {}) == url
 
 
 @each_definition
