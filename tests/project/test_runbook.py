@@ -83,4 +83,4 @@ def test_resources_asked_for_are_in_the_template() -> None:
 
     assert len(asked) > 3
     assert queues
-    assert asked | {f"{queue}DeadLetterQueue" for queue in queues} <= template.written()["Resources"].keys()
+    assert asked | {f"{queue}DeadLetterQueue" for queue in queues} <= template.transformed()["Resources"].keys()
