@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 
 def take(sqs: SQSClient, queue_url: str) -> Iterator[str]:
-    """Yield the body of each message in the queue; a message is deleted when the next one is requested."""
+    """Yield the body of each message in the queue; up to ten messages are deleted once the next one is requested."""
     while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
-        for message in messages:
-            yield message["Body"]
-            sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+        yield from (message["Body"] for message in messages)
+        sqs.delete_message_batch(
+            QueueUrl=queue_url,
+            Entries=[{"Id": str(number), "ReceiptHandle": it["ReceiptHandle"]} for number, it in enumerate(messages)],
+        )
 
 
 def messages(stack: Stack) -> Iterator[tuple[str, int]]:
