@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -18,6 +18,7 @@ from cli.aws.stack import Stack
 from cli.demo.event_recorder import NAME as RECORDER
 from cli.downstream.systems import DownstreamSystem
 from cli.machine.build import BUILT
+from cli.machine.deploy import EmulatorStack
 from tests.deployed.definition import TASKS
 from tests.deployed.engine.audit import Auditor
 from tests.deployed.engine.redrive import redrivable, where_it_failed
@@ -26,10 +27,6 @@ from tests.deployed.onboardings import Onboarding, Onboardings
 from tests.invocations import a_registration
 from tests.wiring.definition import INVOKE, states
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-FAULTS_TABLE = "faults"
 WRAPPER = Path(__file__).with_name("faults.py")
 NATIVES = Path(__file__).with_name("natives.py")
 # Seconds until a hanging function is ended: the template's time-out. No other function takes nearly as long.
@@ -58,7 +55,7 @@ class FailingWorkflow:
     """
 
     onboardings: Onboardings
-    dynamodb: DynamoDBClient = field(repr=False)
+    faults: Path
     machine: str
     stand_ins: Mapping[str, str]
     deployed: str
@@ -84,10 +81,7 @@ class FailingWorkflow:
         """Start the onboarding of a customer, who is asked to confirm the address or not; return the customerId."""
         customer_id = str(uuid4())
         for task, plan in (faults or {}).items():
-            self.dynamodb.put_item(
-                TableName=FAULTS_TABLE,
-                Item={"pk": {"S": f"{customer_id}/{task}"}, "plan": {"L": [{"S": fault} for fault in plan]}},
-            )
+            self._plan(customer_id, task).write_text("".join(f"{fault}\n" for fault in plan), encoding="utf-8")
         self.onboardings.sfn.start_execution(
             stateMachineArn=machine or self.machine,
             name=customer_id,
@@ -98,7 +92,7 @@ class FailingWorkflow:
     def redrive(self, customer_id: str, machine: str, faults: Iterable[str] = ()) -> None:
         """Redrive the failed execution (see redrive.py), once the tasks in `faults` are mended."""
         for task in faults:
-            self.dynamodb.delete_item(TableName=FAULTS_TABLE, Key={"pk": {"S": f"{customer_id}/{task}"}})
+            self._plan(customer_id, task).unlink()
         execution = self.onboardings.await_end(customer_id, machine)
         history = self.onboardings.history(execution["executionArn"])
         self.onboardings.sfn.start_execution(
@@ -118,23 +112,19 @@ class FailingWorkflow:
         """How many of the faults planned for a customer's task were met."""
         if not faults.get(task):
             return 0
-        item = self.dynamodb.get_item(TableName=FAULTS_TABLE, Key={"pk": {"S": f"{customer_id}/{task}"}})["Item"]
-        return len(faults[task]) - len(item["plan"]["L"])
+        return len(faults[task]) - len(self._plan(customer_id, task).read_text(encoding="utf-8").splitlines())
+
+    def _plan(self, customer_id: str, task: str) -> Path:
+        return self.faults / f"{customer_id} {task}"
 
 
 @pytest.fixture(scope="session")
-def workflow(stack: Stack, onboardings: Onboardings) -> FailingWorkflow:
+def workflow(stack: EmulatorStack, onboardings: Onboardings) -> FailingWorkflow:
     """The deployed definition once more, on functions that fail on demand."""
-    session = stack.session
-    dynamodb = session.client("dynamodb")
-    dynamodb.create_table(
-        TableName=FAULTS_TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-    )
-    wrap = _wrapper(stack)
-    sfn = session.client("stepfunctions")
+    faults = stack.emulator.folder / "faults"
+    faults.mkdir()
+    wrap = _wrapper(stack, faults)
+    sfn = stack.session.client("stepfunctions")
     deployed = sfn.describe_state_machine(stateMachineArn=stack.outputs["StateMachineArn"])
 
     def create(name: str, definition: Mapping[str, Any]) -> str:
@@ -157,7 +147,7 @@ def workflow(stack: Stack, onboardings: Onboardings) -> FailingWorkflow:
     native = wrap("native", None)
     return FailingWorkflow(
         onboardings,
-        dynamodb,
+        faults,
         machine=create("customer-onboarding-failing", failing),
         stand_ins={
             name: create(f"failing-{name}", _with_stand_in(failing, name, native))
@@ -177,7 +167,7 @@ def auditor(onboardings: Onboardings, systems: Mapping[str, DownstreamSystem]) -
     return Auditor(onboardings, systems)
 
 
-def _wrapper(stack: Stack) -> Callable[[str, str | None], str]:
+def _wrapper(stack: Stack, faults: Path) -> Callable[[str, str | None], str]:
     """A function that puts a wrapper around the function of a task, or around native calls, and returns its ARN."""
     iam, functions = stack.session.client("iam"), stack.session.client("lambda")
     role = iam.create_role(RoleName="faults", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
@@ -186,7 +176,7 @@ def _wrapper(stack: Stack) -> Callable[[str, str | None], str]:
     package = _with_wrapper()
 
     def wrap(task: str, real: str | None) -> str:
-        settings = {"TASK": task, "FAULTS_TABLE": FAULTS_TABLE, "REAL_HANDLER": "natives.handler"}
+        settings = {"TASK": task, "FAULTS": str(faults), "REAL_HANDLER": "natives.handler"}
         if real:
             configuration = functions.get_function_configuration(FunctionName=real)
             settings |= configuration["Environment"]["Variables"] | {"REAL_HANDLER": configuration["Handler"]}

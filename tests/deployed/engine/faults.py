@@ -1,13 +1,14 @@
 """Runs in Lambda in place of a task's handler: fails as planned for the customer, then does the real work.
 
-A plan is an item of the table FAULTS_TABLE, `{pk: "{customerId}/{task}", plan: [fault, …]}`. Its key for one system is
-`{customerId}/{task}/{system}`. Each call takes the next fault, if any.
+A plan is a file in the folder FAULTS with a fault a line, named `{customerId} {task}`, or for one system
+`{customerId} {task} {system}`. Each call takes the next fault, if any.
 """
 
 import json
 import os
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from onboarding.runtime import aws
@@ -83,17 +84,9 @@ def _exit_after(name: str) -> None:
 
 def _next_fault(event: dict[str, Any]) -> str:
     task = event.get("task") or os.environ["TASK"]
-    key = "/".join(part for part in (event["customerId"], task, event.get("system")) if part)
-    try:
-        before = dynamodb.update_item(
-            TableName=os.environ["FAULTS_TABLE"],
-            Key={"pk": {"S": key}},
-            UpdateExpression="REMOVE #plan[0]",
-            ConditionExpression="size(#plan) > :none",
-            ExpressionAttributeNames={"#plan": "plan"},
-            ExpressionAttributeValues={":none": {"N": "0"}},
-            ReturnValues="ALL_OLD",
-        )["Attributes"]
-    except dynamodb.exceptions.ConditionalCheckFailedException:
+    plan = Path(os.environ["FAULTS"], " ".join(filter(None, (event["customerId"], task, event.get("system")))))
+    if not plan.exists():
         return ""
-    return str(before["plan"]["L"][0]["S"])
+    fault, _, rest = plan.read_text(encoding="utf-8").partition("\n")
+    plan.write_text(rest, encoding="utf-8")
+    return fault

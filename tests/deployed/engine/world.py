@@ -151,7 +151,7 @@ class Way:
 
 def in_one_system(task: str) -> str:
     """The name for a task's planned faults: a Map's task fails in one system alone."""
-    return f"{task}/{FAILING_SYSTEM[task]}" if task in FAILING_SYSTEM else task
+    return f"{task} {FAILING_SYSTEM[task]}" if task in FAILING_SYSTEM else task
 
 
 _TO_VALIDATION = ("PublishCustomerRegistered", "ValidateCustomer")
