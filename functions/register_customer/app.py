@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters import accounts, registrations
-from onboarding.adapters.workflow import Ends
+from onboarding.adapters.workflow import Outcomes
 from onboarding.domain.registration import customer_id_for
 from onboarding.runtime import api, aws, environment
 
@@ -34,7 +34,7 @@ metrics = Metrics()
 sqs = aws.client("sqs")
 dynamodb = aws.client("dynamodb")
 records = DynamoDBPersistenceLayer(table_name=settings.idempotency_table, boto3_client=dynamodb)
-ends = Ends(partial(aws.client, "stepfunctions", hurried=True), settings.state_machine_arn)
+outcomes = Outcomes(partial(aws.client, "stepfunctions", hurried=True), settings.state_machine_arn)
 
 _FAILED = "The registration with this Idempotency-Key failed. Register again with a new key."
 _REJECTED = "The registration with this Idempotency-Key was rejected. Correct it, and register again with a new key."
@@ -73,10 +73,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     customer_id = customer_id_for(request.customer, request.idempotency_key)
     logger.append_keys(customer_id=customer_id)
 
-    def refuse_ended(end: str | None) -> None:
-        if end in ENDED:
+    def refuse_ended(outcome: str | None) -> None:
+        if outcome in ENDED:
             location = api.onboarding_of(customer_id, posted_to=event["path"])
-            raise api.RequestRefused(HTTPStatus.CONFLICT, ENDED[end], location=location)
+            raise api.RequestRefused(HTTPStatus.CONFLICT, ENDED[outcome], location=location)
 
     account = request.idempotency_key and accounts.status_of(
         customer_id, dynamodb=dynamodb, table_name=settings.customers_table
@@ -91,7 +91,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
         records=records,
         context=context,
         api_url=api.url_of(event),
-        on_repeat=lambda: None if account else refuse_ended(ends.of(customer_id)),
+        on_repeat=lambda: None if account else refuse_ended(outcomes.of(customer_id)),
     )
     logger.info("Registration accepted")
     metrics.add_metric("RegistrationAccepted", MetricUnit.Count, int(not request.customer.is_simulated))

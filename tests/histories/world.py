@@ -101,7 +101,7 @@ class World:
                 patch.object(BaseClient, "_make_api_call", call),
                 patch.object(fraud, "datetime", datetime),
                 patch.object(execution, "call", self._operate),
-                patch.object(functions.modules()["register_customer"].ends, "_not_before", 0.0),
+                patch.object(functions.modules()["register_customer"].outcomes, "_not_before", 0.0),
                 *(patch.object(user, "systems", systems) for user in users),
                 redirect_stdout(io.StringIO()),
                 warnings.catch_warnings(action="ignore"),  # Powertools': a crash leaves no metrics

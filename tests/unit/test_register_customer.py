@@ -56,7 +56,7 @@ def executions(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setattr(workflow, "time", SimpleNamespace(monotonic=lambda: 1000.0))
     sfn = make_client("stepfunctions")
     monkeypatch.setattr(
-        functions[FUNCTION], "ends", workflow.Ends(lambda: sfn, arn_of("CustomerOnboardingStateMachine"))
+        functions[FUNCTION], "outcomes", workflow.Outcomes(lambda: sfn, arn_of("CustomerOnboardingStateMachine"))
     )
     with Stubber(sfn) as stubber:
         yield stubber

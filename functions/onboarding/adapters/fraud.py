@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from onboarding.adapters import tombstones
 from onboarding.adapters.transactions import transact
 from onboarding.domain.events import CustomerFraudSuspected, FraudReason
-from onboarding.domain.fraud import RULES, Findings, Sighting, moment
+from onboarding.domain.fraud import RULES, Findings, Sighting
+from onboarding.domain.models import sortable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -113,7 +114,7 @@ class _Table:
         """The rules whose limit this customer reaches, together with earlier ones in the window."""
         for sighting in findings.sightings:
             # `$` sorts after the `#` in a place: the window is open at its start.
-            after = f"{moment(findings.validated_at - sighting.within)}$"
+            after = f"{sortable(findings.validated_at - sighting.within)}$"
             if len(self._places(sighting, after, findings.place, forward=False)) == sighting.limit:
                 yield sighting.rule
 
@@ -127,7 +128,7 @@ class _Table:
             place["customerId"]["S"]
             for sighting in findings.sightings
             for place in self._places(
-                sighting, findings.place, moment(findings.validated_at + sighting.within), forward=True
+                sighting, findings.place, sortable(findings.validated_at + sighting.within), forward=True
             )
         }
         for customer_id in sorted(customer_ids - {findings.customer_id}):

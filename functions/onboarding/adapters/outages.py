@@ -4,6 +4,9 @@ from http import HTTPStatus
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 
+# What a call raises if AWS refuses it, or can't be reached.
+FAILURES = (ClientError, ConnectionError, HTTPClientError)
+
 # DynamoDB's names for it. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 _THROTTLES = {"ProvisionedThroughputExceededException", "RequestLimitExceeded"}
 

@@ -9,10 +9,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
-
 from onboarding.adapters import timelines
-from onboarding.adapters.outages import is_transient
+from onboarding.adapters.outages import FAILURES, is_transient
 from onboarding.adapters.workflow import describe
 from onboarding.domain.status import CHANGES, Entry, next_poll, poll_of
 
@@ -61,7 +59,7 @@ def reconcile(  # noqa: PLR0913 - its ports
         if change is None or (change.type, change.occurred_at) in {(it.type, it.occurred_at) for it in entries}:
             return entries
         is_kept = timelines.keep(change, dynamodb=dynamodb, table_name=table_name)
-    except (ClientError, ConnectionError, HTTPClientError) as error:
+    except FAILURES as error:
         if not is_transient(error):
             raise
         raise ReconciliationFailed(type(error).__name__) from None

@@ -4,7 +4,7 @@ The last poll of the execution is an entry too, which the public doesn't see; so
 the last one for an id without entries. An erased customer has a tombstone instead of entries.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import AwareDatetime, model_validator
@@ -13,7 +13,7 @@ from onboarding.adapters import tombstones
 from onboarding.adapters.bus import Envelope
 from onboarding.domain.events import CustomerErased, Event
 from onboarding.domain.meanings import TRACKED
-from onboarding.domain.models import CustomerId, Message
+from onboarding.domain.models import CustomerId, Message, sortable
 from onboarding.domain.status import Entry
 
 if TYPE_CHECKING:
@@ -116,11 +116,11 @@ def _put(entry: Entry, comparison: str, time: datetime, dynamodb: "DynamoDBClien
             TableName=table_name,
             Item={
                 **key,
-                "occurredAt": {"S": _moment(entry.occurred_at)},
+                "occurredAt": {"S": sortable(entry.occurred_at)},
                 "entry": {"S": entry.model_dump_json(by_alias=True, exclude_none=True)},
             },
             ConditionExpression=f"attribute_not_exists(eventId) OR occurredAt {comparison} :time",
-            ExpressionAttributeValues={":time": {"S": _moment(time)}},
+            ExpressionAttributeValues={":time": {"S": sortable(time)}},
         )
     except dynamodb.exceptions.ConditionalCheckFailedException:
         is_new = False
@@ -135,11 +135,6 @@ def _put(entry: Entry, comparison: str, time: datetime, dynamodb: "DynamoDBClien
 
 def _key(customer_id: str, event_id: str) -> "dict[str, AttributeValueTypeDef]":
     return {"customerId": {"S": customer_id}, "eventId": {"S": event_id}}
-
-
-def _moment(time: datetime) -> str:
-    """Of fixed length, so that texts sort as times do."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _of_event(event: Event) -> Entry:

@@ -7,9 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
-
-from onboarding.adapters.outages import is_transient
+from onboarding.adapters.outages import FAILURES, is_transient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +73,7 @@ def describe(customer_id: str, *, sfn: SFNClient, state_machine_arn: str) -> Des
         return None
 
 
-class Ends:
+class Outcomes:
     """How executions ended.
 
     Each instance of a function asks at most once in five seconds: DescribeExecution's quota is ten a second in most
@@ -103,7 +101,7 @@ class Ends:
         sfn = self._sfn = self._sfn or self._make_client()
         try:
             execution = describe(customer_id, sfn=sfn, state_machine_arn=self._state_machine_arn)
-        except (ClientError, ConnectionError, HTTPClientError) as error:
+        except FAILURES as error:
             if not is_transient(error):
                 raise
             return None

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Container
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 
 from disposable_email_domains import blocklist
@@ -17,7 +17,7 @@ from pydantic import AwareDatetime
 
 from onboarding.domain.customer import CustomerData
 from onboarding.domain.events import CustomerValidated
-from onboarding.domain.models import CustomerId, Message
+from onboarding.domain.models import CustomerId, Message, sortable
 
 # Public mail providers, where many customers have an address, beside those of the package: telephone companies and
 # portals, by country. https://en.wikipedia.org/wiki/Comparison_of_webmail_providers
@@ -169,7 +169,7 @@ class Findings(Message):
     @property
     def place(self) -> str:
         """The customer's position in the order of validation."""
-        return f"{moment(self.validated_at)}#{self.customer_id}"
+        return f"{sortable(self.validated_at)}#{self.customer_id}"
 
 
 def examine(event: CustomerValidated) -> Findings:
@@ -191,11 +191,6 @@ def examine(event: CustomerValidated) -> Findings:
 def _digest(value: str) -> str:
     """A digest keeps the value out of the table. It can still be found by guessing the value, so the items expire."""
     return sha256(value.encode()).hexdigest()
-
-
-def moment(time: datetime) -> str:
-    """Of fixed length, so that texts sort as times do."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _mail_domain(customer: CustomerData) -> str:

@@ -4,6 +4,7 @@ Unknown fields are ignored, so that a function accepts what the next or the prev
 refuses them: there, an unknown field is a typing error. An error never shows its input, which may be personal.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -27,3 +28,8 @@ class Message(BaseModel):
         frozen=True,
         hide_input_in_errors=True,
     )
+
+
+def sortable(time: datetime) -> str:
+    """A time as text of fixed length, so that texts sort as times do."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")

@@ -16,10 +16,9 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
 from pydantic import ConfigDict
 
-from onboarding.adapters.outages import is_transient
+from onboarding.adapters.outages import FAILURES, is_transient
 from onboarding.domain.errors import DownstreamUnavailable
 from onboarding.domain.models import Message
 
@@ -126,7 +125,7 @@ class Documents:
         if fresh or time.time() >= until:
             try:
                 document = json.loads(self._fetch(name))
-            except (ClientError, ConnectionError, HTTPClientError) as error:
+            except FAILURES as error:
                 if not is_transient(error):
                     raise
                 if fresh or document is None:

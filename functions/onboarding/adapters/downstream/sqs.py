@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own
+from botocore.exceptions import ClientError
 from pydantic import Field
 
-from onboarding.adapters.outages import is_transient
+from onboarding.adapters.outages import FAILURES, is_transient
 from onboarding.domain.errors import DownstreamUnavailable, UnexpectedAnswer
 from onboarding.domain.models import Message
 
@@ -54,7 +54,7 @@ class QueueSystem:
                 MessageGroupId=customer_id,
                 MessageDeduplicationId=f"{customer_id}-{command}",
             )
-        except (ClientError, ConnectionError, HTTPClientError) as error:
+        except FAILURES as error:
             answer = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
             raise (DownstreamUnavailable if is_transient(error) else UnexpectedAnswer)(answer) from None
 
