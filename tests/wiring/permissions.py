@@ -1,6 +1,6 @@
 """Who may do what in the deployed stack, and who needs what.
 
-A permission is an action on a resource, both as IAM spells them. The template says what a role is granted. What it
+A permission is an action on a resource, as IAM spells them. The template says what a role is granted. What it
 needs is found by running the functions on a fake of AWS, and in the definition.
 """
 
@@ -17,11 +17,15 @@ from tests.in_process import aws, functions, template
 from tests.in_process.functions import Function
 from tests.unit.test_sample_events import BEFORE
 from tests.wiring.definition import AWAIT, INVOKE, PUT_EVENTS, rendered, states
+from tests.wiring.expressions import evaluate
 
 
 class Permission(NamedTuple):
+    """An action on a resource; in the idempotency table, which serves several purposes, on items with these keys."""
+
     action: str
     resource: str
+    keys: str = ""
 
 
 # Actions that take no resource: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
@@ -59,11 +63,22 @@ NOT_SAMPLED = {
 def granted(role_arn: str) -> frozenset[Permission]:
     """The permissions in the role's own policies and in the template's managed ones."""
     return frozenset(
-        Permission(action, resource)
+        Permission(action, resource, keys)
         for statement in statements(role_arn)
         for action in listed(statement["Action"])
         for resource in listed(statement["Resource"])
+        for keys in _keys_in(statement.get("Condition", {}))
     )
+
+
+def _keys_in(condition: dict[str, Any]) -> list[str]:
+    """The leading keys that a condition allows. Without `Null`, ForAllValues holds for a call that has none.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition_examples-multi-valued-context-keys.html
+    """
+    key = "dynamodb:LeadingKeys"
+    allowed: list[str] = condition.get("ForAllValues:StringLike", {}).get(key, [""])
+    return allowed if condition.get("Null") == {key: "false"} else [""]
 
 
 def statements(role_arn: str) -> Iterator[dict[str, Any]]:
@@ -102,7 +117,8 @@ def called(function: Function) -> frozenset[Permission]:
     )
     for layer in vars(module).values():
         if isinstance(layer, DynamoDBPersistenceLayer):
-            needed |= {Permission(action, _arn(layer.table_name)) for action in KEEP_RECORDS}
+            records = {it for it in needed if it.resource == _arn(layer.table_name)}
+            needed |= {it._replace(action=action) for it in records for action in KEEP_RECORDS}
     return frozenset(needed)
 
 
@@ -133,7 +149,7 @@ def needed_by_state_machine(name: str) -> frozenset[Permission]:
             service, _, operation = state["Resource"].partition(":::")[2].partition(":")
             entries = state["Arguments"]["Entries"] if state["Resource"] == PUT_EVENTS else [state["Arguments"]]
             action = f"{service}:{operation[0].upper()}{operation[1:]}"
-            needed |= {Permission(action, arn) for entry in entries for arn in _arns_in(entry)}
+            needed |= {Permission(action, arn, _keys_of(entry)) for entry in entries for arn in _arns_in(entry)}
     return frozenset(needed)
 
 
@@ -163,7 +179,16 @@ def _permissions(call: aws.Call) -> Iterator[Permission]:
         case ("secretsmanager", _, {"SecretId": name}):
             resources = {f"arn:{template.PARTITION}:secretsmanager:{own}:secret:{name.rpartition('/')[0]}/*"}
     assert resources, f"tests/wiring/permissions.py doesn't know the resource of {call.service}:{call.operation}"
-    yield from (Permission(f"{call.service}:{call.operation}", resource) for resource in resources)
+    keys = _keys_of(call.parameters)
+    yield from (Permission(f"{call.service}:{call.operation}", resource, keys) for resource in resources)
+
+
+def _keys_of(parameters: dict[str, Any]) -> str:
+    """The keys of the idempotency table that begin as the one in a call does; empty for another table."""
+    if parameters.get("TableName") != template.name_of("IdempotencyTable"):
+        return ""
+    item = evaluate(parameters.get("Key") or parameters["Item"], {}, {"customerId": "ada"})
+    return f"{item['id']['S'].partition('#')[0]}#*"
 
 
 @cache
