@@ -130,6 +130,13 @@ def test_failure_before_the_first_event_is_found(customer: Customer, monkeypatch
     assert [step["type"] for step in json.loads(answers[1]["body"])["timeline"]] == ["ExecutionFailed"]
 
 
+def test_success_is_left_to_its_own_events(customer: Customer) -> None:
+    with customer.described(succeeded("ONBOARDED"), "grace"):
+        assert customer.get("grace")["statusCode"] == 404
+
+    assert timelines.entries_of("grace", dynamodb=customer.dynamodb, table_name=customer.table.name) == []
+
+
 def test_polls_of_unknown_ids_keep_their_own_pace(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     with customer.described(FAILED, "grace", "ada", "alan"):
         for seconds, asked, status in (

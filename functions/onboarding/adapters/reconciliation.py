@@ -40,7 +40,8 @@ def reconcile(  # noqa: PLR0913 - its ports
 ) -> list[Entry]:
     """Poll a customer's execution, if that is due; keep its change, and return the entries with it.
 
-    Without entries a poll is due too: the execution may have failed before its first event, or the customer is unknown.
+    Without entries a poll is due too: the execution may have failed before its first event, or the customer is unknown. A
+    success is then left to its events, which are on their way and say more: it would stay in the timeline beside them.
 
     Raises:
         ReconciliationFailed: it is not repeated before the next one is due.
@@ -57,6 +58,8 @@ def reconcile(  # noqa: PLR0913 - its ports
         change = _change_of(customer_id, sfn, state_machine_arn)
         # Releases up to 1.0 kept an announced change under another eventId.
         if change is None or (change.type, change.occurred_at) in {(it.type, it.occurred_at) for it in entries}:
+            return entries
+        if not entries and change.type == CHANGES["SUCCEEDED"]:
             return entries
         is_kept = timelines.keep(change, dynamodb=dynamodb, table_name=table_name)
     except FAILURES as error:
