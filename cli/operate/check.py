@@ -235,7 +235,9 @@ def _stop(stack: Stack, customer_id: str, deadline: float) -> bool:
         arn = execution.describe(stack, customer_id)["executionArn"]
     except execution.NoExecution:
         return False
-    stack.session.client("stepfunctions").stop_execution(executionArn=arn, error="CheckEnded")
+    sfn = stack.session.client("stepfunctions")
+    with suppress(sfn.exceptions.ValidationException):  # it has ended meanwhile
+        sfn.stop_execution(executionArn=arn, error="CheckEnded")
     return _has_ended(stack, customer_id, deadline)
 
 
