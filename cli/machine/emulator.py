@@ -116,20 +116,21 @@ def start(settings: Mapping[str, str] | None = None) -> Emulator:
             "free up space, or set TMPDIR to another folder."
         )
     port, folder = free_port(), Path(tempfile.mkdtemp(prefix="customer-onboarding-"))
-    with (folder / "emulator.log").open("w+b") as log:
-        supervisor = start_supervised(
-            folder,
-            [sys.executable, "-m", "cli.machine.mailbox_simulator"],
-            directory=folder,
-            environment=_environment(port, folder) | dict(settings or {}),
-            output=log,
-        )
-        emulator = Emulator(port, folder, supervisor)
-        try:
+    emulator = Emulator(port, folder)
+    try:
+        with (folder / "emulator.log").open("w+b") as log:
+            supervisor = start_supervised(
+                folder,
+                [sys.executable, "-m", "cli.machine.mailbox_simulator"],
+                directory=folder,
+                environment=_environment(port, folder) | dict(settings or {}),
+                output=log,
+            )
+            emulator = Emulator(port, folder, supervisor)
             _await_health(emulator, supervisor, log)
-        except BaseException:
-            emulator.stop()
-            raise
+    except BaseException:
+        emulator.stop()
+        raise
     return emulator
 
 
@@ -159,9 +160,13 @@ def _environment(port: int, folder: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
+    """A port for a server that is about to start.
+
+    For a minute the system gives it to nobody else: of a connection to it, this end was closed first (TIME_WAIT). A
+    server may listen on it all the same, by SO_REUSEADDR.
+    """
+    with socket.create_server((HOST, 0)) as server, socket.create_connection(server.getsockname()), server.accept()[0]:
+        port: int = server.getsockname()[1]
         return port
 
 

@@ -22,25 +22,27 @@ NEVER = 4102444800.0
 def sam(*arguments: str, directory: Path, environment: Mapping[str, str]) -> None:
     """Run `sam` in a directory, without the user's AWS and Python settings. Raises `NotPossible` with its output."""
     binaries = Path(sys.executable).parent
-    folder = Path(tempfile.mkdtemp(prefix="customer-onboarding-sam-"))
-    (folder / "metadata.json").write_text(json.dumps({"lastVersionCheck": NEVER}), encoding="utf-8")
-    theirs = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SAM_", "PYTHON"))}
-    ours = {
-        "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # also finds uv
-        "PYTHONUTF8": "1",  # the project's files are UTF-8 in any locale
-        "TMPDIR": str(folder),
-        "SAM_CLI_TELEMETRY": "0",
-        "SAM_CLI_POLL_DELAY": "0.05",  # seconds
-        "__SAM_CLI_APP_DIR": str(folder),
-    }
-    with start_supervised(
-        folder,
-        [str(binaries / "sam"), *arguments],
-        environment=theirs | ours | dict(environment),
-        directory=directory,
-        output=subprocess.PIPE,
-    ) as process:
-        output = b"".join(process.stdout or ()).decode(errors="replace")
+    # The supervisor removes it too, unless an interrupt comes before that runs.
+    with tempfile.TemporaryDirectory(prefix="customer-onboarding-sam-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        (folder / "metadata.json").write_text(json.dumps({"lastVersionCheck": NEVER}), encoding="utf-8")
+        theirs = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SAM_", "PYTHON"))}
+        ours = {
+            "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # also finds uv
+            "PYTHONUTF8": "1",  # the project's files are UTF-8 in any locale
+            "TMPDIR": str(folder),
+            "SAM_CLI_TELEMETRY": "0",
+            "SAM_CLI_POLL_DELAY": "0.05",  # seconds
+            "__SAM_CLI_APP_DIR": str(folder),
+        }
+        with start_supervised(
+            folder,
+            [str(binaries / "sam"), *arguments],
+            environment=theirs | ours | dict(environment),
+            directory=directory,
+            output=subprocess.PIPE,
+        ) as process:
+            output = b"".join(process.stdout or ()).decode(errors="replace")
     if process.returncode:
         raise NotPossible(f"sam {' '.join(arguments)}\n{output}")
 

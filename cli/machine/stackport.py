@@ -41,13 +41,20 @@ def serve(stack: EmulatorStack) -> Iterator[tuple[str, subprocess.Popen[bytes]]]
     """Serve the console; yields the URL of the workflow's executions, and the process. Raises `NotPossible`."""
     if not PYTHON.exists():
         raise NotPossible("The console isn't installed. Start it with `make console`")
-    port, folder = free_port(), Path(tempfile.mkdtemp(prefix="customer-onboarding-console-"))
-    endpoints = {"STACKPORT_DATA_DIR": str(folder), "STACKPORT_ENDPOINTS": f"here={stack.emulator.endpoint_url}"}
+    port = free_port()
     application = ["--app-dir", str(PROJECT), "cli.machine.stackport_guard:app"]
     server = [str(PYTHON), "-m", "uvicorn", *application, "--host", HOST, "--port", str(port), "--no-access-log"]
     with (
+        tempfile.TemporaryDirectory(prefix="customer-onboarding-console-", ignore_cleanup_errors=True) as folder,
         tempfile.TemporaryFile() as log,
-        start_supervised(folder, server, directory=folder, environment=SETTINGS | endpoints, output=log) as process,
+        start_supervised(
+            Path(folder),
+            server,
+            directory=Path(folder),
+            environment=SETTINGS
+            | {"STACKPORT_DATA_DIR": folder, "STACKPORT_ENDPOINTS": f"here={stack.emulator.endpoint_url}"},
+            output=log,
+        ) as process,
     ):
         answered = False
         for _ in back_off(START_SECONDS):
