@@ -60,7 +60,7 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def test_commands_work_in_a_hostile_environment(checkout: Path, onboardings: Onboardings) -> None:
-    trace = ("-m", "cli", "trace", onboardings.register(a_customer()))
+    trace = ("-m", "cli", "trace", onboardings.onboard(a_customer()).output["customerId"])
 
     for command, variables in ((("-m", "cli", "report"), HOSTILE), (trace, HOSTILE), (UNIT_TEST, SIGNED_IN)):
         done = subprocess.run(
