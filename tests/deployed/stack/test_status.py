@@ -97,6 +97,8 @@ def test_unannounced_end_is_in_the_status(onboardings: Onboardings) -> None:
             stateMachineArn=onboardings.stack.outputs["StateMachineArn"], name=customer_id, input="{}"
         )
         onboardings.await_end(customer_id)
+        # A look that fails is repeated within seconds before the first event, and within minutes after it.
+        onboardings.await_status(customer_id, "FAILED")
         session.client("sqs").send_message(
             QueueUrl=onboardings.physical_id("TrackOnboardingQueue"), MessageBody=registered
         )
@@ -122,6 +124,7 @@ def test_later_bounce_is_in_the_status(onboardings: Onboardings) -> None:
     )
 
     onboarding = onboardings.await_status(customer_id, "ONBOARDED_WITHOUT_EMAIL")
+    onboardings.await_consumers()
     assert onboarding["welcomeEmail"] == "BOUNCED"
     assert "WelcomeEmailFailed" in steps(onboarding)
     assert "WelcomeEmailFailed" in [event for event, _ in onboardings.events_of(customer_id)]
