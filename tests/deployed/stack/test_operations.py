@@ -24,7 +24,8 @@ from tests.customers import a_customer
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
 
 REFUSED = Fault(FaultKind.REFUSE)
-UNAVAILABLE = Fault(FaultKind.UNAVAILABLE, times=1000)
+# The execution can't end before it is stopped: after a failed try, each hangs.
+UNAVAILABLE = Fault(FaultKind.UNAVAILABLE), Fault(FaultKind.HANG, times=1000)
 DESCRIBE = "cli.operate.execution.describe"
 
 
@@ -42,10 +43,10 @@ def undone(onboardings: Onboardings, partners: Mapping[str, Partner]) -> str:
 def stranded(onboardings: Onboardings, partners: Mapping[str, Partner]) -> dict[str, Any]:
     """A customer whose execution was stopped while one partner was unavailable."""
     customer = a_customer()
-    partners["crm"].plan(customer["email"], UNAVAILABLE)
+    partners["crm"].plan(customer["email"], *UNAVAILABLE)
     customer_id = onboardings.register(customer)
     for _ in back_off(PATIENCE_SECONDS):
-        if partners["crm"].answers(customer_id) and customer_id in partners["billing"].accounts():
+        if "PUT hang" in partners["crm"].answers(customer_id) and customer_id in partners["billing"].accounts():
             break
     arn = execution_arn(onboardings.stack.outputs["StateMachineArn"], customer_id)
     onboardings.sfn.stop_execution(executionArn=arn, error="Stopped", cause="by hand")
