@@ -111,16 +111,16 @@ def test_workers_share_no_state(deploy: Deploy, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "error"),
+    ("how", "error", "seconds"),
     [
-        ("os.kill(os.getpid(), 9)", "Runtime.ExitError"),
-        ("time.sleep(60)", "Sandbox.Timedout"),
+        ("os.kill(os.getpid(), 9)", "Runtime.ExitError", 60),
+        ("time.sleep(60)", "Sandbox.Timedout", 5),
     ],
     ids=["killed", "hangs"],
 )
-def test_lost_worker_is_reported_and_replaced(how: str, error: str, deploy: Deploy, tmp_path: Path) -> None:
+def test_lost_worker_is_reported_and_replaced(how: str, error: str, seconds: int, deploy: Deploy) -> None:
     code = f"import os, time\ndef handler(event, _):\n    if event is None: return os.getpid()\n    {how}\n"
-    invoke = deploy(f"lost-{len(how)}", code, Timeout=5)
+    invoke = deploy(f"lost-{len(how)}", code, Timeout=seconds)
     lost = invoke(None)
 
     assert invoke({})["errorType"] == error
