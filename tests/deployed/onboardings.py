@@ -113,6 +113,15 @@ class Onboardings:
         for consumer in 2 * self.consumers:  # some publish what others consume
             self.await_left(consumer, 0)
 
+    def await_rest(self) -> None:
+        """Wait until all registrations have been executed, and the consumers have handled every event."""
+        self.await_left("Registration", 0)
+        machine = self.stack.outputs["StateMachineArn"]
+        for _ in back_off(PATIENCE_SECONDS):
+            if not self.sfn.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]:
+                return self.await_consumers()
+        raise TimeoutError(f"executions still run after {PATIENCE_SECONDS} s")
+
     def await_left(self, name: str, most: int) -> None:
         """Wait until at most so many messages are in a consumer's queue."""
         url = self.physical_id(f"{name}Queue")
@@ -161,7 +170,12 @@ class Onboardings:
         """Wait until the customer's execution has ended, and return the onboarding."""
         execution = self.await_end(customer_id, state_machine_arn)
         address = json.loads(execution["input"])["data"]["email"]
-        history = self.history(execution["executionArn"])
+        history: list[dict[str, Any]] = []
+        ends: list[str] = []
+        for _ in back_off(PATIENCE_SECONDS):
+            history = self.history(execution["executionArn"])
+            if ends := [event["type"] for event in history if event["type"] in TERMINAL]:  # the emulator writes it last
+                break
         states: list[str] = []
         tries: Counter[str] = Counter()
         for event in history:
@@ -175,7 +189,7 @@ class Onboardings:
             output=json.loads(execution.get("output", "{}")),
             error=execution.get("error"),
             tries=tries,
-            ends=[event["type"] for event in history if event["type"] in TERMINAL],
+            ends=ends,
             events=[event for event in self.events_of(customer_id) if event[0] not in BY_CONSUMERS],
             mails=[mail for mail in self.stack.emulator.mails() if address in mail["To"]],
         )
@@ -189,7 +203,7 @@ class Onboardings:
                 execution = self.sfn.describe_execution(executionArn=arn)
             except self.sfn.exceptions.ExecutionDoesNotExist:
                 continue
-            if execution["status"] != "RUNNING":
+            if "stopDate" in execution:  # the emulator sets it after the status, the output and the error
                 return dict(execution)
         raise TimeoutError(f"{arn} has not ended within {PATIENCE_SECONDS} s")
 
