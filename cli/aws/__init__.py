@@ -1,1 +1,1 @@
-"""A deployed stack, its executions and queues, through AWS's APIs: the same here and on AWS."""
+"""A deployed stack and its queues, through AWS's APIs: the same here and on AWS."""

@@ -36,7 +36,7 @@ def mermaid(definition: str) -> str:
 def _nodes(machine: State) -> Iterator[str]:
     """A line for each state; a Map or a Parallel is a subgraph."""
     for name, state in machine["States"].items():
-        if inner := _inner_machines(state):
+        if inner := inner_machines(state):
             title = f"{state['Type']}: {name}"
             yield f"subgraph {_id(name)}[{_quoted(title)}]"
             for one in inner:
@@ -66,7 +66,7 @@ def _retries(state: State) -> Iterator[str]:
 
 def _arrows(machine: State) -> Iterator[str]:
     for name, state in machine["States"].items():
-        for inner in _inner_machines(state):
+        for inner in inner_machines(state):
             yield from _arrows(inner)
         for choice in state.get("Choices", []):
             yield _arrow(name, choice["Next"], _condition(choice))
@@ -83,7 +83,8 @@ def _arrow(source: str, target: str, label: str = "", shaft: str = "-->") -> str
     return f"{_id(source)} {shaft}{words} {_id(target)}"
 
 
-def _inner_machines(state: State) -> list[State]:
+def inner_machines(state: State) -> list[dict[str, Any]]:
+    """The machines that a Map or a Parallel state runs."""
     return [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]
 
 

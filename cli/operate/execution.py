@@ -19,8 +19,9 @@ from onboarding.domain.registration import Registration
 from onboarding.domain.status import Onboarding, onboarding_from
 
 if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_stepfunctions.literals import ExecutionStatusType
-    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef, HistoryEventTypeDef
 
     Execution = DescribeExecutionOutputTypeDef
 
@@ -101,6 +102,12 @@ def _last_state(stack: Stack, execution: Execution) -> str:
     pages = history.paginate(executionArn=execution["executionArn"], reverseOrder=True)
     entered = (event.get("stateEnteredEventDetails") for page in pages for event in page["events"])
     return next((it["name"] for it in entered if it), "")
+
+
+def history(sfn: SFNClient, arn: str) -> list[HistoryEventTypeDef]:
+    """An execution's events, oldest first."""
+    pages = sfn.get_paginator("get_execution_history").paginate(executionArn=arn)
+    return [event for page in pages for event in page["events"]]
 
 
 def systems_of(stack: Stack, execution: Execution) -> set[str]:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.table import Table
 from rich.text import Text
 
-from cli.aws.executions import history
 from cli.aws.stack import Stack
 from cli.operate import execution
 from cli.terminal import listing
@@ -119,7 +118,7 @@ def trace(stack: Stack, customer_id: str) -> Trace:
     registered = json.loads(described.get("input", "{}"))
     registered = registered if isinstance(registered, dict) else {"data": registered}
     sfn = stack.session.client("stepfunctions")
-    events = history(sfn, described["executionArn"])
+    events = execution.history(sfn, described["executionArn"])
     # The execution's own definition, which may be older than the deployed one.
     definition = sfn.describe_state_machine_for_execution(executionArn=described["executionArn"])["definition"]
     states = json.loads(definition)["States"].items()

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.outages import attempts_of, retrier_for
+from cli.documents.workflow_picture import inner_machines
 from tests.in_process.functions import deployed, expected_errors
-from tests.wiring.definition import AWAIT, INVOKE, inner_machines, rendered
+from tests.wiring.definition import AWAIT, INVOKE, rendered
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 from jsonschema import Draft202012Validator
 
-from cli.aws.executions import history
 from cli.aws.queues import take
 from cli.demo.event_recorder import record_events
 from cli.documents.event_contracts import path_of
@@ -20,6 +19,7 @@ from cli.machine.deploy import EmulatorStack
 from cli.machine.patch import VISIBILITY_SECONDS
 from cli.machine.polling import back_off
 from cli.operate.dead_letters import counts
+from cli.operate.execution import history
 from onboarding.adapters.workflow import execution_arn
 from onboarding.domain.events import EVENTS
 from tests.wiring.rules.publications import BY_CONSUMERS

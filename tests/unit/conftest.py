@@ -11,9 +11,9 @@ from moto.backends import get_backend
 from moto.core.base_backend import BackendDict
 
 from tests.in_process.functions import modules
-from tests.in_process.template import name_of
+from tests.in_process.template import name_of, reference_to
 from tests.invocations import sample
-from tests.unit.deployment import ACCOUNT, REFERENCES, REGION, Functions
+from tests.unit.deployment import ACCOUNT, REGION, Functions
 from tests.unit.partner import Answer, Partner
 from tests.unit.runtime import Runtime
 from tests.unit.systems import API_KEY, QUEUE_SETTINGS, Systems, by_api_key, make_client
@@ -90,7 +90,7 @@ analytics_table = _table("AnalyticsTable")
 @pytest.fixture
 def published(runtime: Runtime) -> Callable[[], list[dict[str, Any]]]:
     """The bus: the envelope of each event that was put on it, in order."""
-    messages, events, bus = _queue("observer"), make_client("events"), REFERENCES["EventBus"]
+    messages, events, bus = _queue("observer"), make_client("events"), reference_to("EventBus")
     events.create_event_bus(Name=bus)
     events.put_rule(Name="observer", EventBusName=bus, EventPattern='{"source": [{"prefix": ""}]}')
     arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:observer"
@@ -128,7 +128,7 @@ def executions(functions: Functions, runtime: Runtime) -> list[Any]:
         roleArn=f"arn:aws:iam::{ACCOUNT}:role/CustomerOnboarding",
     )
     (state_machine,) = get_backend("stepfunctions")[ACCOUNT][REGION].state_machines
-    state_machine.arn = REFERENCES["CustomerOnboardingStateMachineAliaslive"]  # the fake starts nothing by an alias
+    state_machine.arn = reference_to("CustomerOnboardingStateMachineAliaslive")  # the fake starts nothing by an alias
     executions: list[Any] = state_machine.executions
     return executions
 
@@ -136,7 +136,7 @@ def executions(functions: Functions, runtime: Runtime) -> list[Any]:
 @pytest.fixture
 def outbox(functions: Functions, runtime: Runtime) -> list[Any]:
     """The e-mails that SES sent, each with its `id`, `source`, `destinations`, `subject` and HTML `body`."""
-    functions["send_welcome_email"].ses.create_email_identity(EmailIdentity=REFERENCES["SenderEmail"])
+    functions["send_welcome_email"].ses.create_email_identity(EmailIdentity=reference_to("SenderEmail"))
     outbox: list[Any] = get_backend("ses")[ACCOUNT][REGION].sent_messages
     return outbox
 

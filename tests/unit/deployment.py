@@ -23,13 +23,3 @@ def clients_of(module: ModuleType) -> Iterator[Any]:
     """The clients of AWS in a function's module, and those inside its objects."""
     for owner in (module, *vars(module).values()):
         yield from (value for value in getattr(owner, "__dict__", {}).values() if isinstance(value, BaseClient))
-
-
-class _References(dict[str, Any]):
-    """What !Ref returns for a parameter or a resource."""
-
-    def __missing__(self, name: str) -> Any:
-        return template.reference_to(name)
-
-
-REFERENCES = _References()

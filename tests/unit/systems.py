@@ -5,10 +5,11 @@ from typing import Any
 
 from onboarding.adapters import downstream
 from onboarding.runtime import aws
+from tests.in_process.template import reference_to
 from tests.invocations import as_text
-from tests.unit.deployment import ACCOUNT, REFERENCES, REGION, Functions
+from tests.unit.deployment import ACCOUNT, REGION, Functions
 
-PREFIX = f"/{REFERENCES['AWS::StackName']}/downstream/"
+PREFIX = f"/{reference_to('AWS::StackName')}/downstream/"
 QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/ledger.fifo"
 QUEUE_SETTINGS = {"kind": "sqs", "queueUrl": QUEUE_URL}
 API_KEY = "k3y-0f-the-crm"

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.unit.deployment import REFERENCES, RESOURCES
+from tests.in_process.template import reference_to
+from tests.unit.deployment import RESOURCES
 
 
 class Table:
@@ -10,7 +11,7 @@ class Table:
 
     def __init__(self, logical_id: str, dynamodb: Any) -> None:
         self._dynamodb = dynamodb
-        self.name = REFERENCES[logical_id]
+        self.name = reference_to(logical_id)
         properties = RESOURCES[logical_id]["Properties"]
         self._key = [key["AttributeName"] for key in properties["KeySchema"]]
         dynamodb.create_table(

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from onboarding.domain import errors
 from onboarding.domain.analytics import Facts
 from onboarding.domain.events import EVENTS
-from tests.in_process.template import resources
+from tests.in_process.template import reference_to, resources
 from tests.invocations import (
     a_batch,
     a_confirmation,
@@ -25,7 +25,7 @@ from tests.invocations import (
     an_execution_change,
     sample,
 )
-from tests.unit.deployment import REFERENCES, Functions
+from tests.unit.deployment import Functions
 from tests.unit.runtime import Runtime
 
 CUSTOMER = "ada"
@@ -70,7 +70,7 @@ def test_nothing_brings_an_erased_customer_back(
     runtime.invoke("cancel_account", TASK)  # a compensation that is redriven goes on
 
     scan = functions["create_account"].dynamodb.scan
-    pages = [scan(TableName=REFERENCES[name]) for name in resources("AWS::DynamoDB::Table")]
+    pages = [scan(TableName=reference_to(name)) for name in resources("AWS::DynamoDB::Table")]
     items = [item for page in pages for item in page["Items"]]
     items = [
         it for it in items if it.get("customerId") != {"S": "*"} and not it.get("pk", {"S": ""})["S"].startswith("DAY#")

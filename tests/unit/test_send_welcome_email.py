@@ -20,8 +20,9 @@ from onboarding.domain.errors import (
     EmailUndeliverable,
 )
 from onboarding.domain.tasks import WelcomeEmailTask
+from tests.in_process.template import reference_to
 from tests.invocations import a_welcome_email_task, failures, sample
-from tests.unit.deployment import REFERENCES, RESOURCES, Functions
+from tests.unit.deployment import RESOURCES, Functions
 from tests.unit.faults import OUT_OF_REACH, during, failing, losing_the_answer, refusing
 from tests.unit.runtime import Runtime
 from tests.unit.table import Table
@@ -81,7 +82,7 @@ def test_email_has_both_parts_and_its_tags(runtime: Runtime, functions: Function
                         },
                     }
                 },
-                "ConfigurationSetName": REFERENCES["EmailConfigurationSet"],
+                "ConfigurationSetName": reference_to("EmailConfigurationSet"),
                 "EmailTags": [
                     {"Name": "customerId", "Value": task["customerId"]},
                     {"Name": "accountId", "Value": task["accountId"]},

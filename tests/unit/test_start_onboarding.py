@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from onboarding.domain.registration import Registration
 from tests.customers import a_customer
+from tests.in_process.template import reference_to
 from tests.invocations import a_batch, a_registration, failures, sample
-from tests.unit.deployment import REFERENCES, Functions
+from tests.unit.deployment import Functions
 from tests.unit.faults import OUT_OF_REACH, failing, refusing
 from tests.unit.runtime import Runtime
 
@@ -81,7 +82,7 @@ def test_trace_goes_on_in_the_execution(runtime: Runtime, functions: Functions, 
     batch = sample("start_onboarding/one-registration")
     (record,) = batch["Records"]
     expected: dict[str, Any] = {
-        "stateMachineArn": REFERENCES["CustomerOnboardingStateMachineAliaslive"],
+        "stateMachineArn": reference_to("CustomerOnboardingStateMachineAliaslive"),
         "name": json.loads(record["body"])["customerId"],
         "input": json.dumps(json.loads(record["body"]), separators=(",", ":"), ensure_ascii=False),
     }

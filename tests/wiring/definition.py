@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from cli import PROJECT
+from cli.documents.workflow_picture import inner_machines
 from tests.in_process import template
 
 Machine = dict[str, Any]
@@ -69,10 +70,6 @@ def machines(machine: Machine) -> Iterator[Machine]:
     for state in machine["States"].values():
         for inner in inner_machines(state):
             yield from machines(inner)
-
-
-def inner_machines(state: State) -> list[Machine]:
-    return [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]
 
 
 def states(machine: Machine, *types: str) -> Iterator[tuple[str, State]]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from benchmarks.outages import attempts_of, retrier_for
+from cli.documents.workflow_picture import inner_machines
 from tests.in_process.functions import business_errors, deployed, expected_errors
-from tests.wiring.definition import AWAIT, INVOKE, Machine, State, error_names, inner_machines, states, tasks
+from tests.wiring.definition import AWAIT, INVOKE, Machine, State, error_names, states, tasks
 from tests.wiring.rules.registry import rule
 from tests.wiring.rules.retries import OUTCOMES, RIDDEN_OUT, TRANSIENT, WAITED_FOR
 

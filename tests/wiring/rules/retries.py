@@ -6,6 +6,7 @@ from math import inf
 from typing import Any
 
 from benchmarks.outages import DRAWS, OUTAGES, attempts_of, lost, retrier_for, totals_of, waits_of
+from cli.documents.workflow_picture import inner_machines
 from tests.in_process.functions import deployed
 from tests.wiring.definition import (
     AWAIT,
@@ -15,7 +16,6 @@ from tests.wiring.definition import (
     WAY_BACK,
     Machine,
     State,
-    inner_machines,
     states,
     targets,
     tasks,

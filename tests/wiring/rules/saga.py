@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from itertools import combinations
 
+from cli.documents.workflow_picture import inner_machines
 from tests.in_process.functions import COMPENSATIONS, deployed
 from tests.unit.personal_data import found, typed
 from tests.wiring.calls import items_after
-from tests.wiring.definition import INVOKE, Machine, inner_machines, tasks
+from tests.wiring.definition import INVOKE, Machine, tasks
 from tests.wiring.permissions import called
 from tests.wiring.rules.publications import ends, entries
 from tests.wiring.rules.registry import rule
