@@ -270,6 +270,21 @@ def test_each_wrong_field_is_named(customer: object, errors: list[tuple[str, str
     assert field_errors(an_api_request(customer)) == errors
 
 
+def test_wrong_fields_are_explained_in_our_words() -> None:
+    wrong = {"firstName": "", "lastName": "x" * 101, "phone": 7, "address": "London", "nickname": "A"}
+    with pytest.raises(RequestRefused) as refused:
+        parse_request(an_api_request(wrong))
+
+    assert {it["field"]: it["message"] for it in refused.value.problem.errors or ()} == {
+        "firstName": "Must not be empty",
+        "lastName": "Must have at most 100 characters",
+        "email": "Required",
+        "phone": "Must be a string",
+        "address": "Must be a JSON object",
+        "nickname": "Unknown field",
+    }
+
+
 @pytest.mark.parametrize(
     ("header", "key"),
     [

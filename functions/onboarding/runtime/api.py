@@ -42,7 +42,15 @@ _LANGUAGE_RANGE = re.compile(r"([A-Za-z]{2,3}(?:-[0-9A-Za-z]{1,8}){0,3})(?:\s*;\
 # https://www.rfc-editor.org/rfc/rfc9110#name-etag
 _OPAQUE_TAG = re.compile(r'"[!#-~\x80-\xff]*"')
 
-
+# Pydantic's own words are for programmers, and name our classes.
+_MESSAGES = {
+    "missing": "Required",
+    "extra_forbidden": "Unknown field",
+    "model_type": "Must be a JSON object",
+    "string_type": "Must be a string",
+    "string_too_short": "Must not be empty",
+    "string_too_long": "Must have at most {max_length} characters",
+}
 # RFC 9110's names, which Python has from 3.13 on.
 _TITLES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
@@ -310,7 +318,8 @@ def _parsed(body: bytes, model: type[Document], what: str) -> Document:
         # In two steps: model_validate_json would accept `postal_code` too, the field's name in Python.
         return model.model_validate(_json(body, what), extra="forbid", by_name=False)
     except ValidationError as error:
-        raise _invalid([_field_error(details) for details in _details(error)], what) from None
+        details = error.errors(include_url=False, include_input=False)
+        raise _invalid([_field_error(it) for it in details], what) from None
 
 
 def _body(event: dict[str, Any]) -> bytes:
@@ -339,14 +348,12 @@ def _refuse_repeated_keys(pairs: list[tuple[str, Any]], what: str) -> None:
         raise _invalid(errors, what)
 
 
-def _details(error: ValidationError) -> list[ErrorDetails]:
-    return error.errors(include_url=False, include_context=False, include_input=False)
-
-
 def _field_error(details: ErrorDetails) -> FieldError:
     # The caller chose an unknown field's name, of any length.
     field = ".".join(str(part)[:100] for part in details["loc"]) or "body"
-    return {"field": field, "code": details["type"], "message": details["msg"]}
+    code = details["type"]
+    message = _MESSAGES[code].format_map(details.get("ctx", {})) if code in _MESSAGES else details["msg"]
+    return {"field": field, "code": code, "message": message}
 
 
 def _invalid(errors: list[FieldError], what: str) -> RequestRefused:
