@@ -221,7 +221,8 @@ def in_bulk(
             (it["name"], f"{it['stopDate']:{SECONDS}}", it.get("error") or it["status"], remarks[it["name"]])
             for it in ended
         ]
-        console.print(terminal.listing("customer", "ended", "error", heading, rows=rows))
+        if rows:
+            console.print(terminal.listing("customer", "ended", "error", heading, rows=rows))
         console.print(f"{count} of {len(ended)} {done}")
 
 
