@@ -75,7 +75,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
 
     def refuse_ended(outcome: str | None) -> None:
         if outcome in ENDED:
-            location = api.onboarding_of(customer_id, posted_to=event["path"])
+            location = api.status_url(customer_id, posted_to=event["path"])
             raise api.RequestRefused(HTTPStatus.CONFLICT, ENDED[outcome], location=location)
 
     account = request.idempotency_key and accounts.status_of(
@@ -95,5 +95,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
     )
     logger.info("Registration accepted")
     metrics.add_metric("RegistrationAccepted", MetricUnit.Count, int(not request.customer.is_simulated))
-    location = api.onboarding_of(accepted.customer_id, posted_to=event["path"])
+    location = api.status_url(accepted.customer_id, posted_to=event["path"])
     return api.respond(HTTPStatus.ACCEPTED, accepted, Location=location)

@@ -14,7 +14,7 @@ from onboarding.adapters import workflow
 from onboarding.adapters.workflow import execution_arn
 from onboarding.domain.customer import CustomerData
 from onboarding.domain.registration import customer_id_again, customer_id_for
-from onboarding.runtime.api import onboarding_of, parse_request
+from onboarding.runtime.api import parse_request, status_url
 from tests.customers import a_customer
 from tests.in_process.template import arn_of
 from tests.invocations import a_customer_task, an_api_request
@@ -119,7 +119,7 @@ def test_earlier_record_is_recognised() -> None:
 @pytest.mark.parametrize("base", ["https://a1b2.execute-api.us-east-1.amazonaws.com/v1", "https://api.example.com"])
 @pytest.mark.parametrize("path", ["/api/customers", "/api/customers/"])
 def test_location_works_under_any_base_path(base: str, path: str) -> None:
-    assert urljoin(f"{base}{path}", onboarding_of("ada", path)) == f"{base}/api/customers/ada/onboarding"
+    assert urljoin(f"{base}{path}", status_url("ada", path)) == f"{base}/api/customers/ada/onboarding"
 
 
 @pytest.mark.parametrize(("first", "second"), [(None, None), (KEY, f"{KEY}-2")])

@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 import pytest
 
 from cli.documents.openapi import openapi
-from onboarding.runtime.api import MAX_BODY_BYTES, onboarding_of, title
+from onboarding.runtime.api import MAX_BODY_BYTES, status_url, title
 from tests import invocations
 from tests.in_process import functions, template
 from tests.wiring import report
@@ -125,7 +125,7 @@ def test_api_key_needs_the_companys_page(key: str, confirmation: str, page: str,
 
 
 def test_location_header_is_the_status_route(body: dict[str, dict[str, Any]]) -> None:
-    path = urljoin("/api/customers", onboarding_of("{customerId}", "/api/customers"))
+    path = urljoin("/api/customers", status_url("{customerId}", "/api/customers"))
 
     assert "function:GetOnboardingFunction:live/" in _integration(body, path, "get")["uri"]
 

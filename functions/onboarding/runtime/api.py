@@ -233,7 +233,7 @@ def _day(query: dict[str, str], name: str, errors: list[FieldError]) -> date | N
     return day
 
 
-def onboarding_of(customer_id: str, posted_to: str) -> str:
+def status_url(customer_id: str, posted_to: str) -> str:
     """Return the URL of a customer's onboarding, relative to the path that the registration was posted to.
 
     A relative URL works behind any prefix: a stage, or a custom domain's base path.
