@@ -1,4 +1,4 @@
-"""`make outages` prints which share of executions needs an operator after an outage, or is undone.
+"""`make outages` prints which share of executions needs an operator after an outage, or is compensated.
 
 An execution reaches a task at any time in the outage, and is lost if its retries are used up before the end. The
 retriers are the definition's, and each wait with full jitter is drawn, as Step Functions does. Before the workflow, the
@@ -87,7 +87,7 @@ def lost(state: State, error: str, seconds: float) -> float:
 
 
 def simulate(machine: Mapping[str, Any]) -> Iterator[tuple[str, list[float], bool]]:
-    """For each service and each task that meets it: the share lost in each of OUTAGES, and whether these are undone."""
+    """For each service and each task that meets it: the share lost in each of OUTAGES, and whether that is caught."""
     for name, state in machine["States"].items():
         for task, inner in state.get("ItemProcessor", {}).get("States", {name: state}).items():
             for away, (error, *met_by) in AWAY.items():
@@ -102,9 +102,9 @@ def main() -> None:
     shown = []
     for away in AWAY:
         worst = [max(shares) for shares in zip(*(shares for name, shares, _ in found if name == away), strict=True)]
-        undone = max(shares[-1] * is_caught for name, shares, is_caught in found if name == away)
-        shown.append((away, *(f"{share:.1%}" for share in (*worst, undone))))
-    columns = (*OUTAGES, "undone")
+        compensated = max(shares[-1] * is_caught for name, shares, is_caught in found if name == away)
+        shown.append((away, *(f"{share:.1%}" for share in (*worst, compensated))))
+    columns = (*OUTAGES, "compensated")
     title = "Share of executions that an outage leaves to an operator, at its worst task"
     terminal.console().print(terminal.listing("away", *columns, rows=shown, right=columns, title=title))
 

@@ -75,6 +75,9 @@ def stack_option(command: Callable[..., None]) -> Callable[..., None]:
     return with_stack
 
 
+environment_option = click.option(
+    "--env", metavar="NAME", default="default", help="An environment in samconfig.toml.", show_default=True
+)
 customer_argument = click.argument("customer_id")
 force_option = click.option("--force", is_flag=True, help="Even if the execution can still be redriven.")
 since_option = click.option(
@@ -116,11 +119,6 @@ def demo() -> None:
 
     if not run(terminal.console()):
         sys.exit(1)
-
-
-environment_option = click.option(
-    "--env", metavar="NAME", default="default", help="An environment in samconfig.toml.", show_default=True
-)
 
 
 @commands.command("preflight")

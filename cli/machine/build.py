@@ -28,7 +28,7 @@ BUILT = WORKSPACE / "build"
 LIBRARY = WORKSPACE / "runtime"
 PACKAGES = WORKSPACE / "packages"
 
-# What a template says of Python and processor, and what it says for this machine's.
+# How a template names its Python and processor, and what this machine's are called.
 PROCESSOR = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
 TARGET = {
     r"Runtime: python3\.\d+": f"Runtime: python3.{sys.version_info.minor}",

@@ -1,4 +1,4 @@
-"""`sam deploy` with a Release: a hash of all that is deployed, a new one of which publishes each function.
+"""`sam deploy` with a Release, a hash of all that is deployed: a new one publishes each function.
 
 Without it, SAM publishes no function for a changed parameter.
 https://github.com/aws/serverless-application-model/issues/3820
