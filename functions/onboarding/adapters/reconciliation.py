@@ -40,8 +40,8 @@ def reconcile(  # noqa: PLR0913 - its ports
 ) -> list[Entry]:
     """Poll a customer's execution, if that is due; keep its change, and return the entries with it.
 
-    Without entries a poll is due too: the execution may have failed before its first event, or the customer is unknown. A
-    success is then left to its events, which are on their way and say more: it would stay in the timeline beside them.
+    Without entries a poll is due too: the execution may have failed before its first event, or the customer is unknown.
+    A success is then left to its events, which are on their way and say more: it would stay beside them.
 
     Raises:
         ReconciliationFailed: it is not repeated before the next one is due.
