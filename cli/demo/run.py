@@ -29,6 +29,8 @@ from cli.report.source import fetch
 
 # Far more than anything here takes, even on a busy machine.
 PATIENCE_SECONDS = 600
+# The workflow waits this part of the time before it tries a downstream system again.
+WAIT_SCALE = "0.2"
 # The link in an e-mail that asks to confirm the address.
 CODE = re.compile(r"#customerId=(?P<customer>[\w-]+)&code=(?P<code>\w+)")
 RETRY = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}
@@ -36,7 +38,7 @@ RETRY = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}
 
 def run(console: Console) -> bool:
     """Run the demo on a new stack; returns what `demonstrate` returns."""
-    with emulator.start() as aws, systems.start(aws) as downstream:
+    with emulator.start({"SFN_WAIT_SCALE": WAIT_SCALE}) as aws, systems.start(aws) as downstream:
         stack = deploy(aws, console, [system.configuration for system in downstream.all], EmailConfirmation="required")
         return demonstrate(stack, downstream, load(), console)
 
