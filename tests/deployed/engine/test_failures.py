@@ -26,7 +26,7 @@ from tests.deployed.engine.world import ONBOARDED, PUBLISHED, WAYS, World, in_on
 from tests.deployed.onboardings import Onboarding
 
 # Executions at a time: each has at most three functions at work, and the emulator runs 128.
-AT_A_TIME = 8
+AT_A_TIME = 4
 # The same for those that hang beside them: they take longest, and no CPU time.
 HANG_AT_A_TIME = 3
 
