@@ -1,9 +1,11 @@
 """The deployed API, fuzzed from its OpenAPI document."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import Case, GenerationMode
@@ -16,6 +18,17 @@ pytest_plugins = ["schemathesis.pytest.plugin"]  # here alone: it takes long to 
 
 DOCUMENT = json.loads((PROJECT / "docs" / "openapi.json").read_text(encoding="utf-8"))
 schema = schemathesis.openapi.from_dict(DOCUMENT)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def resting_workflow(onboardings: Onboardings) -> Iterator[None]:
+    """Onboard nobody: what is accepted here stays in the queue, and is deleted."""
+    functions, sqs = onboardings.stack.session.client("lambda"), onboardings.stack.session.client("sqs")
+    mapping = onboardings.physical_id("StartOnboardingFunctionRegistrations")
+    functions.update_event_source_mapping(UUID=mapping, Enabled=False)
+    yield
+    sqs.purge_queue(QueueUrl=onboardings.physical_id("RegistrationQueue"))
+    functions.update_event_source_mapping(UUID=mapping, Enabled=True)
 
 
 @schema.parametrize()
