@@ -1,9 +1,13 @@
 """The cost page prices each path through the definition."""
 
+import pytest
+
 from cli.documents import cost
 from tests.wiring import report
 from tests.wiring.definition import path, rendered
 from tests.wiring.walk import walks
+
+pytestmark = pytest.mark.xdist_group("walks")  # as in test_definition.py
 
 
 def test_each_path_is_priced() -> None:

@@ -16,6 +16,9 @@ from tests.wiring.rules import errors, publications, retries, saga, tasks  # noq
 from tests.wiring.rules.registry import OF_THE_ONBOARDING, RULES, Rule
 from tests.wiring.walk import walks
 
+# A walk takes seconds, and its worker keeps it.
+pytestmark = pytest.mark.xdist_group("walks")
+
 each_definition = pytest.mark.parametrize("name", definition.MACHINES)
 
 
