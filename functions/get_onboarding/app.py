@@ -29,8 +29,8 @@ POLL_WAITING_AFTER_SECONDS = 30
 logger = Logger(use_rfc3339=True, utc=True)
 dynamodb = aws.client("dynamodb")
 # The answer waits for these, and doesn't depend on them.
-hurried_dynamodb = aws.client("dynamodb", hurried=True)
-sfn = aws.client("stepfunctions", hurried=True)
+best_effort_dynamodb = aws.client("dynamodb", best_effort=True)
+sfn = aws.client("stepfunctions", best_effort=True)
 
 
 @api.endpoint(
@@ -54,7 +54,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
             entries,
             sfn=sfn,
             state_machine_arn=settings.state_machine_arn,
-            dynamodb=hurried_dynamodb,
+            dynamodb=best_effort_dynamodb,
             table_name=settings.timelines_table,
         )
     onboarding = onboarding_from(customer_id, entries)

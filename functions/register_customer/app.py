@@ -34,7 +34,7 @@ metrics = Metrics()
 sqs = aws.client("sqs")
 dynamodb = aws.client("dynamodb")
 records = DynamoDBPersistenceLayer(table_name=settings.idempotency_table, boto3_client=dynamodb)
-outcomes = Outcomes(partial(aws.client, "stepfunctions", hurried=True), settings.state_machine_arn)
+outcomes = Outcomes(partial(aws.client, "stepfunctions", best_effort=True), settings.state_machine_arn)
 
 _FAILED = "The registration with this Idempotency-Key failed. Register again with a new key."
 _REJECTED = "The registration with this Idempotency-Key was rejected. Correct it, and register again with a new key."

@@ -50,7 +50,7 @@ class Customer:
     def __init__(self, functions: Functions, runtime: Runtime, table: Table) -> None:
         self._runtime = runtime
         self.table = table
-        self.dynamodb, self.sfn = functions["get_onboarding"].hurried_dynamodb, functions["get_onboarding"].sfn
+        self.dynamodb, self.sfn = functions["get_onboarding"].best_effort_dynamodb, functions["get_onboarding"].sfn
         self.track(an_envelope(an_event(CustomerRegistered)))
 
     def track(self, envelope: dict[str, Any]) -> None:

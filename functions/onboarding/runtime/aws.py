@@ -19,7 +19,7 @@ _CALL = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "
 _CALL_ONCE = Config(connect_timeout=1, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
 
 # For a call that the answer doesn't depend on.
-_CALL_HURRIED = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
+_CALL_BEST_EFFORT = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 
 
 class _Loader(Loader):
@@ -41,13 +41,14 @@ _session = botocore.session.get_session()
 _session.register_component("data_loader", _loader)
 
 
-def client(service: str, *, once: bool = False, hurried: bool = False) -> Any:  # noqa: ANN401 - the service's own
+def client(service: str, *, once: bool = False, best_effort: bool = False) -> Any:  # noqa: ANN401 - the service's own
     """Return a client for a service, by botocore's name.
 
-    With `once` or `hurried` it makes no second attempt; `hurried`, it gives up after two seconds.
+    With `once` or `best_effort` it makes no second attempt; with `best_effort`, it gives up after two seconds.
 
     It is the client that boto3 would make. Importing boto3 itself makes a cold start a tenth longer, so only
     register_customer imports it, because Powertools' idempotency does.
     """
     _loader.asked_for.append(service)
-    return _session.create_client(service, config=_CALL_ONCE if once else _CALL_HURRIED if hurried else _CALL)
+    config = _CALL_ONCE if once else _CALL_BEST_EFFORT if best_effort else _CALL
+    return _session.create_client(service, config=config)
