@@ -304,7 +304,7 @@ def show_dead_letters(stack: Stack, queue: str | None, *, move: bool) -> None:
     elif move:
         console.print(f"moving, task {dead_letters.move_back(stack, queue)}", soft_wrap=True)
     else:
-        letters = dead_letters.look(stack, queue)
+        letters = dead_letters.peek(stack, queue)
         rows = [(it.message_id, f"{it.sent:{SECONDS}}", str(it.received)) for it in letters]
         console.print(terminal.listing("message", "first sent", "received", rows=rows))
 

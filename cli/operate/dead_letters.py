@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 QUEUE = "Queue"
 DEAD_LETTER_QUEUE = "DeadLetterQueue"
 # Hides a message that was read, so that the next call returns another one.
-LOOK_SECONDS = 30
+PEEK_SECONDS = 30
 MOST = 100
 
 
@@ -36,7 +36,7 @@ def counts(stack: Stack) -> Iterator[tuple[str, int]]:
             yield name.removesuffix(DEAD_LETTER_QUEUE), count
 
 
-def look(stack: Stack, name: str) -> list[DeadLetter]:
+def peek(stack: Stack, name: str) -> list[DeadLetter]:
     """Return the messages of a dead-letter queue, oldest first, about 100 at most; they stay in the queue."""
     url, _ = _urls(stack, name)
     sqs = stack.session.client("sqs")
@@ -46,7 +46,7 @@ def look(stack: Stack, name: str) -> list[DeadLetter]:
             answer = sqs.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=10,
-                VisibilityTimeout=LOOK_SECONDS,
+                VisibilityTimeout=PEEK_SECONDS,
                 WaitTimeSeconds=1,  # long polling asks all of SQS's servers
                 MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
             )

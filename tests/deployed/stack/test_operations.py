@@ -225,7 +225,7 @@ def test_dead_letters_stay_and_are_shown_without_body(
     sent = {sqs.send_message(QueueUrl=url, MessageBody="Zephyrine")["MessageId"] for _ in range(12)}
 
     counted = dict(dead_letters.counts(stack))
-    seen = {letter.message_id: letter for letter in dead_letters.look(stack, "DetectFraud")}
+    seen = {letter.message_id: letter for letter in dead_letters.peek(stack, "DetectFraud")}
     run(stack, "dead-letters")
     run(stack, "dead-letters", "DetectFraud")
 
