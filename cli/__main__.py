@@ -153,7 +153,10 @@ def deploy_to_aws(env: str, parameters: tuple[str, ...], *, yes: bool) -> None:
 @commands.command("check")
 @stack_option
 def check_stack(stack: Stack) -> None:
-    """Register, follow and erase four customers, in at most three minutes."""
+    """Register, follow and erase four customers.
+
+    Takes at most three minutes.
+    """
     if not check.check(stack, terminal.console()):
         sys.exit(1)
 
