@@ -37,7 +37,7 @@ def reregister(stack: Stack, customer_id: str, *, dry_run: bool = False) -> str:
     """
     closed = execution.closed(stack, customer_id)
     _refuse_onboarded(customer_id, execution.outcome(closed))
-    if execution.account_status(stack, customer_id) == "ERASED":
+    if "ERASED" in {execution.account_status(stack, customer_id), execution.outcome(closed)}:
         raise NotPossible(f"The customer {customer_id} was erased")
     if not execution.obstacle(stack, closed):
         raise NotPossible(f"The onboarding of {customer_id} can be redriven: run redrive instead")
@@ -131,14 +131,20 @@ def erase(stack: Stack, customer_id: str, *, force: bool = False, deadline: floa
     """Erase a customer's data here and in the downstream systems; return these. May be repeated.
 
     The systems are those that are configured, and those that the onboarding asked. docs/runbook.md lists what remains.
+    An execution that waits for the customer's confirmation ends.
 
     Raises:
-        NotPossible: the customer is unknown or still running, the execution can be redriven (unless `force`), or the
-            erasure failed, or runs on at the deadline.
+        NotPossible: the customer is unknown, still running without that wait (`StillRunning`), the execution can be
+            redriven (unless `force`), or the erasure failed, or runs on at the deadline.
     """
-    closed = _closed(stack, customer_id, force=force)
-    systems = sorted({*stack.systems, *(execution.systems_of(stack, closed) if closed else ())})
-    execution.erase(stack, _task(customer_id, closed) | {"systems": systems}, deadline)
+    try:
+        found = _closed(stack, customer_id, force=force)
+    except execution.StillRunning:
+        if not execution.end_wait(stack, customer_id):
+            raise
+        found = execution.describe(stack, customer_id)
+    systems = sorted({*stack.systems, *(execution.systems_of(stack, found) if found else ())})
+    execution.erase(stack, _task(customer_id, found) | {"systems": systems}, deadline)
     return systems
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from pydantic import ValidationError
 from cli import NotPossible
 from cli.aws.stack import Stack
 from onboarding.adapters import accounts, timelines
+from onboarding.adapters.confirmations import Confirmation
 from onboarding.adapters.workflow import execution_arn
+from onboarding.domain.errors import AccountErased
 from onboarding.domain.registration import Registration
 from onboarding.domain.status import Onboarding, onboarding_from
 
@@ -45,6 +48,10 @@ class NoExecution(NotPossible):
     """The customer has no execution, or it was deleted."""
 
 
+class StillRunning(NotPossible):
+    """The customer's execution has not ended."""
+
+
 class TaskFailed(NotPossible):
     """A task's function failed with this error."""
 
@@ -69,11 +76,11 @@ def closed(stack: Stack, customer_id: str) -> Execution:
     """Return the description of an execution that has ended.
 
     Raises:
-        NotPossible: it is still running, or there is none (`NoExecution`).
+        StillRunning, NoExecution: it has not ended, or there is none.
     """
     execution = describe(stack, customer_id)
     if execution["status"] in RUNNING:
-        raise NotPossible(f"The onboarding of {customer_id} is still running: wait until it has ended")
+        raise StillRunning(f"The onboarding of {customer_id} is still running: wait until it has ended")
     return execution
 
 
@@ -116,6 +123,24 @@ def systems_of(stack: Stack, execution: Execution) -> set[str]:
     machine = sfn.describe_state_machine_for_execution(executionArn=execution["executionArn"])
     items = json.loads(machine["definition"])["States"]["ProvisionAccounts"]["Items"]
     return {name for name in items.split("'")[1].split(",") if name}
+
+
+def end_wait(stack: Stack, customer_id: str) -> bool:
+    """If an execution waits for a customer, who is to be erased, have it end; return whether it does. May be repeated.
+
+    One write decides between this and a confirmation at the same moment, and no code works after it. Between two tries
+    or two waits no task holds the token: the next one meets that write, and the execution ends there.
+    """
+    sfn, dynamodb = stack.session.client("stepfunctions"), stack.session.client("dynamodb")
+    table = dict(stack.resources("AWS::DynamoDB::Table"))["IdempotencyTable"]
+    token = Confirmation(customer_id, dynamodb=dynamodb, table_name=table).withdraw()
+    if token is None:
+        return False
+    # AWS refuses a token that is used or timed out; the emulator doesn't know it any more.
+    # https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html
+    with suppress(sfn.exceptions.TaskTimedOut, sfn.exceptions.InvalidToken, sfn.exceptions.TaskDoesNotExist):
+        sfn.send_task_failure(taskToken=token, error=AccountErased.__name__, cause="The customer is being erased")
+    return True
 
 
 def outcome(execution: Execution) -> str:

@@ -62,7 +62,7 @@ def losing_the_answer(client: Any, operation: str, error: BaseException) -> Iter
 
 
 @contextmanager
-def during(client: Any, operation: str, act: Callable[[], None], stage: str = "before-call") -> Iterator[None]:
+def during(client: Any, operation: str, act: Callable[[], object], stage: str = "before-call") -> Iterator[None]:
     """Act during the next call of the operation, which must come."""
     event = f"{stage}.*.{operation}"
     acted = False

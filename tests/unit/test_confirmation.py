@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from onboarding.adapters import codes
+from onboarding.adapters.confirmations import Confirmation
 from onboarding.domain.errors import AccountErased, EmailNotConfirmed, EmailOutcomeUnknown, EmailServiceUnavailable
 from onboarding.domain.events import CustomerRegistered, CustomerValidated
 from tests.in_process import aws
@@ -39,6 +40,7 @@ WRONG = "A" * 24
 DAY = timedelta(days=1)
 Ask = Callable[..., list[str]]
 Post = Callable[..., tuple[int, dict[str, Any]]]
+Withdraw = Callable[[], str | None]
 
 pytestmark = pytest.mark.usefixtures("idempotency_table")
 
@@ -72,6 +74,13 @@ def post(runtime: Runtime) -> Post:
         return answer["statusCode"], json.loads(answer["body"] or "{}")
 
     return post
+
+
+@pytest.fixture
+def withdraw(functions: Functions, idempotency_table: Table) -> Withdraw:
+    """Does what the operator's command does first."""
+    dynamodb = functions[ANSWER].dynamodb
+    return Confirmation(CUSTOMER, dynamodb=dynamodb, table_name=idempotency_table.name).withdraw
 
 
 @pytest.fixture
@@ -221,6 +230,42 @@ def test_confirmation_while_it_expires_is_refused(ask: Ask, post: Post, function
     with during(functions[ANSWER].dynamodb, "UpdateItem", lambda: expire(functions)):
         assert post(code)[0] == 410
     assert went_on() == []
+
+
+def test_withdrawn_code_never_works_again(  # noqa: PLR0913, PLR0917 - the world of an erasure
+    ask: Ask, post: Post, functions: Functions, withdraw: Withdraw, went_on: Any, idempotency_table: Table
+) -> None:
+    (code,) = ask(taskToken="token-1")
+
+    assert [withdraw(), withdraw()] == ["token-1", "token-1"]  # the first answer may have been lost
+
+    assert "ada.lovelace" not in str(idempotency_table.items)
+    assert [post(it)[0] for it in (code, WRONG, None)] == [404, 404, 202]
+    with pytest.raises(AccountErased):
+        ask(taskToken="token-2")  # the next try, or the reminder
+    expire(functions)
+    assert [post(it)[0] for it in (code, WRONG, None)] == [404, 404, 202]
+    assert went_on() == []
+
+
+def test_confirmation_while_it_is_withdrawn_is_refused(
+    ask: Ask, post: Post, functions: Functions, withdraw: Withdraw, went_on: Any
+) -> None:
+    (code,) = ask()
+
+    with during(functions[ANSWER].dynamodb, "UpdateItem", withdraw):
+        assert post(code)[0] == 404
+    assert went_on() == []
+
+
+def test_confirmation_is_not_withdrawn(ask: Ask, post: Post, functions: Functions, withdraw: Withdraw) -> None:
+    assert withdraw() is None  # nobody is asked yet
+    (code,) = ask()
+
+    with during(functions[ANSWER].dynamodb, "UpdateItem", lambda: post(code)):
+        assert withdraw() is None
+    assert withdraw() is None
+    assert post(code)[0] == 204
 
 
 @pytest.mark.usefixtures("customers_table")

@@ -42,7 +42,7 @@ def test_fewer_downstream_systems_work_too(systems: str) -> None:
         report.none_of(f"{definition.path()}: {problem}" for problem in walk.problems)
         ends = {end.path[-1] for end in walk.ends}
         failed = {"DownstreamFailed"} if systems else set()
-        assert ends == {"Onboarded", "OnboardedWithoutEmail", "Rejected", "Expired"} | failed
+        assert ends == {"Onboarded", "OnboardedWithoutEmail", "Rejected", "Expired", "Erased"} | failed
 
 
 def test_parameters_decide_whether_and_how_long_it_waits() -> None:

@@ -67,6 +67,11 @@ class End:
     def calls(self) -> tuple[Made, ...]:
         return calls_of(self.visits)
 
+    @property
+    def meets_an_erasure(self) -> bool:
+        """Whether the customer was erased meanwhile, which the erasure publishes."""
+        return self.visits[-1].error == "AccountErased"
+
 
 @dataclass
 class Walk:

@@ -19,7 +19,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onboarding.adapters.accounts import email_key
-from onboarding.adapters.confirmations import Confirmation
+from onboarding.adapters.confirmations import WAITING, Confirmation
 from onboarding.domain.errors import AccountErased
 from onboarding.domain.tasks import Mail
 
@@ -34,7 +34,6 @@ _KEPT_SECONDS = 30 * 24 * 60 * 60
 _COUNTED_SECONDS = 2 * 24 * 60 * 60
 _WRONG_CODES = 10
 _MAILS_A_DAY = {"customer": 3, "address": 5}
-_WAITING = "attribute_exists(taskToken) AND attribute_not_exists(confirmedAt) AND attribute_not_exists(expired)"
 
 
 class NothingToConfirm(Exception):
@@ -114,7 +113,7 @@ class Question(Confirmation):
         try:
             self._update(
                 "ADD codes :digest, attempts :attempts",
-                _WAITING,
+                WAITING,
                 {":digest": {"SS": [self._digest(code)]}, ":attempts": {"N": str(_WRONG_CODES)}},
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
@@ -126,7 +125,7 @@ class Question(Confirmation):
         with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
             self._update(
                 "DELETE codes :digest ADD attempts :less",
-                _WAITING,
+                WAITING,
                 {":digest": {"SS": [self._digest(code)]}, ":less": {"N": str(-_WRONG_CODES)}},
             )
         for key, _ in self._counters(address):

@@ -11,7 +11,8 @@ A customer's item in the idempotency table, `email_confirmation#{customerId}`:
     confirmedAt   when the customer confirmed
     expired       nobody did: the workflow has gone on
     expiration    later than an execution can run (13 days) and then be redriven (14 days)
-    erased        the customer was erased, and nothing else of this is left but `expired`
+    erased        the customer is to be erased, or was; then nothing of this is left but `expired`
+    lastToken     what was the task token, until the customer is erased: by it the workflow is woken, and ends
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+# The condition of a write: the workflow waits for the customer.
+WAITING = "attribute_exists(taskToken) AND attribute_not_exists(confirmedAt) AND attribute_not_exists(expired)"
 
 
 class Confirmation:
@@ -52,6 +56,27 @@ class Confirmation:
         """Until when the workflow waits for the customer; None if it doesn't. Reads nothing personal."""
         item = self._get("expiresAt, confirmedAt, expired")
         return datetime.fromisoformat(item["expiresAt"]["S"]) if item.keys() == {"expiresAt"} else None
+
+    def withdraw(self) -> str | None:
+        """Have no code work any more, if the workflow waits; return the newest token. May be repeated.
+
+        Returns None if the workflow doesn't wait: the customer may just have confirmed.
+        """
+        try:
+            item: Mapping[str, Any] = self._dynamodb.update_item(
+                TableName=self._table_name,
+                Key={"id": {"S": self._id}},
+                UpdateExpression="SET erased = :yes, lastToken = taskToken"
+                " REMOVE taskToken, codes, attempts, expiresAt, mail, page",
+                ConditionExpression=WAITING,
+                ExpressionAttributeValues={":yes": {"BOOL": True}},
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )["Attributes"]
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+            response: Mapping[str, Any] = error.response
+            item = response.get("Item", {})
+        return str(item["lastToken"]["S"]) if "lastToken" in item else None
 
     def erase(self) -> None:
         """Replace the item by a tombstone: nobody is asked any more."""

@@ -9,6 +9,7 @@ from tests.deployed.definition import TASKS, Task
 from tests.deployed.engine.world import (
     COMPENSATED,
     CONFIRMED,
+    ERASED,
     EXPIRED,
     INVALID,
     LATE,
@@ -52,7 +53,7 @@ EXPECTED: dict[tuple[str, str], Way] = {
     ("SendWelcomeEmail", "EmailUndeliverable"): WITHOUT_EMAIL,
     ("SendWelcomeEmail", "EmailUnconfirmed"): UNCONFIRMED,
     ("ProvisionAccount", "DownstreamRefused"): COMPENSATED,
-}
+} | {(task, "AccountErased"): way for task, way in ERASED.items()}
 
 
 @dataclass(frozen=True)

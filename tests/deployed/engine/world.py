@@ -225,4 +225,10 @@ COMPENSATED = Way(
     fails="ProvisionAccount",
     by="DownstreamRefused",
 )
-WAYS = (ONBOARDED, WITHOUT_EMAIL, UNCONFIRMED, INVALID, TAKEN, COMPENSATED, CONFIRMED, REMINDED, EXPIRED, LATE)
+# Where an onboarding meets an erasure.
+ERASED = {
+    path[-1]: Way("Erased", path, {"status": "ERASED"}, fails=path[-1], by="AccountErased", timeouts=path[3:-1])
+    for path in (_TO_ACCOUNT, (*_TO_THE_WAIT, WAITS[0]), (*_TO_THE_WAIT, *WAITS))
+}
+WAYS: tuple[Way, ...] = (ONBOARDED, WITHOUT_EMAIL, UNCONFIRMED, INVALID, TAKEN, COMPENSATED)
+WAYS += (CONFIRMED, REMINDED, EXPIRED, LATE, *ERASED.values())

@@ -3,19 +3,24 @@
 import html
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import httpx
 import pytest
 from playwright.sync_api import Browser
 
+from cli import NotPossible
+from cli.downstream.partner import Partner
 from cli.machine.polling import back_off
+from cli.operate import customers, trace
 from tests.customers import a_customer
 from tests.deployed.engine.world import CONFIRMED, EXPIRED, WAITS
 from tests.deployed.onboardings import PATIENCE_SECONDS, Onboardings
+from tests.deployed.stack.test_operations import everything_in, run
 from tests.deployed.stack.test_status import await_steps, steps
 from tests.invocations import a_registration
 
@@ -119,6 +124,42 @@ def test_who_confirms_first_has_the_address(onboardings: Onboardings, machines: 
     assert onboardings.ended(first, machines[600]).output["reason"] == "EMAIL_TAKEN"
     errors = onboardings.await_status(first, "REJECTED")["errors"]
     assert [error["code"] for error in errors] == ["not_registrable"]
+
+
+def test_waiting_customer_is_erased_at_once(
+    onboardings: Onboardings, machines: dict[int, str], start: Start, partners: Mapping[str, Partner]
+) -> None:
+    customer, stack = a_customer(firstName="Zephyrine"), onboardings.stack
+    customer_id = start(customer)
+    code = mailed_code(onboardings, customer_id)
+
+    with patch.dict(stack.outputs, StateMachineArn=machines[600]):
+        run(stack, "erase", customer_id)
+        run(stack, "erase", customer_id)
+        with pytest.raises(NotPossible, match="was erased"):
+            customers.reregister(stack, customer_id)
+
+    onboarding = onboardings.ended(customer_id, machines[600])
+    assert onboarding.states == [*TO_THE_WAIT, "Erased"]
+    assert onboarding.output == {
+        "customerId": customer_id,
+        "status": "ERASED",
+    }  # can't be redriven, and raises no alarm
+    with patch.dict(stack.outputs, StateMachineArn=machines[600]):
+        (asked,) = (it for it in trace.trace(stack, customer_id).visits if it.state == "RequestConfirmation")
+    assert (asked.result, asked.tries[-1].error) == ("", "AccountErased")
+    assert confirm(onboardings, customer_id, code).status_code == 404
+    assert onboardings.request("POST", f"/api/customers/{customer_id}/email-confirmation/resend").status_code == 202
+    onboardings.await_consumers()
+    assert onboardings.status_of(customer_id).status_code == 404
+    for table in ("CustomersTable", "TimelinesTable", "FraudTable", "AnalyticsTable", "IdempotencyTable"):
+        assert customer["email"] not in (kept := everything_in(onboardings, table))
+        assert "Zephyrine" not in kept
+    assert all(customer_id in partner.tombstones() for partner in partners.values())
+    assert onboardings.onboard(customer).output["status"] == "ONBOARDED"
+    assert (
+        len([mail for mail in stack.emulator.mails() if customer["email"] in mail["To"]]) == 2
+    )  # its code, the welcome
 
 
 def test_link_lets_a_person_alone_confirm(
