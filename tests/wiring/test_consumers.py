@@ -17,11 +17,11 @@ BLOCKS = {
     for match in re.finditer(r"(?ms)^  # Consumer (?P<name>\w+): .*?(?=^  # Consumer |^Outputs:)", TEMPLATE)
 }
 # The only write of a consumer to the workflow: SES's report settles an e-mail's outcome.
-RECORD = permissions.Permission("dynamodb:UpdateItem", template.arn_of("IdempotencyTable"))
+RECORD = permissions.Permission("dynamodb:UpdateItem", template.arn_of("IdempotencyTable"), "send_welcome_email#*")
 # And the only reads: the state of an execution without news, and of a confirmation that is waited for.
 EXECUTIONS = execution_arn(template.arn_of("CustomerOnboardingStateMachine"), "*")
 LOOK = permissions.Permission("states:DescribeExecution", EXECUTIONS)
-CONFIRMATION = permissions.Permission("dynamodb:GetItem", template.arn_of("IdempotencyTable"))
+CONFIRMATION = permissions.Permission("dynamodb:GetItem", template.arn_of("IdempotencyTable"), "email_confirmation#*")
 SHARED = {"publish_email_feedback": {RECORD}, "track_onboarding": {LOOK, CONFIRMATION}}
 each_consumer = pytest.mark.parametrize("name", BLOCKS)
 
