@@ -6,6 +6,7 @@ LocalStack that takes Python 3.11. What that lacks is added:
 - An expression may read `$states` in brackets.
 - A request brings variables, and what the state assigns is among those returned.
 - An error that is mocked for DynamoDB keeps its name.
+- An error that is mocked as States.Timeout is one, so States.TaskFailed leaves it out.
 
 A retry isn't waited for, and a definition is parsed once: LocalStack parses it five times a request.
 """
@@ -32,6 +33,8 @@ sys.modules |= {name: MagicMock() for name in (*NOT_NEEDED, "moto", "moto.batch"
 # mypy: disable-error-code="import-not-found"
 from localstack.aws.api import ServiceException
 from localstack.services.stepfunctions.asl.antlr.runtime.ASLParser import ASLParser
+from localstack.services.stepfunctions.asl.component.common.error_name.error_name import ErrorName
+from localstack.services.stepfunctions.asl.component.common.error_name.states_error_name import StatesErrorName
 from localstack.services.stepfunctions.asl.component.common.retry import retrier_decl
 from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service import (
     state_task_service_dynamodb as dynamodb,
@@ -39,6 +42,7 @@ from localstack.services.stepfunctions.asl.component.state.state_execution.state
 from localstack.services.stepfunctions.asl.jsonata import jsonata
 from localstack.services.stepfunctions.asl.parse.test_state.preprocessor import TestStatePreprocessor
 from localstack.services.stepfunctions.asl.static_analyser.test_state import test_state_analyser as analyser
+from localstack.services.stepfunctions.backend.test_state import test_state_mock
 from localstack.services.stepfunctions.backend.test_state.execution_worker import TestStateExecutionWorker
 from localstack.services.stepfunctions.provider import StepFunctionsProvider
 
@@ -68,6 +72,10 @@ def evaluate(expression: str) -> Any:
         return compiled.evaluate(None)
     except Exception as error:
         raise jsonata.JSONataException("UNKNOWN", str(error)) from error
+
+
+def named(error: str) -> ErrorName:
+    return StatesErrorName.from_name(error) if error.startswith("States.") else ErrorName(error)
 
 
 def with_variables(worker: Any) -> Any:
@@ -126,6 +134,7 @@ if __name__ == "__main__":
     vars(jsonata).update(_eval_jsonata=evaluate, _PATTERN_VARIABLE_REFERENCE=READ)
     TestStateExecutionWorker._get_evaluation_environment = with_variables
     del dynamodb.StateTaskServiceDynamoDB._from_error
+    vars(test_state_mock)["ErrorName"] = named
     vars(retrier_decl)["time"] = SimpleNamespace(sleep=lambda _: None)
     StepFunctionsProvider._validate_definition = staticmethod(check_once)
     ASLParser.state_machine, TestStatePreprocessor.visitState_decl = parse_once, read_once
