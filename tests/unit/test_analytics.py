@@ -41,13 +41,14 @@ Step = tuple[type[Event], dict[str, Any]]
 VALID: Step = (CustomerValidated, {})
 ACCOUNT: Step = (CustomerAccountCreated, {})
 SENT: Step = (WelcomeEmailSent, {})
+TAKEN = {"reason": "EMAIL_TAKEN"}
 BOUNCED_LATER: Step = (WelcomeEmailFailed, {"reason": "BOUNCED", "after": 900})
 # What may follow a registration: the events with their fields, and the stages and reasons counted for them.
 COURSES: dict[str, tuple[list[Step], tuple[str, ...]]] = {
     "pending": ([], ()),
     "validated": ([VALID], ("validated",)),
     "invalid": ([(CustomerValidationFailed, {"errors": [REASON, REASON]})], ("rejected", "email_invalid")),
-    "taken": ([(CustomerAccountCreationFailed, {"reason": "EMAIL_TAKEN"})], ("rejected", "EMAIL_TAKEN")),
+    "taken": ([(CustomerAccountCreationFailed, TAKEN)], ("rejected", "EMAIL_TAKEN")),
     "failed": ([(CustomerAccountCreationFailed, {"reason": "DOWNSTREAM_FAILED"})], ("DOWNSTREAM_FAILED",)),
     "sent": ([VALID, ACCOUNT, SENT], STAGES[1:5]),
     "undeliverable": ([ACCOUNT, (WelcomeEmailFailed, {})], ("accountCreated", "onboarded", "UNDELIVERABLE")),
@@ -231,10 +232,25 @@ def test_metrics_count_only_what_is_new(runtime: Runtime) -> None:
     }
 
 
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+@pytest.mark.parametrize(("kind", "reason"), [(WelcomeEmailSent, {}), (CustomerAccountCreationFailed, TAKEN)])
+def test_answer_is_in_time_from_the_confirmation(
+    kind: type[Event], reason: dict[str, str], order: tuple[int, ...], runtime: Runtime
+) -> None:
+    for customer, seconds in (("ada", 900), ("eve", 901)):
+        asked, confirmed = an_event(CustomerRegistered, customer), an_event(CustomerEmailConfirmed, customer, after=600)
+        events = asked, confirmed, an_event(kind, customer, after=600 + seconds, **reason)
+        for number in order:
+            record(runtime, events[number], events[number])
+
+    assert (runtime.metrics["CustomerConfirmed"], runtime.metrics["CustomerAnsweredInTime"]) == (2, 1)
+
+
 def test_dashboard_shows_the_emitted_metrics(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "onboarding")  # a metric of its own reads it each time
     for name in ("sent", "suspected", "invalid", "failed", "undeliverable"):
         record(runtime, *course(name, name))
+    record(runtime, an_event(CustomerEmailConfirmed, "sent"))
 
     for_business = runtime.emitted - {(OWN, "EventNotCounted", ("service",))}
     asked = {

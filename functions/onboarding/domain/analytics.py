@@ -7,7 +7,7 @@ the facts that it adds, so repeats and another order don't matter. A simulated c
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AwareDatetime, Field
@@ -22,6 +22,8 @@ _UNKNOWN = "UNKNOWN"  # the reason of an e-mail that is unconfirmed
 # A counter with this prefix and so many tenths of a second says how many were onboarded in that time.
 TIME = "TIME#"
 _TENTHS = 10
+# The objective of OnboardingsObjectiveAlarm in template.yaml.
+_IN_TIME = timedelta(minutes=15)
 
 
 class Facts(Message):
@@ -31,6 +33,7 @@ class Facts(Message):
     registered_at: AwareDatetime | None = None
     validated: bool = False
     seconds_to_confirm: float | None = None
+    confirmed_at: AwareDatetime | None = None
     expired: bool = False
     account_created: bool = False
     email_sent_at: AwareDatetime | None = None
@@ -38,6 +41,7 @@ class Facts(Message):
     email_failure: str | None = None
     email_unconfirmed_at: AwareDatetime | None = None
     rejections: tuple[str, ...] = ()
+    rejected_at: AwareDatetime | None = None
     failure: str | None = None
     suspected: bool = False
     simulated: bool = False
@@ -56,10 +60,12 @@ class Facts(Message):
             case "validated" | "expired" | "accountCreated" | "suspected":
                 changes = {to_snake(stage): True}
             case "rejected":
-                changes = {"rejections": (reason,) if reason else tuple(sorted({it["code"] for it in said.errors}))}
+                rejections = (reason,) if reason else tuple(sorted({it["code"] for it in said.errors}))
+                changes = {"rejections": rejections, "rejected_at": min(at, self.rejected_at or at)}
             case "emailConfirmed":
                 known = math.inf if self.seconds_to_confirm is None else self.seconds_to_confirm
-                changes = {"seconds_to_confirm": min(said.seconds_waited, known)}
+                waited = min(said.seconds_waited, known)
+                changes = {"seconds_to_confirm": waited, "confirmed_at": min(at, self.confirmed_at or at)}
             case "failed":
                 changes = {"failure": reason}
             case "emailSent":
@@ -90,6 +96,14 @@ class Facts(Message):
         if not self.registered_at or not self.onboarded_at:
             return None
         return max(0.0, (self.onboarded_at - self.registered_at).total_seconds() - (self.seconds_to_confirm or 0))
+
+    @property
+    def answered_in_time(self) -> bool:
+        """Whether the workflow onboarded or rejected the customer within 15 minutes of the confirmation."""
+        answered_at = self.onboarded_at or self.rejected_at
+        if not answered_at or not self.confirmed_at:
+            return False
+        return answered_at - self.confirmed_at <= _IN_TIME
 
     @property
     def counts(self) -> Counter[str]:
@@ -127,17 +141,23 @@ class Measure(NamedTuple):
     reason: str | None = None
 
 
+_COUNTED = {
+    "CustomerRegistered": "registered_at",
+    "CustomerConfirmed": "confirmed_at",
+    "CustomerAnsweredInTime": "answered_in_time",
+    "CustomerOnboarded": "onboarded_at",
+    "CustomerSuspected": "suspected",
+}
+
+
 def measures(before: Facts, after: Facts) -> Iterator[Measure]:
     """A metric for each fact that is new. As in the counters, there are none until the registration is known."""
     if not after.registered_at:
         return
-    if not before.registered_at:
-        before = Facts(customer_id=before.customer_id)
-        yield Measure("CustomerRegistered")
-    if after.onboarded_at and not before.onboarded_at:
-        yield Measure("CustomerOnboarded")
-    if after.suspected and not before.suspected:
-        yield Measure("CustomerSuspected")
+    before = before if before.registered_at else Facts(customer_id=before.customer_id)
+    for name, fact in _COUNTED.items():
+        if getattr(after, fact) and not getattr(before, fact):
+            yield Measure(name)
     if after.seconds_to_onboard is not None and before.seconds_to_onboard is None:
         yield Measure("TimeToOnboard", after.seconds_to_onboard, "Seconds")
     for code in set(after.rejections) - set(before.rejections):
