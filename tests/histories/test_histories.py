@@ -261,7 +261,7 @@ class Histories(RuleBasedStateMachine):
         assert done or name == REFUSED, f"{customer_id} did nothing wrong, and ends with nothing"
 
     def check_erased(self, customer_id: str) -> None:
-        """Nothing but tombstones is left, and for a day the record of the request."""
+        """Nothing but tombstones is left, and for 14 days the record of the request."""
         assert self.is_erased(customer_id), f"the erasure of {customer_id} doesn't end"
         for name, system in self.world.systems.items():
             assert customer_id not in system.documents(), f"{customer_id} is erased, and in the {name}"

@@ -1,6 +1,7 @@
 """The function behind POST /api/customers."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -18,11 +19,12 @@ from onboarding.runtime.api import parse_request, status_url
 from tests.customers import a_customer
 from tests.in_process.template import arn_of
 from tests.invocations import a_customer_task, an_api_request
-from tests.unit.deployment import CORS, Functions
+from tests.unit.deployment import CORS, RESOURCES, Functions
 from tests.unit.faults import DENIED, OUT_OF_REACH, during, failing, losing_the_answer
 from tests.unit.runtime import Runtime
 from tests.unit.systems import make_client
 from tests.unit.table import Table
+from tests.wiring.definition import rendered
 
 FUNCTION = "register_customer"
 KEY = "b7c2f7a4-6f0e-4d1c-9d0b-3f5a8c1e2d4f"
@@ -184,6 +186,16 @@ def test_key_that_failed_is_a_409(
     assert register(customer, KEY) == response
     assert len(queued()) == 1
     assert register(customer, f"{KEY}-2")["statusCode"] == 202
+
+
+@pytest.mark.usefixtures("queued")
+def test_key_is_remembered_until_the_end(register: Register, idempotency_table: Table) -> None:
+    register(a_customer(), KEY)
+
+    (record,) = idempotency_table.items.values()
+
+    expires_at = RESOURCES["IdempotencyTable"]["Properties"]["TimeToLiveSpecification"]["AttributeName"]
+    assert int(record[expires_at]["N"]) > time.time() + rendered()["TimeoutSeconds"]
 
 
 ENDS: list[tuple[str, str, str | None]] = [  # the execution's status, its output's, what the answer says happened

@@ -49,6 +49,8 @@ def test_parameters_decide_whether_and_how_long_it_waits() -> None:
     with patch.dict(template.CHOSEN, EmailConfirmation="required", EmailConfirmationDays="2"):
         states = definition.rendered()["States"]
 
+    allowed = template.written()["Parameters"]["EmailConfirmationDays"]["AllowedValues"]
+    assert int(template.CHOSEN["EmailConfirmationDays"]) == max(allowed)  # the longest path is computed with it
     assert states["CreateAccount"]["Arguments"]["Payload"]["emailConfirmation"] == "required"
     for name, days in (("RequestConfirmation", 2), ("RemindCustomer", 1)):
         assert retries.timeout_of(states[name]) == 24 * 60 * 60

@@ -27,9 +27,10 @@ def accept(  # noqa: PLR0913 - its ports
     api_url: str | None = None,
     on_repeat: Callable[[], None] = lambda: None,
 ) -> Accepted:
-    """Queue a registration. With an Idempotency-Key it is queued once; `records` remember the key for a day.
+    """Queue a registration. With an Idempotency-Key it is queued once; `records` remember the key for 14 days.
 
-    For a key that they remember, `on_repeat` is called before the first answer is repeated, and may raise instead.
+    That is longer than an execution runs, so that a repeat learns how it ended: for a key that they remember,
+    `on_repeat` is called before the first answer is repeated, and may raise instead.
 
     Raises:
         IdempotencyValidationError: the key was used with another customer.
@@ -62,7 +63,7 @@ def accept(  # noqa: PLR0913 - its ports
         config=IdempotencyConfig(
             event_key_jmespath="idempotency_key",
             payload_validation_jmespath="customer",
-            expires_after_seconds=24 * 60 * 60,
+            expires_after_seconds=14 * 24 * 60 * 60,
             hash_function="sha256",
             lambda_context=context,
             response_hook=repeat,
