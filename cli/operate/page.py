@@ -1,6 +1,6 @@
 """A trace as an HTML page, in one file that loads nothing and runs nothing."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -17,10 +17,10 @@ PAGES = Environment(
 
 
 def page(traced: Trace) -> str:
-    """Return the page: what the text shows, with each attempt on a time line from the start to the last event."""
+    """Return the page: what the text shows, with each attempt on a time line from the start to the end, or to now."""
     tries = [it for visit in traced.visits for it in visit.tries]
     moments = [it for visit in traced.visits for it in (visit.entered, visit.exited)] + [it.ended for it in tries]
-    last = max(filter(None, moments), default=traced.started)
+    last = datetime.now(UTC) if traced.status == "RUNNING" else max(filter(None, moments), default=traced.started)
 
     def percent(begin: datetime, end: datetime | None) -> float:
         """How much of the time line lies between two moments; one that has not come is the last."""

@@ -29,6 +29,7 @@ LONGEST_MESSAGE = 200
 # Types of events that end an attempt in an error, and that end or redrive an execution.
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html
 FAILURES = {"TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "EvaluationFailed"}
+NOT_YET = "the e-mail address is not confirmed yet"
 CONFIRMED, WAITING, NOT_CONFIRMED = "the customer confirmed", "waiting for the customer", "the customer did not confirm"
 ENDS = {
     "ExecutionSucceeded": "SUCCEEDED",
@@ -74,6 +75,11 @@ class Visit:
     tries: list[Try] = field(default_factory=list)
     subject: str = ""
     result: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is spent waiting for the customer."""
+        return self.result in {CONFIRMED, WAITING, NOT_CONFIRMED}
 
     @property
     def name(self) -> str:
@@ -216,10 +222,13 @@ def _note(visit: Visit, event: HistoryEventTypeDef, published: str, redact: Call
         visit.subject = payload.get("system", "") if isinstance(payload, dict) else ""
     elif waits and under_way and details.get("error") == "States.Timeout":
         under_way.ended, visit.result = at, NOT_CONFIRMED
+    elif under_way and details.get("error") == "EmailNotConfirmed":  # so the workflow asks: that is no failure
+        under_way.ended, visit.result = at, NOT_YET
     elif kind in FAILURES:
         if under_way is None:  # an expression failed, before the task was scheduled or after it succeeded
             under_way = Try(at)
             visit.tries.append(under_way)
+        visit.result = visit.result.removesuffix(WAITING)
         under_way.ended, under_way.error = at, details.get("error", "")
         visit.result = visit.result.removeprefix(WAITING)
         under_way.message = redact(_message(details.get("cause", "")))

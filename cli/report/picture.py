@@ -41,7 +41,7 @@ def _draw_times(axes: Axes, analytics: Analytics) -> None:
     axes.plot(names, [times.p95 for _, times in days], "o-", color=ASIDE, label="95th percentile")
     axes.plot(names, [times.median for _, times in days], "o-", color=MAIN, label="median")
     axes.set_ylim(bottom=0)
-    axes.set_title("Seconds from registration to onboarded")
+    axes.set_title("Seconds to onboard, without the wait for a confirmation")
     axes.tick_params(axis="x", rotation=45 if len(days) > 7 else 0)  # noqa: PLR2004 - more don't fit side by side
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

@@ -88,6 +88,14 @@ def test_redriven_execution_goes_on_in_its_state() -> None:
     assert found[1].result.startswith("DynamoDB.Throttled: too much too much")
 
 
+def test_question_to_the_customer_is_no_failure() -> None:
+    asks = ("TaskFailed", {"error": "EmailNotConfirmed", "cause": ""})
+
+    (asked,) = visits(one_after_another(("TaskStateEntered", {"name": "CreateAccount"}), scheduled(), asks), {})
+
+    assert (asked.result, asked.tries[0].error) == ("the e-mail address is not confirmed yet", "")
+
+
 @pytest.mark.parametrize(
     ("end", "result"),
     [
@@ -98,11 +106,12 @@ def test_redriven_execution_goes_on_in_its_state() -> None:
 )
 def test_wait_for_the_customer_is_no_failure(end: list[Any], result: str) -> None:
     failed = [scheduled(), ("TaskFailed", {"error": "EmailServiceUnavailable", "cause": "Throttling"})]
-    events = one_after_another(("TaskStateEntered", {"name": "RequestConfirmation"}), *failed, scheduled(), *end)
+    entered = ("TaskStateEntered", {"name": "RequestConfirmation"})
 
-    (wait,) = visits(events, {"RequestConfirmation": CONFIRMED})
+    (stopped,) = visits(one_after_another(entered, *failed), {"RequestConfirmation": CONFIRMED})
+    (wait,) = visits(one_after_another(entered, *failed, scheduled(), *end), {"RequestConfirmation": CONFIRMED})
 
-    assert wait.result == result
+    assert (stopped.result, wait.result) == ("", result)
     assert [one.error for one in wait.tries] == ["EmailServiceUnavailable", ""]
 
 

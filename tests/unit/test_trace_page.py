@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser
 
 from cli.operate.page import page
-from cli.operate.trace import Trace, _rows, redactor, visits
+from cli.operate.trace import WAITING, Trace, Try, Visit, _rows, redactor, visits
 from tests.unit.test_trace import START, history, scheduled
 
 TYPED = {"firstName": "Zephyrine", "lastName": "Quartermain", "email": "zephyrine@example.com"}
@@ -78,6 +79,15 @@ def test_page_shows_nothing_typed_and_escapes(traced: Trace) -> None:
     assert html.escape(SCRIPT) in written
     assert "no &lt;b&gt;…&lt;/b&gt;" in written
     assert not re.search("<(script|b)>", written)
+
+
+def test_page_shows_a_wait_as_a_wait(traced: Trace) -> None:
+    waiting = Visit("RequestConfirmation", START, tries=[Try(START)], result=WAITING)
+
+    written = page(replace(traced, status="RUNNING", visits=[waiting], started=START))
+
+    assert re.findall(r'<i class="(\w+)" style="--from: 0.0%; --for: 100.0%">', written) == ["waits"]
+    assert "so far" in written
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
