@@ -153,6 +153,10 @@ format: setup ## Format the code, and fix what ruff can fix
 bench: setup ## Measure cold starts and the package
 	@$(BIN)/python -m benchmarks
 
+.PHONY: waits
+waits: setup ## Compare onboardings with and without a confirmation, and have 200 customers wait at once
+	@$(BIN)/python -m benchmarks.confirmation
+
 .PHONY: outages
 outages: setup ## Simulate outages: which share of executions would need an operator
 	@$(BIN)/python -m benchmarks.outages
