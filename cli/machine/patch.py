@@ -194,6 +194,21 @@ def _send_from_any_identity(template: Template, _: Path) -> Iterator[str]:
                     yield name
 
 
+@_rule(
+    "may use each item of the idempotency table",
+    "doesn't know dynamodb:LeadingKeys, and denies each call where a condition needs it",
+)
+def _use_each_item(template: Template, _: Path) -> Iterator[str]:
+    for name, role in _of_type(template, "AWS::IAM::Role"):
+        for policy in role.get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                condition = statement.get("Condition", {})
+                known = {key: it for key, it in condition.items() if "dynamodb:LeadingKeys" not in it}
+                if known != condition:
+                    statement["Condition"] = known
+                    yield name
+
+
 def _of_type(template: Template, resource_type: str) -> list[tuple[str, dict[str, Any]]]:
     """The logical id and the properties of each resource of this type."""
     resources = template["Resources"].items()

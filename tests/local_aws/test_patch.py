@@ -80,8 +80,14 @@ def test_policies_change_only_where_they_must() -> None:
 
     gone = [json.loads(it) for it in statements(before["Resources"]) if it not in statements(after["Resources"])]
     new = [json.loads(it) for it in statements(after["Resources"]) if it not in statements(before["Resources"])]
-    assert {("Condition" in it, it["Effect"], it["Action"]) for it in gone} == {
+    of_keys = [it for it in gone if "dynamodb:LeadingKeys" in str(it)]
+    assert {("Condition" in it, it["Effect"], it["Action"]) for it in gone if it not in of_keys} == {
         (True, "Deny", "sqs:*"),
         (True, "Allow", "ses:SendEmail"),
     }
-    assert new == [{"Effect": "Allow", "Resource": "*", "Action": "ses:SendEmail"}] * 3
+    for statement in of_keys:
+        del statement["Condition"]["Null"], statement["Condition"]["ForAllValues:StringLike"]
+    assert [it for it in of_keys if it not in new] == []
+    assert [it for it in new if it not in of_keys] == [
+        {"Effect": "Allow", "Resource": "*", "Action": "ses:SendEmail"}
+    ] * 3
