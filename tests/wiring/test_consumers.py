@@ -20,9 +20,9 @@ BLOCKS = {
 RECORD = permissions.Permission("dynamodb:UpdateItem", template.arn_of("IdempotencyTable"), "send_welcome_email#*")
 # And the only reads: the state of an execution without news, and of a confirmation that is waited for.
 EXECUTIONS = execution_arn(template.arn_of("CustomerOnboardingStateMachine"), "*")
-LOOK = permissions.Permission("states:DescribeExecution", EXECUTIONS)
+POLL = permissions.Permission("states:DescribeExecution", EXECUTIONS)
 CONFIRMATION = permissions.Permission("dynamodb:GetItem", template.arn_of("IdempotencyTable"), "email_confirmation#*")
-SHARED = {"publish_email_feedback": {RECORD}, "track_onboarding": {LOOK, CONFIRMATION}}
+SHARED = {"publish_email_feedback": {RECORD}, "track_onboarding": {POLL, CONFIRMATION}}
 each_consumer = pytest.mark.parametrize("name", BLOCKS)
 
 
