@@ -8,9 +8,10 @@ https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from secrets import token_hex
 from uuid import uuid4
@@ -37,6 +38,9 @@ PAUSE_SECONDS = 1
 TIMEOUT_SECONDS = 10
 PROTECTED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 RETRIED = {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
+NO_EXECUTION = "no execution"
+# Where customers are asked to confirm their address, the check ends there: nobody reads the mailboxes.
+_AWAITED = "AWAITING_CONFIRMATION"
 _WAITS = ("CustomerRegistered", "CustomerValidated")
 _SENT = (*_WAITS, "CustomerAccountCreated", "WelcomeEmailSent")
 
@@ -87,8 +91,8 @@ class Customer:
         self.began, self.seconds = time.monotonic(), 0.0
         self.actual = "not registered"
         self.steps: set[str] = set()
-        self.traced: trace.Trace | None = None
-        self.is_awaited = False  # to confirm the e-mail address, which nobody does
+        self.execution = NO_EXECUTION
+        self.is_awaited = False  # to confirm the e-mail address
 
     def go_on(self, http: httpx.Client, api: str) -> None:
         """Register the customer, or read the status. Raises `NotPossible`: the API is protected."""
@@ -120,28 +124,29 @@ class Customer:
             return
         onboarding = Onboarding.model_validate_json(answer.content)
         self.actual, self.steps = _said(onboarding), {step.type for step in onboarding.timeline}
-        self.is_awaited = onboarding.status == "AWAITING_CONFIRMATION"
+        self.is_awaited = onboarding.status == _AWAITED
         is_wrong_end = onboarding.status in {"FAILED", "REJECTED"} and self.actual != self.case.expected
         is_right_end = self.actual == self.case.expected and self.steps >= {*self.case.steps}
         self.is_over = self.is_awaited or is_wrong_end or is_right_end
 
     @property
-    def is_as_expected(self) -> bool:
-        ended = self.traced is not None and self.traced.status == ("RUNNING" if self.is_awaited else "SUCCEEDED")
-        return ended and (self.is_awaited or self.actual == self.case.expected) and self.steps == self.expected_steps
+    def expected(self) -> tuple[str, str, set[str]]:
+        """The final status, the execution's, and the steps: those of the case, or up to the confirmation."""
+        if self.is_awaited and {*_WAITS} <= {*self.case.steps}:
+            return _AWAITED, "RUNNING", {*_WAITS}
+        return self.case.expected, "SUCCEEDED", {*self.case.steps}
 
     @property
-    def expected_steps(self) -> set[str]:
-        """Those of the case, up to the confirmation that is waited for."""
-        return {*_WAITS} if self.is_awaited and {*_WAITS} <= {*self.case.steps} else {*self.case.steps}
+    def is_as_expected(self) -> bool:
+        return (self.actual, self.execution, self.steps) == self.expected
 
     @property
     def execution_and_steps(self) -> str:
         """How the execution ended, and which steps of the timeline are missing or too many."""
-        executed = self.traced.status if self.traced else "no execution"
-        missing = (f"without {step}" for step in sorted(self.expected_steps - self.steps))
-        others = (f"with {step}" for step in sorted(self.steps - self.expected_steps))
-        return ", ".join([executed, f"{len(self.steps)} events", *missing, *others])
+        *_, expected = self.expected
+        missing = (f"without {step}" for step in sorted(expected - self.steps))
+        others = (f"with {step}" for step in sorted(self.steps - expected))
+        return ", ".join([self.execution, f"{len(self.steps)} events", *missing, *others])
 
 
 def check(stack: Stack, console: Console) -> bool:
@@ -150,26 +155,31 @@ def check(stack: Stack, console: Console) -> bool:
     Returns whether all results are as expected. Raises:
         NotPossible: the API is protected, or a customer is not erased.
     """
-    began = time.monotonic()
+    began, left = time.monotonic(), dict[str, str]()
     api, headers, run = f"{stack.api_url}/api/customers", _api_key(stack), token_hex(4)
-    is_local = httpx.URL(api).host == HOST  # the user's proxy can't reach it
     with (
         console.status("checking (the customers are erased at the end, and after Ctrl-C)"),
-        httpx.Client(headers=headers, timeout=TIMEOUT_SECONDS, trust_env=not is_local) as http,
+        httpx.Client(headers=headers, timeout=TIMEOUT_SECONDS, trust_env=not _is_local(stack)) as http,
         ExitStack() as erasures,  # runs each of them, even if one is interrupted or fails
     ):
-        left: list[str] = []
-        erasures.callback(_fail, left)
         checked = [Customer(case, run) for case in CASES]
+        erasures.callback(_fail, stack, left)
         for customer in checked:
-            erasures.callback(_erase, stack, customer, began, left)
-        follow(checked, http, api, began + FOLLOWED_SECONDS)
-        for customer in (it for it in checked if it.is_accepted):
-            if not customer.is_awaited:
-                _has_ended(stack, customer.customer_id, began + FOLLOWED_SECONDS)  # the status may be ahead of it
-            with suppress(execution.NoExecution):
-                customer.traced = trace.trace(stack, customer.customer_id)
-        _show(checked, console)
+            erasures.push(partial(_erase, stack, customer, began, left))
+        try:
+            follow(checked, http, api, began + FOLLOWED_SECONDS)
+            accepted = [customer for customer in checked if customer.is_accepted]
+            for customer in accepted:
+                customer.execution = _execution(stack, customer, began + FOLLOWED_SECONDS)  # the status may be ahead
+            _show(checked, console)
+            for customer in (it for it in accepted if not it.is_as_expected):
+                with suppress(execution.NoExecution):
+                    console.print(trace.table(trace.trace(stack, customer.customer_id)))
+        except KeyboardInterrupt:
+            ids = [it.customer_id for it in checked if it.may_exist]
+            lines = [f"Interrupted. Erasing {len(ids)} customers; if you end that too, run:", *_commands(stack, ids)]
+            console.print(*lines, sep="\n", soft_wrap=True)
+            raise
     return all(customer.is_as_expected for customer in checked)
 
 
@@ -194,6 +204,8 @@ def _api_key(stack: Stack) -> dict[str, str]:
 
 
 def _said(onboarding: Onboarding) -> str:
+    if onboarding.status == _AWAITED:
+        return _AWAITED
     if onboarding.errors:
         return f"{onboarding.status} for {', '.join(error['field'] for error in onboarding.errors)}"
     return f"{onboarding.status}, {onboarding.welcome_email}"
@@ -202,57 +214,76 @@ def _said(onboarding: Onboarding) -> str:
 def _show(checked: Sequence[Customer], console: Console) -> None:
     names = ("customer", "expected (status, e-mail)", "actual", "took", "execution and events")
     console.print(listing(*names, rows=map(_row, checked), right={"took"}))
-    for customer in checked:
-        if customer.traced and not customer.is_as_expected:
-            console.print(trace.table(customer.traced))
+    if any(customer.is_awaited for customer in checked):
+        console.print(f"{_AWAITED}: the check ends there, as nobody reads the mailboxes to confirm the address.")
 
 
 def _row(customer: Customer) -> Iterator[str | Text]:
     mark = Text("✓ ", "bold green") if customer.is_as_expected else Text("✗ ", "bold red")
     yield mark + Text(customer.case.name, "default")
-    yield from (customer.case.expected, customer.actual, f"{customer.seconds:.1f} s", customer.execution_and_steps)
+    yield from (customer.expected[0], customer.actual, f"{customer.seconds:.1f} s", customer.execution_and_steps)
 
 
-def _erase(stack: Stack, customer: Customer, began: float, left: list[str]) -> None:
-    """Erase a customer once the execution has ended, and stop that if it takes too long; if it can't, add to `left`."""
-    if not customer.may_exist:
-        return
-    customer_id, deadline = customer.customer_id, began + MOST_SECONDS
-    try:
-        ends = not customer.is_awaited and _has_ended(stack, customer_id, began + FOLLOWED_SECONDS)
-        if ends or _stop(stack, customer_id, deadline):
-            customers.erase(stack, customer_id, force=True, deadline=deadline)
-        else:  # what a registration in the queue does later meets the tombstones
-            task = {"customerId": customer_id, "correlationId": str(uuid4()), "systems": stack.systems}
-            execution.erase(stack, task, deadline)
-    except (NotPossible, BotoCoreError, ClientError) as error:
-        left.append(f"{customer_id} is not erased: {error}")
-
-
-def _stop(stack: Stack, customer_id: str, deadline: float) -> bool:
-    """Stop the customer's execution; False if there is none."""
-    try:
-        arn = execution.describe(stack, customer_id)["executionArn"]
-    except execution.NoExecution:
-        return False
-    sfn = stack.session.client("stepfunctions")
-    with suppress(sfn.exceptions.ValidationException):  # it has ended meanwhile
-        sfn.stop_execution(executionArn=arn, error="CheckEnded")
-    return _has_ended(stack, customer_id, deadline)
-
-
-def _has_ended(stack: Stack, customer_id: str, deadline: float) -> bool:
-    """Wait for the end of the customer's execution, or of the time."""
+def _execution(stack: Stack, customer: Customer, deadline: float) -> str:
+    """The status of the customer's execution, once it has ended or waits for the customer, or the time is up."""
     while True:
+        status = NO_EXECUTION
         with suppress(execution.NoExecution):
-            if execution.describe(stack, customer_id)["status"] not in execution.RUNNING:
-                return True
-        if time.monotonic() > deadline:
-            return False
+            status = execution.describe(stack, customer.customer_id)["status"]
+        has_ended = status not in {*execution.RUNNING, NO_EXECUTION}
+        if has_ended or customer.is_awaited or time.monotonic() > deadline:
+            return status
         time.sleep(PAUSE_SECONDS)
 
 
-def _fail(left: list[str]) -> None:
+def _erase(
+    stack: Stack, customer: Customer, began: float, left: dict[str, str], kind: type[BaseException] | None, *_: object
+) -> None:
+    """Erase a customer, at once after an interruption; if that fails, add the customer to `left`, with the reason."""
+    is_interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+    if customer.may_exist:
+        ends_by, deadline = 0 if is_interrupted else began + FOLLOWED_SECONDS, began + MOST_SECONDS
+        try:
+            _end_and_erase(stack, customer.customer_id, ends_by, deadline)
+        except (NotPossible, BotoCoreError, ClientError) as error:
+            left[customer.customer_id] = str(error)
+        except KeyboardInterrupt:
+            left[customer.customer_id] = "Interrupted"
+            raise
+
+
+def _end_and_erase(stack: Stack, customer_id: str, ends_by: float, deadline: float) -> None:
+    """Erase a customer once the execution has ended or waits for the customer. Stop it if it runs after `ends_by`."""
+    while True:
+        now = time.monotonic()
+        try:
+            customers.erase(stack, customer_id, force=True, deadline=deadline)
+        except execution.StillRunning:
+            if now > ends_by:
+                execution.stop(stack, customer_id, "CheckEnded")
+        except execution.NoExecution:
+            if now > ends_by:  # what a registration in the queue does later meets the tombstones
+                task = {"customerId": customer_id, "correlationId": str(uuid4()), "systems": stack.systems}
+                execution.erase(stack, task, deadline)
+                return
+        else:
+            return
+        time.sleep(PAUSE_SECONDS)
+
+
+def _fail(stack: Stack, left: Mapping[str, str]) -> None:
     """Raise `NotPossible` if a customer is not erased."""
     if left:
-        raise NotPossible("\n".join([*left, "Erase them by `onboarding erase CUSTOMER_ID --force`."]))
+        reasons = (f"{customer_id} is not erased: {reason}" for customer_id, reason in left.items())
+        raise NotPossible("\n".join([*reasons, "Run:", *_commands(stack, left)]))
+
+
+def _commands(stack: Stack, customer_ids: Iterable[str]) -> Iterator[str]:
+    """The commands that erase these customers."""
+    profile, place = stack.session.profile_name, "" if _is_local(stack) else f" --stack {stack.name}"
+    signed_in = f"AWS_PROFILE={profile} " if place and profile != "default" else ""
+    yield from (f"{signed_in}.venv/bin/onboarding erase {it}{place} --force" for it in customer_ids)
+
+
+def _is_local(stack: Stack) -> bool:
+    return httpx.URL(stack.api_url).host == HOST  # the user's proxy can't reach it

@@ -185,6 +185,13 @@ def redrive(stack: Stack, failed: Execution, *, aborted: bool, dry_run: bool) ->
     time.sleep(PAUSE_SECONDS)
 
 
+def stop(stack: Stack, customer_id: str, error: str) -> None:
+    """Stop the customer's execution, which raises an alarm, unless it has just ended."""
+    sfn, arn = stack.session.client("stepfunctions"), execution_arn(stack.outputs["StateMachineArn"], customer_id)
+    with suppress(sfn.exceptions.ValidationException):
+        sfn.stop_execution(executionArn=arn, error=error)
+
+
 def erase(stack: Stack, task: Mapping[str, Any], deadline: float = math.inf) -> None:
     """Start the erasure of a customer, or continue the one that failed, and wait for its end.
 

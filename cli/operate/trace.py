@@ -230,7 +230,6 @@ def _note(visit: Visit, event: HistoryEventTypeDef, published: str, redact: Call
             visit.tries.append(under_way)
         visit.result = visit.result.removesuffix(WAITING)
         under_way.ended, under_way.error = at, details.get("error", "")
-        visit.result = visit.result.removeprefix(WAITING)
         under_way.message = redact(_message(details.get("cause", "")))
     elif kind == "TaskSucceeded" and under_way:
         under_way.ended = at
