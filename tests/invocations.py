@@ -4,6 +4,7 @@ import json
 from base64 import b64encode
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin
 from uuid import uuid4
 
@@ -32,7 +33,12 @@ _FIELDS: dict[str, Any] = {
 
 def sample(name: str) -> dict[str, Any]:
     """The sample invocation `{function}/{case}`."""
-    return dict(json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8")))
+    return dict(json.loads(_text(name)))
+
+
+@cache
+def _text(name: str) -> str:
+    return (SAMPLES / f"{name}.json").read_text(encoding="utf-8")
 
 
 def as_text(document: object) -> str:

@@ -18,6 +18,9 @@ ADDED_FUNCTIONS = {"partition", "range", "hash", "uuid", "parse"}
 FUNCTIONS = frozenset(Jsonata.static_frame.bindings) - {"clone", "eval"} | ADDED_FUNCTIONS
 # Operators that the parser accepts, but JSONata 2.0.6 doesn't have.
 LATER_OPERATORS = frozenset({"??", "?:"})
+# The definition has the same expressions in each walk.
+_parser = Jsonata.get_parser()
+_parser.parse = cache(_parser.parse)
 # The names that an expression itself binds: `$x := …` and the parameters of `function($x, $y)`.
 _BOUND = re.compile(r"\$(\w+)\s*:=|function\s*\(([^)]*)\)")
 
