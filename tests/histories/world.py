@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import pickle
+import re
 import time
 import warnings
 from collections import defaultdict
@@ -22,6 +24,7 @@ from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from hypothesis import note
+from moto.dynamodb import models
 from moto.dynamodb.exceptions import DynamodbException
 from moto.dynamodb.responses import DynamoHandler
 from werkzeug.exceptions import Gone
@@ -35,13 +38,15 @@ from onboarding.domain.tasks import Account
 from onboarding.runtime.aws import FAILURES
 from tests import invocations
 from tests.in_process import aws, functions, template
-from tests.wiring.definition import ERASURE, INVOKE, ONBOARDING, State
-from tests.wiring.execution import Execution, Failed
+from tests.wiring.definition import ERASURE, ONBOARDING, State
+from tests.wiring.execution import Execution, Executions, Failed, Refused
 
 Given = dict[str, Any]
+RANDOM = ("os.urandom", "random._urandom")
 
 REFUSED = "Rex"  # by the crm
 CRASHES, UNREACHED, _ = FAULTS = ("crashes after", "can't reach", "gets no answer to")
+OVERTAKEN = "is overtaken before"
 
 
 class Crashed(BaseException):
@@ -58,10 +63,12 @@ class Fault(NamedTuple):
 
 @dataclass
 class Mail:
-    """A welcome e-mail; if it `is_unknown`, the stack had no answer from SES."""
+    """An e-mail, with a `code` or to welcome; if it `is_unknown`, the stack had no answer from SES."""
 
+    customer_id: str
     tags: Given
     sent: datetime
+    code: str
     is_unknown: bool = False
 
 
@@ -72,14 +79,15 @@ class World:
     systems: dict[str, Accounts] = field(default_factory=lambda: {name: Accounts() for name in aws.SYSTEMS})
     queues: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     people: dict[str, str] = field(default_factory=dict)
-    onboardings: dict[str, Execution] = field(default_factory=dict)
-    erasures: dict[str, Execution] = field(default_factory=dict)
+    onboardings: Executions = field(default_factory=lambda: Executions(ONBOARDING))
+    erasures: Executions = field(default_factory=lambda: Executions(ERASURE))
     calls: list[tuple[str, Given]] = field(default_factory=list)
     archive: list[Given] = field(default_factory=list)
     mails: list[Mail] = field(default_factory=list)
     _dynamodb: DynamoHandler = field(default_factory=DynamoHandler)
-    # Of what is at work: the fault, until it is met; the calls so far; the e-mail that was sent.
+    # Of what is at work: the fault, until it is met; what overtakes it; the calls so far; the e-mail that was sent.
     _fault: Fault | None = None
+    _meanwhile: Callable[[], object] = bool
     _calls: int = 0
     _mail: Mail | None = None
 
@@ -96,10 +104,11 @@ class World:
             clock = stack.enter_context(time_machine.travel(datetime(2026, 11, 23, 8, tzinfo=UTC), tick=False))
             entered: tuple[Any, ...] = (
                 patch("time.sleep", clock.shift),
-                patch("os.urandom", lambda length: next(numbers).to_bytes(length, "big")),
+                *(patch(it, lambda length: next(numbers).to_bytes(length, "big")) for it in RANDOM),
                 patch.dict("os.environ", functions.RUNTIME_ENVIRONMENT),
                 patch.object(BaseClient, "_make_api_call", call),
                 patch.object(fraud, "datetime", datetime),
+                patch.object(models, "copy", SimpleNamespace(deepcopy=lambda it: pickle.loads(pickle.dumps(it)))),  # noqa: S301
                 patch.object(execution, "call", self._operate),
                 patch.object(functions.modules()["register_customer"].outcomes, "_not_before", 0.0),
                 *(patch.object(user, "systems", systems) for user in users),
@@ -110,9 +119,12 @@ class World:
                 stack.enter_context(it)
             logging.disable()  # a third of the time
             stack.callback(logging.disable, logging.NOTSET)
-            self._dynamodb.region, self._dynamodb.current_account = template.REGION, template.ACCOUNT
-            self._dynamodb.dynamodb_backend.reset()
-            aws.create_tables()
+            self._dynamodb.region, self._dynamodb.current_account = template.REGION, "histories"
+            tables = self._dynamodb.dynamodb_backend.tables
+            if not tables:
+                aws.create_tables()
+            for table in tables.values():
+                table.items.clear()
             yield clock
 
     def items(self, logical_id: str) -> list[Given]:
@@ -126,28 +138,29 @@ class World:
             words = words.replace(customer_id, f"customer {number} ({name})")
         note(words)
 
-    def plan(self, fault: Fault | None) -> None:
-        """What is at work next may meet the fault."""
-        self._fault, self._calls, self._mail = fault, 0, None
+    def plan(self, fault: Fault | None, meanwhile: Callable[[], object] = bool) -> None:
+        """What is at work next, a second later, may meet the fault, or be overtaken."""
+        time.sleep(1)
+        self._fault, self._meanwhile, self._calls, self._mail = fault, meanwhile, 0, None
 
-    def deliver(self, queue: str, number: int, fault: Fault | None = None, *, again: bool = False) -> None:
-        """Deliver a message of a queue; it stays there if that fails, or if it is to come again."""
-        body = self.queues[queue].pop(number)
+    def deliver(self, queue: str, which: slice, fault: Fault | None = None, *, again: bool = False) -> None:
+        """Deliver messages of a queue; they stay there if that fails, or if they are to come again."""
+        bodies, self.queues[queue][which] = self.queues[queue][which], []
         package = "start_onboarding" if queue == "RegistrationQueue" else xform_name(queue.removesuffix("Queue"))
-        self.say(f"    {package} gets {json.loads(body).get('detail-type', 'the registration')}")
+        for body in bodies:
+            self.say(f"    {package} gets {json.loads(body).get('detail-type', 'the registration')}")
         self.plan(fault)
         done = False
         with suppress(Crashed):
-            done = not functions.invoke(package, invocations.a_batch(body))["batchItemFailures"]
+            done = not functions.invoke(package, invocations.a_batch(*bodies))["batchItemFailures"]
         assert done or fault, f"{package} failed"
         if again or not done:
-            self.queues[queue].append(body)
+            self.queues[queue] += bodies
 
-    def step(self, it: Execution, fault: Fault | None = None) -> str:
-        """Let an execution do its next task; return its error."""
-        self.plan(fault)
+    def step(self, it: Execution, fault: Fault | None = None, meanwhile: Callable[[], object] = bool) -> str:
+        """Let an execution do its next task, or wait no longer; return its error."""
+        self.plan(fault, meanwhile)
         name = it.name
-        time.sleep(1)
         if error := it.step(self._perform, lasting=bool(fault and fault.lasting)):
             self.say(f"    {name} fails with {error}")
         return error
@@ -160,17 +173,17 @@ class World:
     # Step Functions
 
     def _perform(self, task: State, arguments: Any) -> Any:
+        service, operation = task["Resource"].split(":")[-2:]
         try:
-            if task["Resource"] == INVOKE:
+            if service == "lambda":
                 package = functions.deployed()[arguments["FunctionName"]].package
                 self.calls.append((package, arguments["Payload"]))
                 return {"Payload": functions.invoke(*self.calls[-1])}
-            service, operation = task["Resource"].split(":")[-2:]
             return getattr(aws.client(service), xform_name(operation))(**arguments)
         except Crashed:
-            raise Failed("States.Timeout") from None
+            raise Failed("Lambda.Unknown" if service == "lambda" else "States.Timeout") from None
         except Exception as error:
-            raise Failed(type(error).__name__) from error
+            raise Failed("DynamoDB." * (service == "dynamodb") + type(error).__name__) from error
 
     def _announce(self, it: Execution) -> None:
         """Say how an execution has changed; Step Functions puts that on the default bus."""
@@ -214,6 +227,9 @@ class World:
             return make()
         self._fault = None
         self.say(f"    it {fault.what} {name}")
+        if fault.what == OVERTAKEN:
+            self._meanwhile()
+            return make()
         if fault.what != UNREACHED:
             make()
         if self._mail:
@@ -223,8 +239,14 @@ class World:
         raise (EndpointConnectionError if fault.what == UNREACHED else ReadTimeoutError)(endpoint_url=name)
 
     def _answer(self, caller: Any, operation: str, given: Given) -> Given:
-        if arn := given.get("executionArn") or given.get("stateMachineArn"):
-            return self._step_functions(caller, operation, given, arn)
+        try:
+            if arn := given.get("executionArn") or given.get("stateMachineArn"):
+                is_erasure = template.name_of(ERASURE) in arn
+                return (self.erasures if is_erasure else self.onboardings).answer(operation, given, self._announce)
+            if token := given.get("taskToken"):
+                return self.onboardings.complete(token, given.get("error", ""))
+        except Refused as refused:
+            raise _error(caller, str(refused)) from None
         match operation:
             case "SendMessage":
                 message = json.loads(given["MessageBody"])
@@ -241,7 +263,8 @@ class World:
                 return {"FailedEntryCount": 0}
             case "SendEmail":
                 tags = {tag["Name"]: tag["Value"] for tag in given["EmailTags"]}
-                self._mail = Mail(tags, datetime.now(UTC))
+                code = re.search(r"&code=(\w+)", given["Content"]["Simple"]["Body"]["Text"]["Data"])
+                self._mail = Mail(tags["customerId"], tags, datetime.now(UTC), code[1] if code else "")
                 self.mails.append(self._mail)
                 return {"MessageId": f"mail-{len(self.mails)}"}
         self._dynamodb.body = given  # without HTTP between: ten times as fast
@@ -249,29 +272,6 @@ class World:
             return dict(getattr(self._dynamodb, xform_name(operation))().result)
         except DynamodbException as error:
             raise _error(caller, error.error_type.rpartition("#")[2], **json.loads(error.description)) from None
-
-    def _step_functions(self, caller: Any, operation: str, given: Given, arn: str) -> Given:
-        is_erasure, name = template.name_of(ERASURE) in arn, given.get("name") or arn.rpartition(":")[2]
-        executions = self.erasures if is_erasure else self.onboardings
-        if operation == "StartExecution" and name not in executions:
-            executions[name] = Execution(ERASURE if is_erasure else ONBOARDING, given["input"], self._announce)
-            return {}
-        if name not in executions:
-            raise _error(caller, "ExecutionDoesNotExist")
-        it = executions[name]
-        match operation:
-            case "StartExecution":
-                if (it.status, it.given) != ("RUNNING", given["input"]):
-                    raise _error(caller, "ExecutionAlreadyExists")
-            case "RedriveExecution":
-                if not it.is_redrivable:
-                    raise _error(caller, "ExecutionNotRedrivable")
-                it.change("RUNNING")
-            case "GetExecutionHistory":
-                return {"events": [{"stateEnteredEventDetails": {"name": it.name}}]}
-            case "DescribeStateMachineForExecution":
-                return {"definition": json.dumps(it.definition)}
-        return it.description()
 
 
 def _error(caller: Any, code: str, **answer: Any) -> Any:
