@@ -119,10 +119,13 @@ def _keep_packages(folder: Path) -> Path:
 
 
 def _zip(code: Path, packages: Path, target: Path) -> None:
-    """Zip a function's code and its bootstrap script: the same bytes for the same code."""
+    """Zip a function's code and its bootstrap script: the same bytes for the same code.
+
+    Not its byte code, under whatever name another process is just writing that.
+    """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for file in sorted(it for it in code.rglob("*") if it.is_file() and it.suffix != ".pyc"):
+        for file in sorted(it for it in code.rglob("*") if it.is_file() and it.parent.name != "__pycache__"):
             archive.writestr(zipfile.ZipInfo(str(file.relative_to(code))), file.read_bytes())
         start = zipfile.ZipInfo("bootstrap")
         start.external_attr = 0o755 << 16
