@@ -186,7 +186,8 @@ def test_used_up_code_is_replaced(link: str, visit: Visit, outbox: list[Any]) ->
     assert page.said("too often") == "Send me another e-mail"
     page.window.keyboard.press("Enter")
     page.said("another e-mail is on its way")
-    page.window.goto(mailed(outbox))  # opened in the same window, which loads nothing
+    page.window.goto(again := mailed(outbox))  # opened in the same window, which loads nothing
+    expect(page.window.get_by_label("code")).to_have_value(again[-24:], timeout=PATIENCE_MS)
     page.window.get_by_role("button", name="Confirm").click()
     page.said("Your e-mail address is confirmed")
     assert page.asked.count("GET ") == 1
