@@ -39,10 +39,10 @@ def systems(aws: Emulator, partners: Mapping[str, Partner]) -> Mapping[str, Down
 
 @pytest.fixture(scope="session")
 def stack(aws: Emulator, systems: Mapping[str, DownstreamSystem]) -> EmulatorStack:
-    """The template as `sam deploy` deploys it. A hanging partner costs 3 s; no other answer takes as long."""
+    """The template as `sam deploy` deploys it. A hanging partner costs 5 s; no other answer takes as long."""
     configured = [system.configuration for system in systems.values()]
     impatient = [
-        replace(system, settings={**system.settings, "readTimeoutSeconds": 3})
+        replace(system, settings={**system.settings, "readTimeoutSeconds": 5})
         if system.settings["kind"] == "http"
         else system
         for system in configured
