@@ -6,8 +6,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from onboarding.adapters import mail, workflow
-from onboarding.adapters.codes import Question
-from onboarding.adapters.mail import codes
+from onboarding.adapters.confirmations import Confirmation
+from onboarding.adapters.mail.confirmation import send_code
 from onboarding.domain.errors import AccountErased, EmailOutcomeUnknown, EmailSenderBlocked, EmailServiceUnavailable
 from onboarding.domain.tasks import ConfirmationTask
 from onboarding.runtime import aws, environment, failures
@@ -29,10 +29,10 @@ def handler(event: dict[str, Any], _: LambdaContext) -> None:
     """Mail a code; if the address is confirmed already, let the workflow go on at once. Return nothing."""
     task = ConfirmationTask.model_validate(event)
     logger.append_keys(customer_id=task.customer_id, correlation_id=task.correlation_id)
-    question = Question(task.customer_id, dynamodb=dynamodb, table_name=settings.idempotency_table)
-    asked = question.begin(task)
-    if asked is None:
-        workflow.go_on(task.task_token, sfn=sfn)
+    confirmation = Confirmation(task.customer_id, dynamodb=dynamodb, table_name=settings.idempotency_table)
+    pending = confirmation.begin(task)
+    if pending is None:
+        workflow.complete_task(task.task_token, sfn=sfn)
         logger.info("E-mail address confirmed already")
         return
-    logger.info("Confirmation requested", email=codes.send(question, asked, SENDER, ses=ses))
+    logger.info("Confirmation requested", email=send_code(confirmation, pending, SENDER, ses=ses))

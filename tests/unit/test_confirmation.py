@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from onboarding.adapters import codes
+from onboarding.adapters import confirmations
 from onboarding.adapters.confirmations import Confirmation
 from onboarding.domain.errors import AccountErased, EmailNotConfirmed, EmailOutcomeUnknown, EmailServiceUnavailable
 from onboarding.domain.events import CustomerRegistered, CustomerValidated
@@ -49,7 +49,9 @@ pytestmark = pytest.mark.usefixtures("idempotency_table")
 def today(monkeypatch: pytest.MonkeyPatch) -> datetime:
     """The time, which stands still: no day ends in a test."""
     now = datetime.now(UTC)
-    monkeypatch.setattr(codes, "datetime", SimpleNamespace(now=lambda _: now, fromisoformat=datetime.fromisoformat))
+    monkeypatch.setattr(
+        confirmations, "datetime", SimpleNamespace(now=lambda _: now, fromisoformat=datetime.fromisoformat)
+    )
     return now
 
 
@@ -314,7 +316,7 @@ def test_customer_is_mailed_three_times_a_day(
     assert len(outbox) == 3
 
     clock = SimpleNamespace(now=lambda _: today + DAY, fromisoformat=datetime.fromisoformat)
-    monkeypatch.setattr(codes, "datetime", clock)
+    monkeypatch.setattr(confirmations, "datetime", clock)
     post(None)
     assert len(outbox) == 4
 
@@ -326,7 +328,7 @@ def test_code_is_not_mailed_when_it_is_too_late(
     ask(expiresInSeconds=60)
 
     clock = SimpleNamespace(now=lambda _: today + DAY, fromisoformat=datetime.fromisoformat)
-    monkeypatch.setattr(codes, "datetime", clock)
+    monkeypatch.setattr(confirmations, "datetime", clock)
 
     assert post(None)[0] == 202
     assert len(outbox) == 1
@@ -452,7 +454,7 @@ def test_status_says_until_when_it_waits(
     assert "confirmationExpiresAt" not in status("required")
 
 
-def test_status_reads_no_question_in_vain(ask: Ask, status: Callable[..., dict[str, Any]]) -> None:
+def test_status_reads_no_confirmation_in_vain(ask: Ask, status: Callable[..., dict[str, Any]]) -> None:
     ask()
 
     assert [status("none", after)["reads"] for after in (0, 60, 61)] == [0, 0, 1]

@@ -88,7 +88,7 @@ def test_redriven_execution_goes_on_in_its_state() -> None:
     assert found[1].result.startswith("DynamoDB.Throttled: too much too much")
 
 
-def test_question_to_the_customer_is_no_failure() -> None:
+def test_request_to_confirm_is_no_failure() -> None:
     asks = ("TaskFailed", {"error": "EmailNotConfirmed", "cause": ""})
 
     (asked,) = visits(one_after_another(("TaskStateEntered", {"name": "CreateAccount"}), scheduled(), asks), {})

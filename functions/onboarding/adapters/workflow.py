@@ -48,7 +48,7 @@ def start_execution(
     return True
 
 
-def go_on(task_token: str, *, sfn: SFNClient) -> None:
+def complete_task(task_token: str, *, sfn: SFNClient) -> None:
     """Let the execution that waits with this token go on, unless it has gone on already.
 
     AWS refuses a token that is used or timed out; the emulator doesn't know it any more.

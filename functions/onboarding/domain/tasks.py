@@ -32,8 +32,8 @@ class ErasureTask(Message):
     correlation_id: str
 
 
-class Mail(Message):
-    """An e-mail to a customer."""
+class Recipient(Message):
+    """A customer who gets an e-mail."""
 
     customer_id: CustomerId
     correlation_id: str
@@ -42,13 +42,13 @@ class Mail(Message):
     locale: Locale | None = None
 
 
-class WelcomeEmailTask(Mail):
+class WelcomeEmailTask(Recipient):
     """Input of the task that sends the welcome e-mail."""
 
     account_id: str
 
 
-class ConfirmationTask(Mail):
+class ConfirmationTask(Recipient):
     """Input of the tasks that ask a customer to confirm the e-mail address, and wait.
 
     `page` is where the customer confirms, empty if that is unknown. `expires_in_seconds` counts from now.
@@ -59,7 +59,7 @@ class ConfirmationTask(Mail):
     expires_in_seconds: PositiveInt
 
 
-class ConfirmationEmail(Mail):
+class ConfirmationEmail(Recipient):
     """The e-mail with the code by which a customer confirms the address."""
 
     code: str

@@ -17,7 +17,7 @@ from onboarding.domain.models import Message
 if TYPE_CHECKING:
     from mypy_boto3_sesv2.type_defs import MessageTagTypeDef
 
-    from onboarding.domain.tasks import Mail as CustomerMail
+    from onboarding.domain.tasks import Recipient
 
 # What a tag's value may not contain. https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
 _NO_TAG = re.compile(r"[^0-9A-Za-z_-]")
@@ -26,7 +26,7 @@ _LONGEST_TAG = 256
 _SUPPRESSED = "OnAccountSuppressionList"
 
 
-class Mail(Message):
+class SesMail(Message):
     """The e-mail; SES adds its own tags to the sender's, and gives each as a list of values."""
 
     message_id: str
@@ -56,7 +56,7 @@ class Complaint(Message):
 class Feedback(Message):
     """The detail of SES's events Email Sent, Email Bounced and Email Complaint Received."""
 
-    mail: Mail
+    mail: SesMail
     send: Send | None = None
     bounce: Bounce | None = None
     complaint: Complaint | None = None
@@ -78,7 +78,7 @@ class CodeNotReceived(Message):
     reason: str
 
 
-def tags(task: "CustomerMail") -> "list[MessageTagTypeDef]":
+def tags(task: "Recipient") -> "list[MessageTagTypeDef]":
     """Return the message tags that identify an e-mail in SES's feedback; without an account it is no welcome e-mail.
 
     Characters that SES refuses in a tag become `_`, so that no value makes the e-mail fail.

@@ -11,21 +11,23 @@ from onboarding.domain.tasks import ConfirmationEmail
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
-    from onboarding.adapters.codes import Asked, Question
+    from onboarding.adapters.confirmations import Confirmation, PendingConfirmation
 
 
-def send(
-    question: Question, asked: Asked, sender: mail.Sender, *, ses: SESV2Client
+def send_code(
+    confirmation: Confirmation, pending: PendingConfirmation, sender: mail.Sender, *, ses: SESV2Client
 ) -> Literal["SENT", "LIMITED", "UNDELIVERABLE"]:
     """Mail the customer a new code; LIMITED if the customer or the address had enough e-mails today.
 
     Raises what `mail.send` does, but for EmailUndeliverable: nobody will confirm, so the registration will expire.
     """
-    address = asked.customer.email
-    code = question.issue_code(address)
+    address = pending.recipient.email
+    code = confirmation.issue_code(address)
     if code is None:
         return "LIMITED"
-    email = ConfirmationEmail(**asked.customer.model_dump(), code=code, page=asked.page, expires_at=asked.expires_at)
+    email = ConfirmationEmail(
+        **pending.recipient.model_dump(), code=code, page=pending.page, expires_at=pending.expires_at
+    )
     try:
         mail.send(email, sender, ses=ses)
     except EmailUndeliverable:
@@ -33,6 +35,6 @@ def send(
     except EmailOutcomeUnknown:
         raise
     except Exception:
-        question.withdraw_code(code, address)
+        confirmation.withdraw_code(code, address)
         raise
     return "SENT"
