@@ -24,6 +24,6 @@ def page(traced: Trace) -> str:
 
     def percent(begin: datetime, end: datetime | None) -> float:
         """How much of the time line lies between two moments; one that has not come is the last."""
-        return 100 * ((end or last) - begin).total_seconds() / ((last - traced.started).total_seconds() or 1)
+        return 100 * (((end or last) - begin).total_seconds() / ((last - traced.started).total_seconds() or 1))
 
     return PAGES.get_template("page.html").render(trace=traced, last=last, percent=percent)
