@@ -81,7 +81,7 @@ def _answered(outcome: Outcome) -> Iterator[tuple[str, str]]:
         yield "answer", f"{refusal}: retried after Retry-After"
     document = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
     said = f"customerId {outcome.customer_id}" if outcome.customer_id else document.get("detail", answer.text)
-    yield "answer", f"{answer.status_code} {answer.reason_phrase}: {said}"
+    yield "answer", f"{answer.status_code} {document.get('title', answer.reason_phrase)}: {said}"
     yield from _refused(document)
 
 
