@@ -21,7 +21,7 @@ class Metadata(Message):
 
     event_id: Annotated[str, Field(description="{customerId}:{detail-type}; a suspicion's names its rules too")]
     schema_version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
-    correlation_id: str
+    correlation_id: Annotated[str, Field(description="The API's request id; CustomerErased may have another")]
     occurred_at: AwareDatetime
 
 
