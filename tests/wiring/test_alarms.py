@@ -219,6 +219,8 @@ CONFIRMATIONS: Cases = {
     "an hour at 20 % slow once confirmed": (True, [(660, 20, 20, 0, 12, 12), (60, 20, 20, 0, 12, 8)]),
     "an hour at 10 % failed once confirmed": (False, [(660, 20, 20, 0, 12, 12), (60, 20, 20, 2, 12, 10)]),
     "many have just confirmed": (False, [(719, 20, 20, 0, 0, 0), (1, 20, 20, 0, 999, 0)]),
+    "few register, many confirm, 3 % are slow": (False, [(660, 20, 20, 0, 12, 12), (60, 1, 1, 0, 100, 97)]),
+    "nobody registers, and all who confirm wait": (True, [(660, 1, 1, 0, 1, 1), (60, 0, 0, 0, 5, 0)]),
 }
 ACCEPTED, IN_TIME = "Sum NumberOfMessagesSent", "PR(0:900000) ExecutionTime"
 METRICS = {
