@@ -7,9 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from cli.operate import execution
 from onboarding.adapters import confirmations
 from onboarding.adapters.confirmations import Confirmation
 from onboarding.domain.errors import AccountErased, EmailNotConfirmed, EmailOutcomeUnknown, EmailServiceUnavailable
@@ -292,6 +294,19 @@ def test_erased_customer_expires_unconfirmed(
 
     kept = idempotency_table.items[f"email_confirmation#{CUSTOMER}"]
     assert kept.keys() == {"id", "erased", "expired", "expiration"}
+
+
+def test_erasure_can_be_repeated_before_the_next_try(
+    ask: Ask, functions: Functions, runtime: Runtime, idempotency_table: Table, customers_table: Table
+) -> None:
+    stack = Mock(outputs={"CustomersTableName": customers_table.name})
+    stack.resources.return_value = [("IdempotencyTable", idempotency_table.name)]
+    stack.session.client.return_value = functions[ANSWER].dynamodb
+    assert not execution.end_wait(stack, CUSTOMER)
+    ask()
+    runtime.invoke("erase_customer", sample("erase_customer/plain") | {"customerId": CUSTOMER})
+
+    assert execution.end_wait(stack, CUSTOMER)
 
 
 def test_resend_answers_anybody_alike(ask: Ask, post: Post, functions: Functions, outbox: list[Any]) -> None:
