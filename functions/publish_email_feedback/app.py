@@ -32,7 +32,7 @@ def handler(record: SQSRecord) -> None:
             logger.append_keys(customer_id=code.customer_id, correlation_id=code.correlation_id)
             logger.info("Code not received", reason=code.reason)
         case None:
-            logger.info("Feedback ignored: not on an e-mail of ours, or it arrived")
+            logger.info("Feedback ignored: not on an e-mail of ours, or no failure")
         case failed:
             logger.append_keys(customer_id=failed.customer_id, correlation_id=failed.metadata.correlation_id)
             publish(failed, eventbridge=eventbridge, event_bus=settings.event_bus)

@@ -91,8 +91,8 @@ def tags(task: "Recipient") -> "list[MessageTagTypeDef]":
 def read(body: str) -> Sent | WelcomeEmailFailed | CodeNotReceived | None:
     """Return what SES's feedback in an EventBridge envelope says: what to record, to publish or to log.
 
-    None if the e-mail lacks our tags, or arrived after all. A bounce and a complaint about the same e-mail have one
-    eventId, so consumers keep one of them: an e-mail that bounced is hardly ever complained about.
+    None if the e-mail lacks our tags, has a code and was sent, or arrived after all. A bounce and a complaint about the
+    same e-mail have one eventId, so consumers keep one of them: an e-mail that bounced is hardly ever complained about.
 
     Raises:
         pydantic.ValidationError: not an envelope, or not SES's feedback.
