@@ -1,7 +1,6 @@
 """GET /api/customers/{customerId}/onboarding: the onboarding's status."""
 
 from contextlib import suppress
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +17,6 @@ from onboarding.runtime import api, aws, environment, failures
 class Settings(environment.Settings):
     timelines_table: str
     idempotency_table: str
-    email_confirmation: str
     state_machine_arn: str
     allowed_origin: str
 
@@ -65,7 +63,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> api.Response:
             retry_after=POLL_AFTER_SECONDS,
         )
     retry_after = POLL_AFTER_SECONDS
-    if onboarding.may_await_confirmation(datetime.now(UTC), is_asked=settings.email_confirmation == "required"):
+    if onboarding.status == "VALIDATED":
         confirmation = Confirmation(customer_id, dynamodb=dynamodb, table_name=settings.idempotency_table)
         if expires_at := confirmation.awaited_until():
             onboarding, retry_after = onboarding.awaiting_confirmation(expires_at), POLL_WAITING_AFTER_SECONDS

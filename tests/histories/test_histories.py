@@ -234,7 +234,6 @@ class Histories(RuleBasedStateMachine):
                 return
             for it in running:
                 if it.until and it.customer_id not in self.used | self.erasing:
-                    self.clock.shift(timedelta(minutes=2))  # no longer a moment
                     said = self.status_of(it.customer_id)["status"]
                     assert said == "AWAITING_CONFIRMATION", f"{it.customer_id} is waited for, and {said}"
                 if it.until and self.world.people[it.customer_id] in self.answering:

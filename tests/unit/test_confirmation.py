@@ -18,7 +18,6 @@ from onboarding.domain.errors import AccountErased, EmailNotConfirmed, EmailOutc
 from onboarding.domain.events import CustomerRegistered, CustomerValidated
 from tests.in_process import aws
 from tests.invocations import (
-    OCCURRED_AT,
     a_batch,
     a_confirmation,
     a_confirmation_task,
@@ -436,44 +435,23 @@ def test_account_waits_for_the_confirmation(ask: Ask, post: Post, runtime: Runti
     assert {line["level"] for line in runtime.log} == {"INFO"}
 
 
-@pytest.fixture
-def status(
-    runtime: Runtime, functions: Functions, timelines_table: Table, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., dict[str, Any]]:
-    """Reads the status of a customer who was validated so many seconds ago, where customers are asked or not."""
-    events = [an_envelope(an_event(it)) for it in (CustomerRegistered, CustomerValidated)]
-    runtime.invoke("track_onboarding", a_batch(*events))
+@pytest.mark.usefixtures("timelines_table")
+def test_status_says_until_when_it_waits(ask: Ask, post: Post, runtime: Runtime, today: datetime) -> None:
+    def status() -> dict[str, Any]:
+        answer = runtime.invoke("get_onboarding", a_status_request(CUSTOMER))
+        return {"after": answer["headers"].get("Retry-After"), **json.loads(answer["body"])}
 
-    def status(asked: str, after: float = 0) -> dict[str, Any]:
-        status = functions["get_onboarding"]
-        monkeypatch.setattr(status, "settings", status.settings.model_copy(update={"email_confirmation": asked}))
-        monkeypatch.setattr(status, "datetime", SimpleNamespace(now=lambda _: OCCURRED_AT + timedelta(seconds=after)))
-        with aws.recorded() as calls:
-            answer = runtime.invoke("get_onboarding", a_status_request(CUSTOMER))
-        reads = [it for it in calls if it.parameters.get("TableName") == status.settings.idempotency_table]
-        return {"after": answer["headers"].get("Retry-After"), "reads": len(reads), **json.loads(answer["body"])}
-
-    return status
-
-
-def test_status_says_until_when_it_waits(
-    ask: Ask, post: Post, status: Callable[..., dict[str, Any]], today: datetime
-) -> None:
+    runtime.invoke(
+        "track_onboarding", a_batch(*(an_envelope(an_event(it)) for it in (CustomerRegistered, CustomerValidated)))
+    )
     (code,) = ask(expiresInSeconds=86400)
 
-    waiting = status("required")
+    waiting = status()
     assert (waiting["status"], waiting["after"]) == ("AWAITING_CONFIRMATION", "30")
     assert datetime.fromisoformat(waiting["confirmationExpiresAt"]) == today.replace(microsecond=0) + DAY
     post(code)
-    assert (status("required")["status"], status("required")["after"]) == ("VALIDATED", "2")
-    assert "confirmationExpiresAt" not in status("required")
-
-
-def test_status_reads_no_confirmation_in_vain(ask: Ask, status: Callable[..., dict[str, Any]]) -> None:
-    ask()
-
-    assert [status("none", after)["reads"] for after in (0, 60, 61)] == [0, 0, 1]
-    assert status("none", 61)["status"] == "AWAITING_CONFIRMATION"  # asked before the parameter was changed
+    assert (status()["status"], status()["after"]) == ("VALIDATED", "2")
+    assert "confirmationExpiresAt" not in status()
 
 
 def test_nothing_personal_is_kept_longer_than_needed(

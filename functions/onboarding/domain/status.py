@@ -27,7 +27,6 @@ _ORDER = [*(event.__name__ for event in TRACKED), *CHANGES.values()]
 # news, within these limits.
 _POLL = "ExecutionDescribed"
 _SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=2), timedelta(minutes=15)
-_MOMENT = timedelta(minutes=1)
 # The strongest wins, which is the last of these: an outcome of the workflow outweighs a failure of its execution.
 _STRENGTH: list[Status] = [
     "REGISTERED",
@@ -112,15 +111,6 @@ class Onboarding(Message):
     errors: Annotated[list[FieldError] | None, Field(description="Why the customer was rejected")] = None
     welcome_email: WelcomeEmail
     timeline: list[Step]
-
-    def may_await_confirmation(self, now: datetime, *, is_asked: bool) -> bool:
-        """Whether the workflow may wait for the customer; `is_asked` says whether a new one is asked.
-
-        If not, the customer may have been asked before that was changed. But then this takes longer than the moment
-        in which others are VALIDATED.
-        """
-        lasts = now - self.timeline[-1].occurred_at > _MOMENT
-        return self.status == "VALIDATED" and (is_asked or lasts)
 
     def awaiting_confirmation(self, expires_at: datetime) -> Self:
         """The onboarding while the workflow waits for the customer until then."""
