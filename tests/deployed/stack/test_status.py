@@ -97,7 +97,7 @@ def test_unannounced_end_is_in_the_status(onboardings: Onboardings) -> None:
             stateMachineArn=onboardings.stack.outputs["StateMachineArn"], name=customer_id, input="{}"
         )
         onboardings.await_end(customer_id)
-        # A look that fails is repeated within seconds before the first event, and within minutes after it.
+        # A poll that fails is repeated within seconds before the first event, and within minutes after it.
         onboardings.await_status(customer_id, "FAILED")
         session.client("sqs").send_message(
             QueueUrl=onboardings.physical_id("TrackOnboardingQueue"), MessageBody=registered
