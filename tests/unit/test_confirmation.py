@@ -160,6 +160,13 @@ def test_newest_token_lets_it_go_on(ask: Ask, post: Post, functions: Functions, 
     assert went_on() == ["token-2"]
 
 
+def test_record_has_a_token_once(ask: Ask, idempotency_table: Table) -> None:
+    """It is long: with it twice, each write would cost more."""
+    ask(taskToken="token-1")
+
+    assert str(idempotency_table.items).count("token-1") == 1
+
+
 def test_each_mailed_code_confirms(ask: Ask, post: Post) -> None:
     ask()
     ask(taskToken="token-2", expiresInSeconds=60)

@@ -98,7 +98,7 @@ class Confirmation:
             AccountErased: the customer was erased.
         """
         expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=task.expires_in_seconds)
-        recipient = Recipient.model_validate(task, from_attributes=True)
+        recipient = Recipient.model_validate(task.model_dump())
         try:
             item = self._update(
                 "SET taskToken = :token, expiresAt = :until, mail = :mail, page = :page, expiration = :expiration",
