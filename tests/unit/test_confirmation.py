@@ -268,6 +268,16 @@ def test_confirmation_while_it_is_withdrawn_is_refused(
     assert went_on() == []
 
 
+def test_withdrawn_customer_gets_no_other_code(
+    ask: Ask, post: Post, functions: Functions, withdraw: Withdraw, outbox: list[Any]
+) -> None:
+    ask()
+
+    with during(functions[ANSWER].dynamodb, "UpdateItem", withdraw):
+        assert post(None)[0] == 202
+    assert len(outbox) == 1
+
+
 def test_confirmation_is_not_withdrawn(ask: Ask, post: Post, functions: Functions, withdraw: Withdraw) -> None:
     assert withdraw() is None  # nobody is asked yet
     (code,) = ask()
