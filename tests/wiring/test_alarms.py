@@ -144,6 +144,7 @@ def evaluated(text: str, values: Mapping[str, Any]) -> Any:
         "IF": lambda test, then, otherwise: then if test else otherwise,
         "FILL": lambda series, value: value if series is None else series,
         "MAX": max,
+        "MIN": min,
     }
     return eval(text.replace("AND", "and").replace("OR", "or"), functions, dict(values))  # noqa: S307
 
@@ -164,8 +165,7 @@ def datapoint(alarm: template.Document, minutes: Mapping[str, list[int]], ago: i
         for query in queries
         if (it := query.get("MetricStat"))
     }
-    # Of a percentile rank, the series has how many are in time; those that succeeded later have ended too.
-    if IN_TIME in minutes and (ended := max(values["inTime"] or 0, values["succeeded"] or 0)):
+    if IN_TIME in minutes and (ended := values["ended"]):  # the series has how many are in time, the metric which share
         values["inTime"] = 100 * (values["inTime"] or 0) / ended
     share, late = (it for it in queries if "Expression" in it)
     try:
@@ -198,18 +198,19 @@ REQUESTS: Cases = {
     "an outage with six requests": (True, [(660, 0, 0), *[(1, 1, 1), (9, 0, 0)] * 6]),
     "recovered half an hour ago": (False, [(660, 20, 0), (30, 20, 20), (30, 20, 0)]),
 }
-# The same with accepted registrations, how many executions ended within 15 minutes, and how many succeeded.
+# The same with accepted registrations, how many executions ended within 15 minutes, succeeded, and ended at all.
 REGISTRATIONS: Cases = {
-    "no traffic": (False, [(720, 0, 0, 0)]),
-    "two failures among ten": (False, [(660, 0, 0, 0), *[(4, 1, 1, 1), (1, 1, 0, 0), (25, 0, 0, 0)] * 2]),
-    "an hour at 14 %, five at 4 %": (False, [(360, 100, 100, 100), (300, 100, 96, 96), (60, 100, 86, 86)]),
-    "an hour at 15 %": (True, [(660, 100, 100, 100), (60, 100, 85, 85)]),
-    "six hours at 7 %": (True, [(360, 100, 100, 100), (360, 100, 93, 93)]),
-    "six registrations, and nothing ends": (True, [(660, 0, 0, 0), *[(1, 1, 0, 0), (9, 0, 0, 0)] * 6]),
-    "all fail at once": (True, [(705, 20, 20, 20), (15, 20, 20, 0)]),
-    "nothing ends, and old ones are redriven": (True, [(705, 20, 20, 20), (15, 20, 0, 20)]),
-    "a burst that has just been accepted": (False, [(719, 0, 0, 0), (1, 999, 0, 0)]),
-    "recovered half an hour ago": (False, [(660, 20, 20, 20), (30, 20, 0, 0), (30, 20, 20, 20)]),
+    "no traffic": (False, [(720, 0, 0, 0, 0)]),
+    "two failures among ten": (False, [(660, 0, 0, 0, 0), *[(4, 1, 1, 1, 1), (1, 1, 0, 0, 0), (25, 0, 0, 0, 0)] * 2]),
+    "an hour at 14 %, five at 4 %": (False, [(360, *[100] * 4), (300, 100, 96, 96, 96), (60, 100, 86, 86, 86)]),
+    "an hour at 14 % that fail late": (False, [(660, *[100] * 4), (60, 100, 86, 86, 100)]),
+    "an hour at 15 %": (True, [(660, *[100] * 4), (60, 100, 85, 85, 85)]),
+    "six hours at 7 %": (True, [(360, *[100] * 4), (360, 100, 93, 93, 93)]),
+    "six registrations, and nothing ends": (True, [(660, 0, 0, 0, 0), *[(1, 1, 0, 0, 0), (9, 0, 0, 0, 0)] * 6]),
+    "all fail at once": (True, [(705, *[20] * 4), (15, 20, 20, 0, 20)]),
+    "nothing ends, and old ones are redriven": (True, [(705, *[20] * 4), (15, 20, 0, 20, 20)]),
+    "a burst that has just been accepted": (False, [(719, 0, 0, 0, 0), (1, 999, 0, 0, 0)]),
+    "recovered half an hour ago": (False, [(660, *[20] * 4), (30, 20, 0, 0, 0), (30, *[20] * 4)]),
 }
 # Where customers confirm: accepted, started, failed, confirmed, and how many of these had an answer within 15 minutes.
 CONFIRMATIONS: Cases = {
@@ -222,10 +223,10 @@ CONFIRMATIONS: Cases = {
     "few register, many confirm, 3 % are slow": (False, [(660, 20, 20, 0, 12, 12), (60, 1, 1, 0, 100, 97)]),
     "nobody registers, and all who confirm wait": (True, [(660, 1, 1, 0, 1, 1), (60, 0, 0, 0, 5, 0)]),
 }
-ACCEPTED, IN_TIME = "Sum NumberOfMessagesSent", "PR(0:900000) ExecutionTime"
+ACCEPTED, IN_TIME, SUCCEEDED = "Sum NumberOfMessagesSent", "PR(0:900000) ExecutionTime", "Sum ExecutionsSucceeded"
 METRICS = {
     ("RequestsObjectiveAlarm", "none"): ("Count", "5XXError"),
-    ("OnboardingsObjectiveAlarm", "none"): (ACCEPTED, IN_TIME, "Sum ExecutionsSucceeded"),
+    ("OnboardingsObjectiveAlarm", "none"): (ACCEPTED, IN_TIME, SUCCEEDED, "SampleCount ExecutionTime"),
     ("OnboardingsObjectiveAlarm", "required"): (
         *(ACCEPTED, "Sum ExecutionsStarted", "Sum ExecutionsFailed"),
         *("Sum CustomerConfirmed", "Sum CustomerAnsweredInTime"),
