@@ -248,8 +248,8 @@ class Histories(RuleBasedStateMachine):
         for command in [*COMMANDS][:-2]:
             half = [it for it in self.world.onboardings.values() if it.output.get("status") == "ERASED"]
             for it in [*self.executions(*execution.UNSUCCESSFUL), *half]:
-                if (command == "erase") == (it in half or it.customer_id in self.world.erasures):
-                    self.command(command, it.customer_id)
+                if it in half or (command == "erase") == (it.customer_id in self.world.erasures):
+                    self.command("erase" if it in half else command, it.customer_id)
             self.go_on_with_all()
             self.clock.shift(REDRIVABLE * (command == "redrive"))
 
