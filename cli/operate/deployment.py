@@ -28,6 +28,8 @@ BUILT = PROJECT / ".aws-sam" / "build"
 def deploy(environment: str, given: Mapping[str, str], *options: str) -> None:
     """Deploy what `make build` built, with an environment's parameters and those given. Raises `NotPossible`."""
     chosen = overrides(settings(environment)) | dict(given)
+    if not (BUILT / "template.yaml").exists():
+        raise NotPossible("Nothing is built. Run `make build` first")
     declared = yaml.safe_load((BUILT / "template.yaml").read_text(encoding="utf-8"))["Parameters"]
     if unknown := chosen.keys() - declared.keys():
         raise NotPossible(f"template.yaml has no parameter {', '.join(unknown)}")
@@ -42,8 +44,10 @@ def deploy(environment: str, given: Mapping[str, str], *options: str) -> None:
 
 
 def settings(environment: str) -> Mapping[str, Any]:
-    """What samconfig.toml gives to `sam deploy` for an environment."""
-    return dict(SamConfig(PROJECT).get_all(["deploy"], "parameters", environment))
+    """What samconfig.toml gives to `sam deploy` for an environment. Raises `NotPossible`."""
+    if found := SamConfig(PROJECT).get_all(["deploy"], "parameters", environment):
+        return dict(found)
+    raise NotPossible(f"samconfig.toml has no environment {environment}")
 
 
 def session(environment: str) -> boto3.Session:

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from cli import background
 from cli.__main__ import commands as onboarding
-from cli.operate import customers
+from cli.operate import customers, deployment
 from onboarding.adapters import accounts
 from onboarding.adapters.workflow import execution_arn
 
@@ -76,6 +76,24 @@ def test_wrong_usage_exits_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "'yesterday' is not a time such as 2026-11-17T09:00" in yesterday.stderr
     assert "Name the queue" in any_queue.stderr
     assert "There is no dead-letter queue Nothing. Choose one of: Registration" in no_queue.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("deploy", "Nothing is built. Run `make build` first"),
+        ("deploy --env nothing", "samconfig.toml has no environment nothing"),
+        ("preflight --env nothing me@example.com", "samconfig.toml has no environment nothing"),
+    ],
+)
+def test_what_a_deployment_lacks_is_named(
+    command: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployment, "BUILT", tmp_path)
+
+    done = run(*command.split())
+
+    assert (done.exit_code, done.stderr) == (1, f"Error: {said}\n")
 
 
 @pytest.mark.parametrize(
