@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from rich.progress import track
 from rich.text import Text
 
@@ -48,6 +48,8 @@ class CommandLine(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except (NoCredentialsError, NoRegionError) as error:
+            raise click.ClickException(f"Sign in to AWS first, and choose a region ({error})") from error
         except (NotPossible, EventNotPublished, BotoCoreError, ClientError, OSError) as error:
             raise click.ClickException(str(error)) from error
         except Interrupted:

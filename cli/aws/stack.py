@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Self
 
 import boto3
-from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import ClientError
 
 from cli import NotPossible
 
@@ -23,13 +23,11 @@ class Stack:
         """The stack with this name on AWS, using the environment's credentials.
 
         Raises:
-            NotPossible: nobody is signed in, or there is no such stack that was deployed from this template.
+            NotPossible: there is no such stack that was deployed from this template.
         """
         stack = cls(boto3.Session(), name)
         try:
             outputs = stack.outputs
-        except (NoCredentialsError, NoRegionError) as error:
-            raise NotPossible(f"Sign in to AWS first, and choose a region ({error})") from error
         except ClientError as error:
             if "does not exist" not in str(error):
                 raise
