@@ -110,7 +110,11 @@ def _at(revision: str) -> dict[str, Schema]:
 
 def main() -> None:
     present = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in (PROJECT / FOLDER).glob("*.json")}
-    found = [*rewritten(_at(sys.argv[1]), present), *breaks(present)]
+    try:
+        before = _at(sys.argv[1])
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)  # git has said why
+    found = [*rewritten(before, present), *breaks(present)]
     sys.exit("\n".join(found) or 0)
 
 
