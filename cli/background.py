@@ -119,6 +119,7 @@ def _explain(stack: EmulatorStack, partners: Mapping[str, str], console: Console
         ("API", api),
         ("try", f"curl -i {api} -H 'Content-Type: application/json' -d '{json.dumps(customer)}'"),
         ("status", f"curl -i {api}/CUSTOMER_ID/onboarding"),
+        ("trace", ".venv/bin/onboarding trace CUSTOMER_ID"),
         ("console", "make console"),
         ("logs", "make logs"),
         ("check", ".venv/bin/onboarding check"),
