@@ -24,8 +24,11 @@ LATE = timedelta(seconds=60)
 OF_STEP_FUNCTIONS = "/aws/vendedlogs/"
 # Lambda's own lines for each invocation.
 PLATFORM = ("START ", "END ", "REPORT ", "INIT_START ")
-# Powertools adds these keys to each line. https://docs.aws.amazon.com/powertools/python/latest/core/logger/
-ADDED = re.compile(r"level|location|message|timestamp|service|cold_start|xray_trace_id|function_\w+")
+# Powertools adds these keys to each line; the last two repeat what `exception` says.
+# https://docs.aws.amazon.com/powertools/python/latest/core/logger/
+ADDED = re.compile(
+    r"level|location|message|timestamp|service|cold_start|xray_trace_id|function_\w+|exception_name|stack_trace"
+)
 STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
@@ -78,7 +81,7 @@ def lines(stack: Stack, customer_id: str | None, since: datetime) -> list[Line]:
 
 
 def _line(function: str, event: FilteredLogEventTypeDef) -> Line | None:
-    """The parsed line, or None for Lambda's own line on a successful invocation."""
+    """The parsed line, or None for metrics and for Lambda's own line on a successful invocation."""
     at, message = datetime.fromtimestamp(event["timestamp"] / 1000, UTC), event["message"].rstrip()
     try:
         logged = json.loads(message)
@@ -87,6 +90,8 @@ def _line(function: str, event: FilteredLogEventTypeDef) -> Line | None:
     match logged:
         case {"errorType": error}:  # the runtime's line for an exception
             return Line(at, function, f"{error}: {logged.get('errorMessage')}", "ERROR")
+        case {"_aws": _}:  # metrics, in CloudWatch's embedded metric format
+            return None
         case {"level": level}:  # Powertools' line; a value may be a list
             keys = tuple((name, str(it)) for name, it in logged.items() if not ADDED.fullmatch(name))
             return Line(at, function, str(logged.get("message")), str(level), keys)

@@ -14,6 +14,11 @@ OURS = {"level": "INFO", "message": "Done", "timestamp": "now", "function_name":
     [
         (json.dumps(OURS), ("INFO", "Done", (("customer_id", "1"),))),
         (json.dumps({"level": "ERROR", "errorType": "KeyError", "errorMessage": "x"}), ("ERROR", "KeyError: x", ())),
+        (
+            json.dumps(OURS | {"exception_name": "KeyError", "stack_trace": {}}),
+            ("INFO", "Done", (("customer_id", "1"),)),
+        ),
+        (json.dumps({"_aws": {}, "CustomerOnboarded": [1.0]}), None),
         (json.dumps({"type": "platform.report", "record": {"status": "success"}}), None),
         ("START RequestId: 1 Version: $LATEST", None),
         ("printed", ("", "printed", ())),
