@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ def main(name: str, listener: socket.socket) -> None:
     # Each worker imports the runtime client, which reads the environment when it is loaded.
     with suppress(BaseException):
         import_module(os.environ["_HANDLER"].rpartition(".")[0].replace("/", "."))
+    # On AWS, Powertools finds the runtime client's handler when it is imported, and keeps its lines from it.
+    getLogger(os.environ.get("POWERTOOLS_SERVICE_NAME")).propagate = False
     environment, streams = serve(function, socket.socket(fileno=descriptor), until_the_client_leaves=True)
 
     _enter(environment)

@@ -22,12 +22,12 @@ def bootstrap(packages: Path, library: Path) -> str:
     """The script that Lambda starts in the folder of the function's code.
 
     On Python's path, the code comes first (see `fork_server.py`), then `packages`, then `library`. -S keeps the
-    development environment off it.
+    development environment off it. The emulator doesn't tell the runtime client the functions' log format.
     """
     client = Path(__file__).with_name("fork_client.py")
     return (
         "#!/bin/sh\n"
-        f"PYTHONPATH={shlex.quote(f'{packages}:{library}')} "
+        f"AWS_LAMBDA_LOG_FORMAT=JSON PYTHONPATH={shlex.quote(f'{packages}:{library}')} "
         f"exec {shlex.quote(sys.executable)} -IS {shlex.quote(str(client))}\n"
     )
 

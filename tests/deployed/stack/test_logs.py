@@ -37,5 +37,8 @@ def test_correlation_id_is_in_every_log(onboardings: Onboardings) -> None:
     assert seen.keys() == ON_THE_WAY
     (correlation_id,) = set.union(*seen.values())
     assert correlation_id == json.loads(onboardings.await_end(customer_id)["input"])["correlationId"]
+    # The runtime client writes no copy of a line, which would have the request's id alone.
+    valid = [line for line in logs.lines(onboardings.stack, None, began) if line.message.endswith("Customer valid")]
+    assert all("customer_id" in dict(line.keys) for line in valid)
     assert events.keys() >= {"CustomerRegistered", "WelcomeEmailSent", *BY_CONSUMERS}
     assert {detail["metadata"]["correlationId"] for detail in events.values()} == {correlation_id}
