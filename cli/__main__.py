@@ -32,7 +32,6 @@ INTERRUPTED = 130  # as a shell reports SIGINT
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html
 REDRIVABLE = timedelta(days=14)
 SECONDS = "%Y-%m-%d %H:%M:%S"
-RECENT_LOGS = timedelta(minutes=10)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -181,11 +180,11 @@ def show_trace(stack: Stack, customer_id: str, *, html: bool) -> None:
 @commands.command("logs")
 @stack_option
 @click.argument("customer_id", required=False)
-@click.option("--since", type=time, help="Start at this time (UTC). Default: 10 minutes ago.")
+@click.option("--since", type=time, help="Start at this time (UTC). Default: 10 minutes ago, or the last `up`.")
 def follow_logs(stack: Stack, customer_id: str | None, since: datetime | None) -> None:
     """Follow the functions' logs, for one customer or all."""
     console = terminal.console()
-    for line in logs.follow(stack, customer_id, since or datetime.now(UTC) - RECENT_LOGS):
+    for line in logs.follow(stack, customer_id, since or stack.recent):
         console.print(line.text(), soft_wrap=True)
 
 

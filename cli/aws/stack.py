@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Self
 
@@ -9,6 +10,8 @@ import boto3
 from botocore.exceptions import ClientError
 
 from cli import NotPossible
+
+RECENT_LOGS = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class Stack:
     def outputs(self) -> Mapping[str, str]:
         """The template's outputs, by name."""
         return {output["OutputKey"]: output["OutputValue"] for output in self._described.get("Outputs", [])}
+
+    @property
+    def recent(self) -> datetime:
+        """Since when its logs are shown unless a time is given."""
+        return datetime.now(UTC) - RECENT_LOGS
 
     @property
     def parameters(self) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
@@ -53,6 +54,12 @@ class EmulatorStack(Stack):
         api, stage = self.outputs["RestApiId"], self.outputs["StageName"]
         return f"{self.emulator.endpoint_url}/_aws/execute-api/{api}/{stage}"
 
+    @property
+    def recent(self) -> datetime:
+        """The same, without the errors of the functions that were started with an empty object."""
+        deployed = (self.emulator.folder / DIGESTS).stat().st_mtime
+        return max(super().recent, datetime.fromtimestamp(deployed, UTC))
+
 
 def deploy(
     emulator: Emulator, console: Console = SILENT, systems: Sequence[SystemConfiguration] = (), **parameters: str
@@ -87,6 +94,8 @@ def update(stack: EmulatorStack, console: Console) -> bool:
     record = stack.emulator.folder / DIGESTS
     before = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     changed = {part for part, digest in digests.items() if digest != before.get(part)}
+    if not changed:
+        return False
     # A failed update is repeated.
     _remember(stack.emulator, {part: digest for part, digest in before.items() if part not in changed})
     if "template" in changed:
@@ -104,7 +113,7 @@ def update(stack: EmulatorStack, console: Console) -> bool:
         with _step(console, "warm up"):
             _warm_up(stack)
     _remember(stack.emulator, digests)
-    return bool(changed)
+    return True
 
 
 def _remember(emulator: Emulator, digests: Mapping[str, str]) -> None:

@@ -8,16 +8,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import boto3
 import httpx
 import pytest
 from rich.console import Console
 
 from cli import PROJECT, background
+from cli.aws.stack import RECENT_LOGS
 from cli.background import down
+from cli.machine.deploy import DIGESTS, EmulatorStack
+from cli.machine.emulator import Emulator
 from cli.machine.polling import back_off
 from cli.machine.supervised_process import LOCK
 from tests.customers import a_customer
@@ -39,6 +44,18 @@ def down_says(state: Path) -> str:
     down(Console(file=said, width=100))
     assert not state.exists()
     return said.getvalue()
+
+
+def test_logs_begin_after_the_last_up(tmp_path: Path) -> None:
+    (tmp_path / DIGESTS).touch()
+    stack = EmulatorStack(boto3.Session(), "onboarding", Emulator(1, tmp_path))
+    up = datetime.fromtimestamp((tmp_path / DIGESTS).stat().st_mtime, UTC)
+
+    assert stack.recent == up
+
+    os.utime(tmp_path / DIGESTS, (0, 0))
+
+    assert stack.recent >= up - RECENT_LOGS
 
 
 def test_down_survives_a_missing_or_broken_state(state: Path) -> None:
