@@ -65,6 +65,13 @@ def time(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def path(text: str) -> Path:
+    """Parse the path of a chart, whose ending says its format."""
+    if Path(text).suffix not in {".svg", ".png"}:
+        raise click.BadParameter(f"{text!r} ends neither in .svg nor in .png")
+    return Path(text)
+
+
 def stack_option(command: Callable[..., None]) -> Callable[..., None]:
     """Give the command the option --stack, and the stack as its first argument."""
 
@@ -192,7 +199,7 @@ def follow_logs(stack: Stack, customer_id: str | None, since: datetime | None) -
 @stack_option
 @click.option("--from", "first", type=time, help="First day (UTC). Default: six days before the last.")
 @click.option("--to", "last", type=time, help="Last day (UTC), such as 2026-11-17. Default: today.")
-@click.option("--picture", type=Path, default="report.svg", show_default=True, help="Chart file, .svg or .png.")
+@click.option("--picture", type=path, default="report.svg", show_default=True, help="Chart file, .svg or .png.")
 def report(stack: Stack, first: datetime | None, last: datetime | None, picture: Path) -> None:
     """Show and draw the funnel and the times to onboard."""
     from cli.report.picture import draw  # noqa: PLC0415 - matplotlib is slow to import

@@ -68,12 +68,14 @@ def test_failure_goes_to_standard_error(command: str) -> None:
 
 def test_wrong_usage_exits_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
     yesterday = run("redrive", "--since", "yesterday")
+    drawing = run("report", "--picture", "report.doc")
     with stubbed("sqs", monkeypatch):
         any_queue = run("dead-letters", "--move")
         no_queue = run("dead-letters", "Nothing", "--move")
 
     assert (yesterday.exit_code, any_queue.exit_code, no_queue.exit_code) == (2, 2, 1)
     assert "'yesterday' is not a time such as 2026-11-17T09:00" in yesterday.stderr
+    assert (drawing.exit_code, "ends neither in .svg nor in .png" in drawing.stderr) == (2, True)
     assert "Name the queue" in any_queue.stderr
     assert "There is no dead-letter queue Nothing. Choose one of: Registration" in no_queue.stderr
 
