@@ -126,7 +126,7 @@ def main() -> None:
     ratio = median(second / first for first, second in times)
     seconds = [f"{median(it):.2f}" for it in zip(*times, strict=True)]
     rows = [
-        (f"seconds, median of {TURNS}", *seconds, f"x {ratio:.2f}"),
+        (f"seconds to onboard (with: once confirmed), median of {TURNS}", *seconds, f"x {ratio:.2f}"),
         (f"CPU seconds in {QUIET_SECONDS} s", *(f"{cpu:.2f}" for cpu, _ in (nobody, many)), f"{AT_ONCE} wait"),
         (
             "MiB of the emulator",

@@ -232,7 +232,7 @@ def in_bulk(
         ]
         if rows:
             console.print(terminal.listing("customer", "ended", "error", heading, rows=rows))
-        console.print(f"{count} of {len(ended)} {done}")
+        console.print(f"{count} of {len(ended)} {done}" if rows else "There are no such executions.")
 
 
 @commands.command()
@@ -317,7 +317,7 @@ def show_dead_letters(stack: Stack, queue: str | None, *, move: bool) -> None:
     else:
         letters = dead_letters.peek(stack, queue)
         rows = [(it.message_id, f"{it.sent:{SECONDS}}", str(it.received)) for it in letters]
-        console.print(terminal.listing("message", "first sent", "received", rows=rows))
+        console.print(terminal.listing("message", "first sent", "received", rows=rows) if rows else "No messages.")
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ from tests.histories.test_histories import SETTINGS, Histories
 
 def main(seconds: str, chosen: str = "") -> None:
     """Begin with the chosen seed, if there is one; exit with 1 if a history breaks a promise."""
+    if not all(it.isdecimal() for it in (seconds, chosen) if it):
+        sys.exit("SECONDS and SEED must be whole numbers.")
     until, number = time.monotonic() + float(seconds), int(chosen or 0)
     shrinking = settings(SETTINGS, phases=[Phase.generate, Phase.shrink])
     while time.monotonic() < until:
@@ -23,6 +25,7 @@ def main(seconds: str, chosen: str = "") -> None:
             words = [it for it in broken.__notes__ if not it.startswith("state")]
             sys.exit("\n".join([*words, f"{type(broken).__name__}: {broken}"]))
         number = 0
+    sys.stdout.write("No history broke a promise.\n")
 
 
 if __name__ == "__main__":
