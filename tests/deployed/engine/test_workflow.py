@@ -1,7 +1,10 @@
 """Each branch and each retry of the workflow, on the emulator, with the real handlers."""
 
+import re
 from typing import Any
 from uuid import uuid4
+
+import httpx
 
 from onboarding.adapters.accounts import cancel_account, create_account
 from onboarding.domain.customer import CustomerData
@@ -10,6 +13,7 @@ from tests.deployed.definition import TASKS
 from tests.deployed.engine.audit import Auditor, assert_it_can_be_redriven
 from tests.deployed.engine.conftest import FailingWorkflow
 from tests.deployed.engine.world import ONBOARDED as TO_THE_END
+from tests.deployed.onboardings import PATIENCE_SECONDS
 
 ONBOARDED = [*(TASKS[task].entered for task in TO_THE_END.tasks), TO_THE_END.end]
 
@@ -71,6 +75,23 @@ def test_pending_address_is_waited_for(workflow: FailingWorkflow, auditor: Audit
     assert_it_can_be_redriven(waited, "CreateAccount", "EmailClaimPending")
     assert waited.tries["CreateAccount"] == TASKS["CreateAccount"].tries("EmailClaimPending")
     assert workflow.onboardings.ended(second, workflow.resuming).output["status"] == "ONBOARDED"
+
+
+def test_confirmation_before_a_redrive_counts(workflow: FailingWorkflow) -> None:
+    mailed = "work, then raise EmailSenderBlocked"
+    customer_id = workflow.start(a_customer(), {"RequestConfirmation": [mailed]}, asks=True)
+    failed = workflow.onboardings.ended(customer_id, workflow.machine)
+    (code,) = re.findall(r"&code=(\w+)", "".join(mail["BodyText"] for mail in failed.mails))
+    url = f"{workflow.onboardings.stack.api_url}/api/customers/{customer_id}/email-confirmation"
+
+    answer = httpx.post(url, json={"code": code}, trust_env=False, timeout=PATIENCE_SECONDS)
+    workflow.redrive(customer_id, workflow.machine)
+    redriven = workflow.onboardings.ended(customer_id, workflow.resuming)
+
+    assert_it_can_be_redriven(failed, "RequestConfirmation", "EmailSenderBlocked")
+    assert answer.status_code == 204, answer.text
+    assert redriven.output["status"] == "ONBOARDED"
+    assert len(redriven.mails) == 2, "another code was mailed"
 
 
 def test_undeliverable_mail_leaves_the_customer_onboarded(workflow: FailingWorkflow) -> None:
