@@ -121,7 +121,7 @@ def _keep_packages(folder: Path) -> Path:
 def _zip(code: Path, packages: Path, target: Path) -> None:
     """Zip a function's code and its bootstrap script: the same bytes for the same code.
 
-    Not its byte code, under whatever name another process is just writing that.
+    Not its byte code, which another process may be writing, under a temporary name.
     """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:

@@ -185,13 +185,11 @@ def _deploy_at_once(template: Template, _: Path) -> Iterator[str]:
     "denies ses:SendEmail on an identity's ARN and the condition ses:FromAddress",
 )
 def _send_from_any_identity(template: Template, _: Path) -> Iterator[str]:
-    for name, role in _of_type(template, "AWS::IAM::Role"):
-        for policy in role.get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                if statement["Action"] == "ses:SendEmail":
-                    statement["Resource"] = "*"
-                    del statement["Condition"]
-                    yield name
+    for name, statement in _statements_of_roles(template):
+        if statement["Action"] == "ses:SendEmail":
+            statement["Resource"] = "*"
+            del statement["Condition"]
+            yield name
 
 
 @_rule(
@@ -199,14 +197,19 @@ def _send_from_any_identity(template: Template, _: Path) -> Iterator[str]:
     "doesn't know dynamodb:LeadingKeys, and denies each call where a condition needs it",
 )
 def _use_each_item(template: Template, _: Path) -> Iterator[str]:
+    for name, statement in _statements_of_roles(template):
+        condition = statement.get("Condition", {})
+        known = {key: it for key, it in condition.items() if "dynamodb:LeadingKeys" not in it}
+        if known != condition:
+            statement["Condition"] = known
+            yield name
+
+
+def _statements_of_roles(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each statement of the policies in a role, with the role's logical id."""
     for name, role in _of_type(template, "AWS::IAM::Role"):
         for policy in role.get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                condition = statement.get("Condition", {})
-                known = {key: it for key, it in condition.items() if "dynamodb:LeadingKeys" not in it}
-                if known != condition:
-                    statement["Condition"] = known
-                    yield name
+            yield from ((name, statement) for statement in policy["PolicyDocument"]["Statement"])
 
 
 def _of_type(template: Template, resource_type: str) -> list[tuple[str, dict[str, Any]]]:

@@ -89,7 +89,7 @@ class Histories(RuleBasedStateMachine):
         self.keys: dict[str, set[str]] = {}
         self.used: set[str] = set()  # whose right code was used
         self.confirmed: set[str] = set()  # and accepted
-        self.erasing: set[str] = set()  # whom an operator erased, perhaps in part
+        self.erasing: set[str] = set()  # those that an operator erased, perhaps in part
         self.running = ExitStack()
         self.clock = self.running.enter_context(self.world.running())
 
@@ -299,8 +299,8 @@ class Histories(RuleBasedStateMachine):
             assert all(it.is_unknown for it in welcomes[:-1]), f"{customer_id} gets a second e-mail"
         codes = [(it.sent.date(), it.customer_id) for it in self.world.mails if it.code]
         addresses = [(day, email_key(ADDRESSES[people[it]])) for day, it in codes]
-        for whom, most in (codes, 3), (addresses, 5):
-            assert max(Counter(whom).values(), default=0) <= most, f"more than {most} codes on a day: {whom}"
+        for mailed, most in (codes, 3), (addresses, 5):
+            assert max(Counter(mailed).values(), default=0) <= most, f"more than {most} codes on a day: {mailed}"
 
     def status_of(self, customer_id: str) -> dict[str, Any]:
         answer = functions.invoke("get_onboarding", invocations.a_status_request(customer_id))
